@@ -1,0 +1,1 @@
+//! The program hedgerow: everything a person does.

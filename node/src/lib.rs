@@ -1,0 +1,1 @@
+//! The Hedgerow node: one swarm, its services, its doors.

@@ -1,0 +1,1 @@
+//! Signed, expiring records on the k closest nodes: put, get, remove.

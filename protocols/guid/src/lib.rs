@@ -1,0 +1,1 @@
+//! 128-bit ring identifiers: digits, distances, ranges.

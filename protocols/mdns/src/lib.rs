@@ -1,0 +1,1 @@
+//! Multicast DNS discovery on every interface, IPv4 and IPv6.

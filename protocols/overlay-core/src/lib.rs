@@ -1,0 +1,1 @@
+//! Pastry routing without input or output: state, messages, timers.

@@ -1,0 +1,1 @@
+//! Pastry on libp2p: the network behaviour and the application interface.

@@ -1,0 +1,1 @@
+//! Placement on the k closest nodes, quorum writes and digest reconciliation.

@@ -1,0 +1,1 @@
+//! Files and directories as UnixFS, in the unixfs-v1-2025 profile.

@@ -1,0 +1,1 @@
+//! Framing with limits and the one connection handler of all Hedgerow protocols.
