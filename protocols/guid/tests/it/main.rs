@@ -1,0 +1,6 @@
+//! Identifiers through the public API.
+
+mod digits;
+mod identity;
+mod ring;
+mod span;
