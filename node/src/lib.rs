@@ -1,1 +1,27 @@
 //! The Hedgerow node: one swarm, its services, its doors.
+//!
+//! The [`home`], the [`config`] and the shapes of the control [`api`].
+//!
+//! Architecture invariant: this crate holds no algorithm. What decides is in the
+//! protocol crates; here their behaviours meet one Swarm and their handles one API.
+
+pub mod api;
+pub mod config;
+pub mod home;
+mod logging;
+mod options;
+pub mod ports;
+pub mod readiness;
+pub mod remembered;
+
+pub use logging::init as init_logging;
+pub use options::StartOptions;
+
+/// Name and version the node tells its peers.
+pub const AGENT: &str = concat!("hedgerow/", env!("CARGO_PKG_VERSION"));
+
+/// jemalloc's settings for the programs that run a node, ended by a zero as C wants:
+/// freed memory goes back to the system within a second, by a background thread, and
+/// a small number of arenas keeps a node with many threads small.
+pub const MALLOC_CONF: &[u8; 70] =
+    b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4\0";

@@ -1,0 +1,120 @@
+//! Who may use the loopback door.
+//!
+//! Every page in a browser can send requests to 127.0.0.1. So the door wants the token
+//! (**A2**), and a Host (**A3**) and Origin (**A4**) that name itself: a name that was
+//! rebound to 127.0.0.1, or a foreign page, shows there. The unix socket needs none of
+//! it: its permissions say who may open it (**A1**).
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use subtle::ConstantTimeEq;
+
+use super::failure::ApiError;
+
+/// What the loopback door checks.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    token: std::sync::Arc<str>,
+    port: u16,
+}
+
+impl Guard {
+    pub(crate) fn new(token: &str, port: u16) -> Self {
+        Self {
+            token: token.into(),
+            port,
+        }
+    }
+
+    fn check(&self, headers: &HeaderMap, open: bool) -> Result<(), ApiError> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let host = text(header::HOST).unwrap_or_default();
+        if !self.is_me(host) {
+            return Err(
+                ApiError::forbidden(format!("Host {host:?} is not this node's"))
+                    .with_hint(format!("use http://127.0.0.1:{}", self.port)),
+            );
+        }
+        if headers.contains_key(header::ORIGIN) {
+            let origin = text(header::ORIGIN).unwrap_or_default();
+            if !origin
+                .strip_prefix("http://")
+                .is_some_and(|host| self.is_me(host))
+            {
+                return Err(ApiError::forbidden(format!(
+                    "Origin {origin:?} is not allowed"
+                )));
+            }
+        }
+        if open {
+            return Ok(());
+        }
+        let given = text(header::AUTHORIZATION)
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .unwrap_or_default();
+        // In constant time: how long a comparison takes must not tell how far it got.
+        if !bool::from(given.as_bytes().ct_eq(self.token.as_bytes())) {
+            return Err(ApiError::unauthorized("the token is missing or wrong")
+                .with_hint("send `Authorization: Bearer TOKEN` with the token in HOME/api.token"));
+        }
+        Ok(())
+    }
+
+    fn is_me(&self, host: &str) -> bool {
+        let Some((name, port)) = host.rsplit_once(':') else {
+            return false;
+        };
+        port == self.port.to_string() && matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+    }
+}
+
+/// Paths that tell nothing worth a token: whether the node runs, and the API's description.
+const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/api/v1/openapi.json"];
+
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let open = OPEN_PATHS.contains(&request.uri().path());
+    match guard.check(request.headers(), open) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pairs: &[(&'static str, &'static str)]) -> bool {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        Guard::new("secret", 4748).check(&headers, false).is_ok()
+    }
+
+    #[test]
+    fn wants_the_token() {
+        let host = ("host", "127.0.0.1:4748");
+        assert!(check(&[host, ("authorization", "Bearer secret")]));
+        assert!(!check(&[host]));
+        assert!(!check(&[host, ("authorization", "Bearer secre")]));
+        assert!(!check(&[host, ("authorization", "Bearer secret2")]));
+        assert!(!check(&[host, ("authorization", "Basic secret")]));
+    }
+
+    #[test]
+    fn wants_its_own_host_and_origin() {
+        let token = ("authorization", "Bearer secret");
+        assert!(check(&[token, ("host", "localhost:4748")]));
+        assert!(!check(&[token]));
+        assert!(!check(&[token, ("host", "127.0.0.1:80")]));
+        assert!(!check(&[token, ("host", "rebound.example:4748")]));
+        let host = ("host", "127.0.0.1:4748");
+        assert!(check(&[token, host, ("origin", "http://localhost:4748")]));
+        assert!(!check(&[token, host, ("origin", "http://evil.example")]));
+        assert!(!check(&[token, host, ("origin", "null")]));
+    }
+}

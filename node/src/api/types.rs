@@ -1,0 +1,272 @@
+//! What the control API answers: JSON shapes shared with its clients.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A failure, in every answer whose status is not 2xx.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// Stable word for programs: see `docs/specs/control-api.md`.
+    pub code: String,
+    /// What went wrong, for people.
+    pub message: String,
+    /// What to do about it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Peers that were asked in vain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
+}
+
+/// Who the node is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NodeId {
+    /// libp2p PeerId, base58.
+    pub peer_id: String,
+    /// Place on the ring, 32 hexadecimal digits.
+    pub guid: String,
+    /// Multiaddresses it listens on, closed by `/p2p/PEER`.
+    pub addresses: Vec<String>,
+    /// Name and version of the program.
+    pub agent: String,
+}
+
+/// How the node is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NodeStatus {
+    /// libp2p PeerId, base58.
+    pub peer_id: String,
+    /// Place on the ring, 32 hexadecimal digits.
+    pub guid: String,
+    /// Version of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// The home directory.
+    pub home: String,
+    /// `joining`, `active` or `left`.
+    pub overlay: String,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// Multiaddresses it listens on.
+    pub addresses: Vec<String>,
+    /// Address of the loopback API.
+    pub api: String,
+    /// Connected peers.
+    pub peers: usize,
+    /// Nodes in the leaf set.
+    pub leaf_set: usize,
+    /// Blocks kept on this node.
+    pub blocks: u64,
+    /// Their bytes.
+    pub block_bytes: u64,
+    /// Resident memory of the process in bytes, where the system tells.
+    pub resident_bytes: Option<u64>,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Peer {
+    /// libp2p PeerId, base58.
+    pub peer_id: String,
+    /// Place on the ring, 32 hexadecimal digits.
+    pub guid: String,
+    /// The far ends of the open connections.
+    pub connections: Vec<String>,
+    /// Where it says it listens.
+    pub addresses: Vec<String>,
+    /// Name and version of its program; empty until it has said so.
+    pub agent: String,
+    /// Protocols it speaks; empty until it has said so.
+    pub protocols: Vec<String>,
+    /// Round-trip time of the last ping in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// Whether it is in this node's leaf set.
+    pub leaf_set: bool,
+}
+
+/// Asks for a connection.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Connect {
+    /// Multiaddress, with or without `/p2p/PEER` at its end.
+    pub address: String,
+}
+
+/// Who answered.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Connected {
+    /// libp2p PeerId, base58.
+    pub peer_id: String,
+    /// Place on the ring, 32 hexadecimal digits.
+    pub guid: String,
+}
+
+/// One round trip.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Pong {
+    /// libp2p PeerId, base58.
+    pub peer_id: String,
+    /// Round-trip time in milliseconds.
+    pub rtt_ms: f64,
+}
+
+/// A node as the overlay knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Contact {
+    /// Place on the ring, 32 hexadecimal digits.
+    pub guid: String,
+    /// libp2p PeerId, base58.
+    pub peer_id: String,
+    /// Addresses under which it can be dialled.
+    pub addresses: Vec<String>,
+    /// Measured round-trip time in milliseconds, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f64>,
+}
+
+/// The neighbours on the ring.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LeafSet {
+    /// `joining`, `active` or `left`.
+    pub state: String,
+    /// This node.
+    pub me: Contact,
+    /// Counter-clockwise neighbours, closest first.
+    pub smaller: Vec<Contact>,
+    /// Clockwise neighbours, closest first.
+    pub larger: Vec<Contact>,
+}
+
+/// One filled cell of the routing table.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TableEntry {
+    /// Digits shared with this node.
+    pub row: usize,
+    /// The next digit.
+    pub column: usize,
+    /// Who stands there.
+    pub contact: Contact,
+}
+
+/// The routing table and the neighbourhood set.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Table {
+    /// This node.
+    pub me: Contact,
+    /// The filled cells, by row and column.
+    pub entries: Vec<TableEntry>,
+    /// The nearest nodes by round-trip time.
+    pub neighbourhood: Vec<Contact>,
+}
+
+/// Where a key lives.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Route {
+    /// The key, 32 hexadecimal digits.
+    pub key: String,
+    /// The nodes numerically closest to it, closest first.
+    pub closest: Vec<Contact>,
+}
+
+/// One hop of a trace.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Hop {
+    /// The node.
+    pub contact: Contact,
+    /// Digits its GUID shares with the key.
+    pub shared_prefix: usize,
+    /// Round-trip time to it as the hop before measured it, in milliseconds.
+    pub rtt_ms: Option<f64>,
+}
+
+/// The way of a message to a key's root.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Trace {
+    /// The key, 32 hexadecimal digits.
+    pub key: String,
+    /// The hops; the last one is the root.
+    pub hops: Vec<Hop>,
+}
+
+/// Where something was stored.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct Stored {
+    /// Peers on which it is durable.
+    pub stored_on: Vec<String>,
+    /// Replicas that were wanted.
+    pub wanted: usize,
+    /// Peers that did not take it, with the reason.
+    pub failed: Vec<NotStored>,
+}
+
+/// A replica that could not be made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NotStored {
+    /// The peer.
+    pub peer_id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A record of the DHT.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Record {
+    /// The key, 32 hexadecimal digits.
+    pub key: String,
+    /// The value, base64.
+    pub value: String,
+    /// PeerId of the node that signed it.
+    pub owner: String,
+    /// Its version.
+    pub seq: u64,
+    /// When it expires, seconds since 1970.
+    pub expires: u64,
+}
+
+/// A file or directory that was stored.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Imported {
+    /// Its CID.
+    pub cid: String,
+    /// Bytes of content.
+    pub size: u64,
+    /// Blocks it was cut into.
+    pub blocks: u64,
+}
+
+/// What an object is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ObjectStat {
+    /// Its CID.
+    pub cid: String,
+    /// `file`, `directory` or `symlink`.
+    pub kind: String,
+    /// Bytes of content.
+    pub size: u64,
+    /// Blocks below it and itself, as far as known without fetching them.
+    pub blocks: u64,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DirectoryEntry {
+    /// The name.
+    pub name: String,
+    /// CID of what it names.
+    pub cid: String,
+    /// Bytes of it.
+    pub size: u64,
+    /// `file`, `directory`, `symlink`, or `unknown` until fetched.
+    pub kind: String,
+}
+
+/// One setting in force.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SettingInForce {
+    /// Section and key.
+    pub key: String,
+    /// The value as TOML.
+    pub value: String,
+    /// Where it came from.
+    pub origin: String,
+}

@@ -1,0 +1,446 @@
+//! Settings and where each came from: flag, else environment, else `config.toml`,
+//! else default.
+//!
+//! [`Config`] is the one table of settings and defaults. A layer is a TOML table with
+//! just the keys it sets, so the layers merge without knowing the settings, and
+//! [`SETTINGS`] says what a key's flag and variable are called.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use libp2p::Multiaddr;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::api::types::SettingInForce;
+
+/// The node's settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How the node is reached and finds others.
+    pub network: Network,
+    /// The loopback door.
+    pub api: Api,
+}
+
+/// How the node is reached and finds others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Port for TCP and QUIC, IPv4 and IPv6; 0 takes any free one.
+    pub listen_port: u16,
+    /// Addresses to listen on instead of all of them on `listen_port`.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses of nodes to enter the network by, beside those found by mDNS.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Whether to look for nodes by multicast DNS.
+    pub mdns: bool,
+    /// Whether to serve the LAN Kademlia table.
+    pub kademlia: bool,
+    /// Most connections at a time, all peers together.
+    pub max_connections: u32,
+    /// New connections are refused while the process is larger than this, in MiB.
+    pub max_memory_mib: usize,
+}
+
+/// The loopback door.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Api {
+    /// Port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            listen_port: 4747,
+            listen: Vec::new(),
+            bootstrap: Vec::new(),
+            mdns: true,
+            kademlia: true,
+            // A leaf set, a routing table and as many passing clients.
+            max_connections: 512,
+            max_memory_mib: 1024,
+        }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { port: 4748 }
+    }
+}
+
+/// How a setting is called outside the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Section and key in `config.toml`.
+    pub key: &'static str,
+    /// Environment variable; a list is separated by commas.
+    pub variable: &'static str,
+    /// Flag of `node start`.
+    pub flag: &'static str,
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "network.listen_port",
+        "HEDGEROW_LISTEN_PORT",
+        "--listen-port",
+    ),
+    setting("network.listen", "HEDGEROW_LISTEN", "--listen"),
+    setting("network.bootstrap", "HEDGEROW_BOOTSTRAP", "--bootstrap"),
+    setting("network.mdns", "HEDGEROW_MDNS", "--mdns"),
+    setting("network.kademlia", "HEDGEROW_KADEMLIA", "--kademlia"),
+    setting(
+        "network.max_connections",
+        "HEDGEROW_MAX_CONNECTIONS",
+        "--max-connections",
+    ),
+    setting(
+        "network.max_memory_mib",
+        "HEDGEROW_MAX_MEMORY_MIB",
+        "--max-memory-mib",
+    ),
+    setting("api.port", "HEDGEROW_API_PORT", "--api-port"),
+];
+
+const fn setting(key: &'static str, variable: &'static str, flag: &'static str) -> Setting {
+    Setting {
+        key,
+        variable,
+        flag,
+    }
+}
+
+/// Longest settings file that is read.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Why the settings are unusable.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file has an unknown key, a value of the wrong type or is not TOML.
+    #[error("{}:{line}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Line of the mistake, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A flag or a variable has an unusable value.
+    #[error("{origin}: {message}")]
+    Value {
+        /// The flag or the variable.
+        origin: Origin,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// The settings file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A flag of the command.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// Their values.
+    pub config: Config,
+    /// Each setting with its value as TOML and its origin, in the order of [`SETTINGS`].
+    pub values: Vec<(Setting, String, Origin)>,
+}
+
+impl Effective {
+    /// Merges the layers. `flags` are pairs of a key of [`SETTINGS`] and the text a
+    /// person gave, `variable` reads the environment.
+    pub fn load(
+        file: &Path,
+        variable: impl Fn(&str) -> Option<String>,
+        flags: &[(&'static str, String)],
+    ) -> Result<Self, ConfigError> {
+        let defaults = to_table(&Config::default());
+        let in_file = read_file(file)?;
+        let mut merged = defaults.clone();
+        let mut values = Vec::new();
+        for setting in SETTINGS {
+            let default = lookup(&defaults, setting.key).expect("every setting has a default");
+            let flag = flags.iter().rev().find(|(key, _)| *key == setting.key);
+            let (value, origin) = if let Some((_, text)) = flag {
+                let origin = Origin::Flag(setting.flag);
+                (parse(text, default, setting.key, &origin)?, origin)
+            } else if let Some(text) = variable(setting.variable) {
+                let origin = Origin::Environment(setting.variable);
+                (parse(&text, default, setting.key, &origin)?, origin)
+            } else if let Some(value) = lookup(&in_file, setting.key) {
+                (value.clone(), Origin::File(file.to_owned()))
+            } else {
+                (default.clone(), Origin::Default)
+            };
+            values.push((*setting, value.to_string(), origin));
+            set(&mut merged, setting.key, value);
+        }
+        // Each layer was checked on its own, so together they are a Config.
+        let config = Config::deserialize(merged).expect("merged layers have the defaults' shape");
+        Ok(Self { config, values })
+    }
+
+    /// The settings as the API and `config show` tell them.
+    pub fn in_force(&self) -> Vec<SettingInForce> {
+        let tell = |(setting, value, origin): &(Setting, String, Origin)| SettingInForce {
+            key: setting.key.to_owned(),
+            value: value.clone(),
+            origin: origin.to_string(),
+        };
+        self.values.iter().map(tell).collect()
+    }
+}
+
+fn to_table(config: &Config) -> Table {
+    Table::try_from(config).expect("a Config is plain data")
+}
+
+fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let (section, name) = key.split_once('.')?;
+    table.get(section)?.get(name)
+}
+
+fn set(table: &mut Table, key: &str, value: Value) {
+    let (section, name) = key.split_once('.').expect("keys have a section");
+    let section = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    section
+        .as_table_mut()
+        .expect("sections are tables")
+        .insert(name.to_owned(), value);
+}
+
+fn read_file(path: &Path) -> Result<Table, ConfigError> {
+    let read = |source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > MAX_FILE => {
+            return Err(read(io::Error::other(format!(
+                "larger than {MAX_FILE} bytes"
+            ))));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Table::new()),
+        Err(source) => return Err(read(source)),
+    }
+    let text = std::fs::read_to_string(path).map_err(read)?;
+    let located = |error: toml::de::Error| ConfigError::File {
+        path: path.to_owned(),
+        line: error.span().map_or(1, |span| line_of(&text, span.start)),
+        message: error.message().to_owned(),
+    };
+    // First as settings, which names unknown keys and wrong types with their place,
+    // then as a table, which knows what the file leaves out.
+    toml::from_str::<Config>(&text).map_err(located)?;
+    toml::from_str::<Table>(&text).map_err(located)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
+}
+
+/// Reads a flag's or variable's text as the type its default has, and checks it as
+/// the file would be checked.
+fn parse(
+    text: &str,
+    default: &Value,
+    key: &'static str,
+    origin: &Origin,
+) -> Result<Value, ConfigError> {
+    let wrong = |message: String| ConfigError::Value {
+        origin: origin.clone(),
+        message,
+    };
+    let text = text.trim();
+    let value = match default {
+        Value::Integer(_) => Value::Integer(
+            text.parse()
+                .map_err(|_| wrong(format!("{text:?} is not a whole number")))?,
+        ),
+        Value::Boolean(_) => Value::Boolean(
+            text.parse()
+                .map_err(|_| wrong(format!("{text:?} is neither true nor false")))?,
+        ),
+        Value::Array(_) => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| Value::String(item.to_owned()))
+                .collect(),
+        ),
+        _ => Value::String(text.to_owned()),
+    };
+    let mut alone = Table::new();
+    set(&mut alone, key, value.clone());
+    Config::deserialize(alone).map_err(|error| wrong(format!("{text:?}: {}", error.message())))?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        text: &str,
+        variables: &[(&str, &str)],
+        flags: &[(&'static str, String)],
+    ) -> Result<Effective, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        let variable = |name: &str| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Effective::load(&file, variable, flags)
+    }
+
+    fn origin(effective: &Effective, key: &str) -> Origin {
+        effective
+            .values
+            .iter()
+            .find(|(setting, ..)| setting.key == key)
+            .unwrap()
+            .2
+            .clone()
+    }
+
+    #[test]
+    fn flag_beats_environment_beats_file_beats_default() {
+        let file = "[network]\nlisten_port = 1\nmdns = false\n[api]\nport = 1\n";
+        let effective = load(
+            file,
+            &[("HEDGEROW_LISTEN_PORT", "2"), ("HEDGEROW_API_PORT", "2")],
+            &[("api.port", "3".to_owned())],
+        )
+        .unwrap();
+        assert_eq!(effective.config.network.listen_port, 2);
+        assert_eq!(effective.config.api.port, 3);
+        assert!(!effective.config.network.mdns);
+        assert!(effective.config.network.kademlia);
+        assert_eq!(origin(&effective, "api.port"), Origin::Flag("--api-port"));
+        assert_eq!(
+            origin(&effective, "network.listen_port"),
+            Origin::Environment("HEDGEROW_LISTEN_PORT")
+        );
+        assert!(matches!(
+            origin(&effective, "network.mdns"),
+            Origin::File(_)
+        ));
+        assert_eq!(origin(&effective, "network.kademlia"), Origin::Default);
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_their_line() {
+        let error = load("[network]\n\nlisten_prot = 5\n", &[], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("config.toml:3: unknown field `listen_prot`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn malformed_values_are_named_with_their_line() {
+        let error = load(
+            "[network]\nbootstrap = [\n  \"ip4/nonsense\"\n]\n",
+            &[],
+            &[],
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("config.toml:3"), "{error}");
+        let error = load("[network]\nlisten_port = 70000\n", &[], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("config.toml:2"), "{error}");
+        let error = load("[network\n", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("config.toml:1"), "{error}");
+    }
+
+    #[test]
+    fn malformed_flags_and_variables_are_named() {
+        let flags = [("network.bootstrap", "/ip4/1.2.3.4/tcp/99999".to_owned())];
+        let error = load("", &[], &flags).unwrap_err().to_string();
+        assert!(error.starts_with("flag --bootstrap"), "{error}");
+        let error = load("", &[("HEDGEROW_API_PORT", "many")], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("environment HEDGEROW_API_PORT"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn every_setting_is_in_the_table() {
+        let defaults = to_table(&Config::default());
+        let mut keys: Vec<_> = defaults
+            .iter()
+            .flat_map(|(section, value)| {
+                value
+                    .as_table()
+                    .unwrap()
+                    .keys()
+                    .map(move |key| format!("{section}.{key}"))
+            })
+            .collect();
+        let mut named: Vec<_> = SETTINGS
+            .iter()
+            .map(|setting| setting.key.to_owned())
+            .collect();
+        keys.sort();
+        named.sort();
+        assert_eq!(keys, named);
+    }
+}

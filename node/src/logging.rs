@@ -1,0 +1,20 @@
+//! Logs on stderr.
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging: `RUST_LOG` decides, else `verbose`, the number of `-v` flags.
+pub fn init(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info,libp2p=warn,hickory=warn",
+        2 => "debug,libp2p=info,hyper=info,fjall=info,lsm_tree=info,yamux=info,quinn=info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // A second call, as by a test, changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(true)
+        .try_init();
+}

@@ -1,0 +1,52 @@
+//! The flags of `node start`, shared by the programs `node` and `hedgerow`.
+
+use clap::Args;
+
+/// Flags that override `config.toml` and the environment for one run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StartOptions {
+    /// Port for TCP and QUIC, IPv4 and IPv6 (0: any free one) [default: 4747]
+    #[arg(long, value_name = "PORT")]
+    pub listen_port: Option<String>,
+    /// Listen on this multiaddress instead of on all addresses (may be repeated)
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<String>,
+    /// Enter the network by the node at this multiaddress (may be repeated)
+    #[arg(long, value_name = "MULTIADDR")]
+    pub bootstrap: Vec<String>,
+    /// Whether to look for nodes by multicast DNS [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub mdns: Option<String>,
+    /// Whether to serve the LAN Kademlia table [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub kademlia: Option<String>,
+    /// Most connections at a time [default: 512]
+    #[arg(long, value_name = "COUNT")]
+    pub max_connections: Option<String>,
+    /// Refuse new connections while the process is larger than this [default: 1024]
+    #[arg(long, value_name = "MIB")]
+    pub max_memory_mib: Option<String>,
+    /// Port of the control API on 127.0.0.1 (0: any free one) [default: 4748]
+    #[arg(long, value_name = "PORT")]
+    pub api_port: Option<String>,
+}
+
+impl StartOptions {
+    /// The flags that were given, as keys of [`crate::config::SETTINGS`] with their text.
+    pub fn given(&self) -> Vec<(&'static str, String)> {
+        let list = |items: &Vec<String>| (!items.is_empty()).then(|| items.join(","));
+        [
+            ("network.listen_port", self.listen_port.clone()),
+            ("network.listen", list(&self.listen)),
+            ("network.bootstrap", list(&self.bootstrap)),
+            ("network.mdns", self.mdns.clone()),
+            ("network.kademlia", self.kademlia.clone()),
+            ("network.max_connections", self.max_connections.clone()),
+            ("network.max_memory_mib", self.max_memory_mib.clone()),
+            ("api.port", self.api_port.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(key, text)| text.map(|text| (key, text)))
+        .collect()
+    }
+}
