@@ -1,1 +1,57 @@
-//! Files and directories as UnixFS, in the unixfs-v1-2025 profile.
+//! Files and directories as UnixFS, in the `unixfs-v1-2025` profile of IPIP-499.
+//!
+//! The same bytes give the same CID here as in kubo under that profile: CIDv1, SHA-256, raw leaves
+//! of 1 MiB, balanced trees of at most 1024 links a node, directories that become a HAMT of 256
+//! branches once their block would exceed 256 KiB. What other tools made (CIDv0, dag-pb leaves,
+//! other widths) is read as well. The rules are numbered in `docs/specs/unixfs.md`.
+//!
+//! Nothing here knows where blocks live: [`BlockSink`] takes them, [`BlockSource`] gives them.
+//! Every block that comes from a source is hashed before it is looked at.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let blocks = unixfs::MemoryBlocks::default();
+//! let options = unixfs::Options::default();
+//! let done = unixfs::import_reader(&b"hello"[..], &blocks, &options).await?;
+//! assert_eq!(done.size, 5);
+//!
+//! let mut out = Vec::new();
+//! unixfs::export_to_writer(&done.cid, &blocks, &mut out, 8).await?;
+//! assert_eq!(out, b"hello");
+//! # Ok(()) }
+//! ```
+
+mod balanced;
+mod blocks;
+mod chunker;
+mod dagpb;
+mod data;
+mod directory;
+mod error;
+mod export;
+mod export_path;
+mod fetch;
+mod hamt;
+mod import;
+mod import_path;
+mod list;
+mod murmur3;
+mod names;
+mod part;
+mod profile;
+mod progress;
+mod walk;
+
+pub use blocks::{BlockSink, BlockSource, BoxError, MemoryBlocks};
+pub use data::Kind;
+pub use error::{ExportError, ImportError, Malformed};
+pub use export::export_to_writer;
+pub use export_path::{ExportOptions, Exported, export_to_path, part_path};
+pub use import::{Imported, import_reader};
+pub use import_path::import_path;
+pub use list::{Entry, Stat, ls, stat};
+pub use profile::{
+    CHUNK_SIZE, HAMT_FANOUT, HAMT_THRESHOLD, MAX_BLOCK, MAX_DIRECTORY_DEPTH, MAX_DIRECTORY_ENTRIES,
+    MAX_FILE_DEPTH, MAX_FILE_LINKS, MAX_LINKS, MAX_NAME, MAX_SYMLINK, Options,
+};
+pub use progress::Progress;

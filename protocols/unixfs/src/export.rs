@@ -1,0 +1,42 @@
+//! A file goes to a writer (rule U12).
+
+use std::path::PathBuf;
+
+use cid::Cid;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::blocks::BlockSource;
+use crate::error::ExportError;
+use crate::walk::{Content, Walk};
+
+/// Writes a file, in order, and returns its length. The writer is flushed, not shut down.
+///
+/// At most `concurrency` blocks are asked for at a time. What was written before an error is
+/// verified content: the beginning of the file.
+pub async fn export_to_writer<S, W>(
+    cid: &Cid,
+    source: &S,
+    writer: &mut W,
+    concurrency: usize,
+) -> Result<u64, ExportError>
+where
+    S: BlockSource + ?Sized,
+    W: AsyncWrite + Unpin + ?Sized,
+{
+    let write_error = |source| ExportError::Write {
+        path: PathBuf::from("-"),
+        source,
+    };
+    let mut walk = Walk::new(*cid, source, None, concurrency);
+    let mut written = 0;
+    while let Some(piece) = walk.next().await? {
+        let Content::Bytes(bytes) = piece.content else {
+            unreachable!("nothing is kept where there is no part file")
+        };
+        debug_assert_eq!(piece.offset, written, "pieces follow one another");
+        writer.write_all(&bytes).await.map_err(write_error)?;
+        written += bytes.len() as u64;
+    }
+    writer.flush().await.map_err(write_error)?;
+    Ok(written)
+}

@@ -1,0 +1,163 @@
+//! Imports that fail, and how much they hold.
+
+use std::fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use tokio::io::AsyncReadExt;
+use unixfs::{BlockSink, BoxError, ImportError, MemoryBlocks, Options, Progress};
+
+use crate::support::{import, splitmix64};
+
+/// Appends to a file when the first block of it arrives.
+struct Appending(std::path::PathBuf);
+
+#[async_trait]
+impl BlockSink for Appending {
+    async fn put(&self, _: Cid, _: Bytes) -> Result<(), BoxError> {
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&self.0)?
+            .write_all(b"more")?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_grows_meanwhile() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("file");
+    for size in [10, 3 << 20] {
+        fs::write(&path, splitmix64(size)).unwrap();
+        let sink = Appending(path.clone());
+        let error = unixfs::import_path(&path, &sink, &Options::default(), &|_| ()).await;
+        assert!(matches!(error, Err(ImportError::Changed(changed)) if changed == path));
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_grows_meanwhile() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("a"), "a").unwrap();
+    let new = temp.path().join("b");
+    let report = |_: Progress<'_>| fs::write(&new, "b").unwrap();
+    let blocks = MemoryBlocks::default();
+    let error = unixfs::import_path(temp.path(), &blocks, &Options::default(), &report).await;
+    assert!(matches!(error, Err(ImportError::Changed(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(temp.path().join("socket")).unwrap();
+    let error = import(temp.path(), &MemoryBlocks::default()).await;
+    assert!(matches!(error, Err(ImportError::NotAFile(path)) if path.ends_with("socket")));
+
+    let error = import(&temp.path().join("none"), &MemoryBlocks::default()).await;
+    assert!(matches!(error, Err(ImportError::Read { .. })));
+}
+
+#[tokio::test]
+async fn options_out_of_range() {
+    let good = Options::default();
+    for bad in [
+        Options {
+            chunk_size: 0,
+            ..good
+        },
+        Options {
+            chunk_size: unixfs::MAX_BLOCK + 1,
+            ..good
+        },
+        Options {
+            max_links: 1,
+            ..good
+        },
+        Options {
+            concurrency: 0,
+            ..good
+        },
+    ] {
+        let error = unixfs::import_reader(&b""[..], &MemoryBlocks::default(), &bad).await;
+        assert!(matches!(error, Err(ImportError::Options(_))));
+    }
+}
+
+/// Refuses everything after a while.
+struct Full(AtomicUsize);
+
+#[async_trait]
+impl BlockSink for Full {
+    async fn put(&self, _: Cid, _: Bytes) -> Result<(), BoxError> {
+        if self.0.fetch_add(1, Ordering::SeqCst) < 5 {
+            Ok(())
+        } else {
+            Err("disk full".into())
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_fails() {
+    let options = Options {
+        chunk_size: 10,
+        max_links: 2,
+        concurrency: 4,
+    };
+    let sink = Full(AtomicUsize::new(0));
+    let error = unixfs::import_reader(&[1; 1000][..], &sink, &options)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ImportError::Sink { .. }));
+}
+
+/// Counts how many chunks it is given at once.
+#[derive(Default)]
+struct Slow {
+    at_once: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl BlockSink for Slow {
+    async fn put(&self, _: Cid, _: Bytes) -> Result<(), BoxError> {
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(at_once, Ordering::SeqCst);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn never_more_in_flight_than_allowed() {
+    let options = Options {
+        chunk_size: 100,
+        max_links: 10,
+        concurrency: 7,
+    };
+    let sink = Slow::default();
+    unixfs::import_reader(tokio::io::repeat(1).take(100_000), &sink, &options)
+        .await
+        .unwrap();
+    // One more: a node is stored while its leaves' permits are with the leaves behind it.
+    assert!((2..=8).contains(&sink.most.load(Ordering::SeqCst)));
+}
+
+#[tokio::test]
+async fn runs_as_a_task() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().to_owned();
+    fs::create_dir(root.join("sub")).unwrap();
+    let task = tokio::spawn(async move {
+        let blocks = MemoryBlocks::default();
+        let done = import(&root, &blocks).await.unwrap();
+        unixfs::ls(&done.cid, &blocks, 4).await.unwrap().len()
+    });
+    assert_eq!(task.await.unwrap(), 1);
+}

@@ -1,0 +1,8 @@
+//! The crate from outside.
+
+mod export;
+mod golden;
+mod hostile;
+mod import;
+mod roundtrip;
+mod support;
