@@ -1,1 +1,21 @@
-//! Content-addressed blocks: stores, exchange, replicas.
+//! Content-addressed blocks: what a block is, where it is kept, who else has it.
+//!
+//! A [`Block`] is at most [`MAX_BLOCK`] bytes whose CID has been checked. A [`Store`]
+//! keeps blocks: [`FjallStore`] on disk, [`MemoryStore`] and [`FaultyStore`] for tests
+//! and measurements. [`Behaviour`] puts a store into a Swarm: through its [`Handle`]
+//! blocks are put on the nodes closest to them and got from there, with the placement,
+//! exchange and repair of [`replicas`].
+//!
+//! Rules B1 to B9 of `docs/specs/blocks.md` are cited where the code obeys them.
+
+mod block;
+mod faulty;
+mod fjall;
+mod memory;
+mod store;
+
+pub use block::{Block, BlockError, DAG_CBOR, DAG_PB, MAX_BLOCK, RAW, guid_of, verify};
+pub use faulty::FaultyStore;
+pub use fjall::{FORMAT, FjallOptions, FjallStore};
+pub use memory::MemoryStore;
+pub use store::{Store, StoreError, Usage, Verified};

@@ -1,1 +1,26 @@
-//! Placement on the k closest nodes, quorum writes and digest reconciliation.
+//! Keeps k copies of every item on the k nodes numerically closest to its key.
+//!
+//! A [`Collection`] says what the items are, a [`Placement`] who is close; this crate
+//! moves the bytes: [`Handle::put`] answers when a quorum of the replica set holds the
+//! item durably, [`Handle::get`] asks several holders and verifies what they send, and
+//! a task in the background compares digests with the neighbours on the ring and moves
+//! what differs, so that lost copies come back by themselves (PAST, Rowstron & Druschel,
+//! SOSP 2001, section 3.2; the digests in place of PAST's fetching whole id lists).
+//!
+//! [`Behaviour`] only opens streams. Each stream is served by tasks of its own, straight
+//! from the store: the Swarm task copies no bulk.
+//!
+//! Rules R1 to R16 of `docs/specs/replicas.md` are cited where the code obeys them.
+
+mod collection;
+mod config;
+mod placement;
+mod stats;
+
+pub use collection::{Collection, Entry, ItemId, MAX_ID, PutRefused, StoreError, Stored};
+pub use config::{
+    Config, MAX_HEADER, MAX_INBOUND_STREAMS, MAX_LIST, MAX_PEERS, MAX_REPAIRS,
+    MAX_REQUESTS_PER_STREAM, MAX_SPANS, SPLIT,
+};
+pub use placement::{Placement, PlacementError};
+pub use stats::Stats;

@@ -1,0 +1,76 @@
+//! What applications hold.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cid::Cid;
+use replicas::{GetError, PutError, PutReceipt, Stats, StoreError};
+
+use crate::store::{Store, Usage, Verified};
+use crate::{Block, Blocks};
+
+/// Puts and gets blocks, here and on their replicas. Cheap to clone; callers that want
+/// many blocks under way make many calls at a time.
+#[derive(Clone)]
+pub struct Handle {
+    replicas: replicas::Handle<Blocks>,
+}
+
+impl Handle {
+    pub(crate) fn new(replicas: replicas::Handle<Blocks>) -> Handle {
+        Handle { replicas }
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
+        self.replicas.collection().store()
+    }
+
+    /// Keeps a block here and on its replica set; durable here and on a majority of them
+    /// when this returns.
+    pub async fn put(&self, block: Block) -> Result<PutReceipt, PutError> {
+        let id = block.cid().to_bytes().into();
+        self.replicas.put(id, block.into_bytes()).await
+    }
+
+    /// The block from here, or from whoever of its replica set has it first. What is
+    /// returned matches the CID.
+    pub async fn get(&self, cid: &Cid) -> Result<Bytes, GetError> {
+        self.replicas.get(&cid.to_bytes().into()).await
+    }
+
+    /// The block if it is kept here.
+    pub async fn get_local(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+        self.store().get(cid).await
+    }
+
+    /// Keeps a block here only.
+    pub async fn put_local(&self, block: Block) -> Result<bool, StoreError> {
+        self.store().put(block).await
+    }
+
+    /// Whether the block is kept here.
+    pub async fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.store().has(cid).await
+    }
+
+    /// How much is kept here.
+    pub fn usage(&self) -> Usage {
+        self.store().usage()
+    }
+
+    /// Reads and hashes every block kept here. Corrupted ones are fetched again from their
+    /// replicas in the background.
+    pub async fn verify(&self) -> Result<Verified, StoreError> {
+        let verified = self.store().verify().await?;
+        for cid in &verified.corrupted {
+            self.store().remove(cid).await?;
+            self.replicas.repair(&cid.to_bytes().into());
+        }
+        Ok(verified)
+    }
+
+    /// What happened since the start.
+    pub fn stats(&self) -> Stats {
+        self.replicas.stats()
+    }
+}

@@ -1,0 +1,6 @@
+//! Blocks, through the public interface.
+
+mod durability;
+mod faults;
+mod model;
+mod support;

@@ -1,0 +1,340 @@
+//! Getting items from their replicas (R11).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{FuturesUnordered, StreamExt};
+use guid::{Guid, Span};
+use libp2p_identity::PeerId;
+use overlay::Contact;
+use tokio::time::{Instant, sleep_until};
+
+use crate::collection::{Collection, Entry, ItemId, StoreError};
+use crate::config::MAX_LIST;
+use crate::message::{Request, Response};
+use crate::placement::PlacementError;
+use crate::pool::RequestError;
+use crate::shared::Shared;
+
+/// Why an item was not got.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum GetError {
+    /// The name is no name of an item.
+    #[error("no name of an item")]
+    Invalid,
+    /// Everybody who should keep it was asked and does not have it.
+    #[error("not found on {}", names(.asked))]
+    NotFound {
+        /// Who was asked.
+        asked: Vec<PeerId>,
+    },
+    /// Nobody delivered it, but not everybody could be asked.
+    #[error("not found, and not all could be asked: {}", reasons(.failed))]
+    Unavailable {
+        /// Who was asked.
+        asked: Vec<PeerId>,
+        /// Who of them failed, and how.
+        failed: Vec<(PeerId, RequestError)>,
+    },
+    /// Nobody delivered it in time.
+    #[error("no answer in time from {}", names(.asked))]
+    Timeout {
+        /// Who was asked.
+        asked: Vec<PeerId>,
+    },
+    /// It is not known who to ask.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// The store here failed.
+    #[error(transparent)]
+    Local(#[from] StoreError),
+}
+
+fn names(peers: &[PeerId]) -> String {
+    match peers {
+        [] => "this node, the only one known".into(),
+        peers => {
+            let names: Vec<String> = peers.iter().map(PeerId::to_string).collect();
+            format!("this node and {}", names.join(", "))
+        }
+    }
+}
+
+fn reasons(failed: &[(PeerId, RequestError)]) -> String {
+    let reasons: Vec<String> = failed
+        .iter()
+        .map(|(peer, error)| format!("{peer}: {error}"))
+        .collect();
+    reasons.join("; ")
+}
+
+impl GetError {
+    fn none_found(asked: Vec<PeerId>, failed: Vec<(PeerId, RequestError)>) -> GetError {
+        let timed_out = |(_, error): &(PeerId, RequestError)| matches!(error, RequestError::Timeout);
+        if failed.is_empty() {
+            GetError::NotFound { asked }
+        } else if failed.iter().all(timed_out) {
+            GetError::Timeout { asked }
+        } else {
+            GetError::Unavailable { asked, failed }
+        }
+    }
+}
+
+pub(crate) async fn get<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+) -> Result<Bytes, GetError> {
+    match local(shared, id).await? {
+        Some(item) => Ok(item),
+        None => fetch(shared, id).await.map(|(item, _)| item),
+    }
+}
+
+/// The copy kept here; a corrupted one counts as none and is replaced (R16).
+pub(crate) async fn local<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+) -> Result<Option<Bytes>, GetError> {
+    match shared.collection.get(id).await {
+        Ok(None) => return Ok(None),
+        Ok(Some(item)) if verified(shared, id, &item).await.is_some() => return Ok(Some(item)),
+        Ok(Some(_)) | Err(StoreError::Corrupt(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    shared.found_corrupt(id).await;
+    Ok(None)
+}
+
+/// The version of an item if its bytes are what its name promises. Checked on a thread
+/// where hashing holds up nobody and overlaps with reading the next item.
+async fn verified<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+    item: &Bytes,
+) -> Option<u64> {
+    let (collection, id, item) = (Arc::clone(&shared.collection), id.clone(), item.clone());
+    let check = tokio::task::spawn_blocking(move || collection.verify(&id, &item).ok());
+    check.await.ok().flatten()
+}
+
+/// The item from its replicas, asking further away when the closest do not have it.
+pub(crate) async fn fetch<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+) -> Result<(Bytes, PeerId), GetError> {
+    let key = shared.collection.key_of(id).ok_or(GetError::Invalid)?;
+    let _held = Arc::clone(&shared.fetching)
+        .acquire_many_owned(C::MAX_ITEM as u32)
+        .await
+        .expect("the semaphore is never closed");
+    let mut asked = HashSet::from([shared.placement.me().peer]);
+    let (mut order, mut failed) = (Vec::new(), Vec::new());
+    for width in [shared.config.replicas, shared.config.search_width] {
+        let mut set = shared.replica_set(key, width).await?;
+        set.retain(|contact| asked.insert(contact.peer));
+        order.extend(set.iter().map(|contact| contact.peer));
+        if let Some(found) = fetch_from(shared, id, set, &mut failed).await {
+            return Ok(found);
+        }
+    }
+    Err(GetError::none_found(order, failed))
+}
+
+/// Asks the contacts one after the other, the next one as soon as one fails or is slow.
+async fn fetch_from<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+    mut contacts: Vec<Contact>,
+    failed: &mut Vec<(PeerId, RequestError)>,
+) -> Option<(Bytes, PeerId)> {
+    // The least busy first, so that many gets spread over the replicas.
+    contacts.sort_by_key(|contact| shared.pool.score(contact.peer));
+    let mut waiting = contacts.into_iter();
+    let mut asking = FuturesUnordered::new();
+    asking.push(fetch_one(shared, waiting.next()?, id));
+    let mut hedge_at = Instant::now() + shared.config.hedge_after;
+    loop {
+        tokio::select! {
+            answer = asking.next(), if !asking.is_empty() => {
+                match answer.expect("there is one being asked") {
+                    (peer, Ok(Some(item))) => return Some((item, peer)),
+                    (_, Ok(None)) => {}
+                    (peer, Err(error)) => failed.push((peer, error)),
+                }
+            }
+            () = sleep_until(hedge_at), if waiting.len() > 0 => shared.counters.hedges.one(),
+            else => return None,
+        }
+        match waiting.next() {
+            Some(next) => asking.push(fetch_one(shared, next, id)),
+            None if asking.is_empty() => return None,
+            None => {}
+        }
+        hedge_at = Instant::now() + shared.config.hedge_after;
+    }
+}
+
+/// Asks one peer; what it sends is verified.
+async fn fetch_one<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    from: Contact,
+    id: &ItemId,
+) -> (PeerId, Result<Option<Bytes>, RequestError>) {
+    (from.peer, fetch_verified(shared, &from, id).await.map(|item| item.map(|(item, _)| item)))
+}
+
+/// An item and its version from one peer.
+pub(crate) async fn fetch_verified<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    from: &Contact,
+    id: &ItemId,
+) -> Result<Option<(Bytes, u64)>, RequestError> {
+    let asked = shared
+        .pool
+        .ask(from, Request::Get { id: id.clone() }, Bytes::new())
+        .await;
+    let reply = match asked {
+        Ok(reply) => reply,
+        Err(error) => {
+            if matches!(error, RequestError::Timeout) {
+                shared.counters.timeouts.one();
+            }
+            return Err(error);
+        }
+    };
+    match reply.response {
+        Response::Item => {}
+        Response::Missing => return Ok(None),
+        _ => return Err(RequestError::Nonsense),
+    }
+    shared.counters.bytes_received.add(reply.body.len() as u64);
+    let Some(version) = verified(shared, id, &reply.body).await else {
+        shared.counters.mismatches.one();
+        shared.pool.avoid(from.peer);
+        tracing::debug!(peer = %from.peer, "a peer sent bytes that do not match");
+        return Err(RequestError::Mismatch);
+    };
+    shared.counters.items_fetched.one();
+    Ok(Some((reply.body, version)))
+}
+
+/// The members of a replica set to ask, and how many answers are enough, this node's own
+/// counted as given.
+async fn majority<C: Collection>(
+    shared: &Shared<C>,
+    key: Guid,
+) -> Result<(Vec<Contact>, usize), GetError> {
+    let mut set = shared.replica_set(key, shared.config.replicas).await?;
+    let quorum = set.len() / 2 + 1;
+    let all = set.len();
+    let me = shared.placement.me().peer;
+    set.retain(|contact| contact.peer != me);
+    let mine = all - set.len();
+    Ok((set, quorum.saturating_sub(mine)))
+}
+
+pub(crate) async fn get_newest<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+) -> Result<Bytes, GetError> {
+    let key = shared.collection.key_of(id).ok_or(GetError::Invalid)?;
+    let mine = local(shared, id).await?;
+    let mut newest = mine.and_then(|item| {
+        let version = shared.collection.verify(id, &item).ok()?;
+        Some((version, item))
+    });
+    let (set, needed) = majority(shared, key).await?;
+    let asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
+    let (mut answers, mut failed, mut differ) = (0, Vec::new(), false);
+    let mut asking: FuturesUnordered<_> = set
+        .iter()
+        .map(|contact| async move { (contact.peer, fetch_verified(shared, contact, id).await) })
+        .collect();
+    while answers < needed {
+        match asking.next().await {
+            Some((_, Ok(found))) => {
+                answers += 1;
+                let version = found.as_ref().map(|(_, version)| *version);
+                differ |= version != newest.as_ref().map(|(version, _)| *version);
+                if let Some((item, version)) = found
+                    && newest.as_ref().is_none_or(|(best, _)| version > *best)
+                {
+                    newest = Some((version, item));
+                }
+            }
+            Some((peer, Err(error))) => failed.push((peer, error)),
+            None => break,
+        }
+    }
+    match newest {
+        Some((_, item)) => {
+            if differ && shared.collection.put(id, item.clone()).await.is_ok() {
+                // Read repair: whoever had an older one gets this one.
+                shared.repair_later(id);
+            }
+            Ok(item)
+        }
+        // The closest may have come just now: whoever kept it before is asked as well.
+        None => match fetch(shared, id).await {
+            Err(GetError::NotFound { .. }) if !failed.is_empty() => {
+                Err(GetError::none_found(asked, failed))
+            }
+            found => found.map(|(item, _)| item),
+        },
+    }
+}
+
+pub(crate) async fn find<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    key: Guid,
+) -> Result<Vec<Entry>, GetError> {
+    let span = Span::new(key, key);
+    let mut found: BTreeMap<ItemId, Entry> = BTreeMap::new();
+    let mut note = |entries: Vec<Entry>| {
+        for entry in entries {
+            // Only what belongs there: a peer may list what it likes.
+            if entry.guid != key || shared.collection.key_of(&entry.id) != Some(key) {
+                continue;
+            }
+            let known = found.entry(entry.id.clone()).or_insert_with(|| entry.clone());
+            if known.version < entry.version {
+                *known = entry;
+            }
+        }
+    };
+    note(shared.collection.list(span, None, MAX_LIST).await?);
+    let (set, needed) = majority(shared, key).await?;
+    let asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
+    let request = Request::List {
+        span,
+        after: None,
+        limit: MAX_LIST as u32,
+    };
+    let mut asking: FuturesUnordered<_> = set
+        .iter()
+        .map(|contact| {
+            let asked = shared.pool.ask(contact, request.clone(), Bytes::new());
+            async move { (contact.peer, asked.await) }
+        })
+        .collect();
+    let (mut answers, mut failed) = (0, Vec::new());
+    while answers < needed {
+        match asking.next().await {
+            Some((peer, Ok(reply))) => match reply.response {
+                Response::Entries { entries, .. } => {
+                    answers += 1;
+                    note(entries);
+                }
+                _ => failed.push((peer, RequestError::Nonsense)),
+            },
+            Some((peer, Err(error))) => failed.push((peer, error)),
+            None => break,
+        }
+    }
+    if found.is_empty() && answers < needed {
+        return Err(GetError::none_found(asked, failed));
+    }
+    Ok(found.into_values().collect())
+}

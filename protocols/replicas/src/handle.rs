@@ -1,0 +1,75 @@
+//! What applications hold.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use guid::Guid;
+
+use crate::collection::{Collection, Entry, ItemId, StoreError};
+use crate::fetch::{self, GetError};
+use crate::place::{self, PutError, PutReceipt};
+use crate::shared::Shared;
+use crate::stats::Stats;
+
+/// Puts, gets and finds items. Cheap to clone; callers that want many items under way
+/// make many calls at a time.
+pub struct Handle<C> {
+    shared: Arc<Shared<C>>,
+}
+
+impl<C> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        Handle {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<C: Collection> Handle<C> {
+    pub(crate) fn new(shared: Arc<Shared<C>>) -> Handle<C> {
+        Handle { shared }
+    }
+
+    /// Keeps an item here and on its replica set. Answers when the copy here and a
+    /// majority of the replica set are durable; who that is stands in the receipt (R10).
+    pub async fn put(&self, id: ItemId, bytes: Bytes) -> Result<PutReceipt, PutError> {
+        place::put(&self.shared, id, bytes).await
+    }
+
+    /// The item from here, or verified from whoever of its replica set has it first
+    /// (R11). For items that never change; see [`Handle::get_newest`].
+    pub async fn get(&self, id: &ItemId) -> Result<Bytes, GetError> {
+        fetch::get(&self.shared, id).await
+    }
+
+    /// The newest version that a majority of the replica set knows (R11).
+    pub async fn get_newest(&self, id: &ItemId) -> Result<Bytes, GetError> {
+        fetch::get_newest(&self.shared, id).await
+    }
+
+    /// The items at one place of the ring, as a majority of its replica set lists them,
+    /// each in the newest version seen. At most [`crate::MAX_LIST`] from each.
+    pub async fn find(&self, key: Guid) -> Result<Vec<Entry>, GetError> {
+        fetch::find(&self.shared, key).await
+    }
+
+    /// The item if it is kept here.
+    pub async fn get_local(&self, id: &ItemId) -> Result<Option<Bytes>, StoreError> {
+        self.shared.collection.get(id).await
+    }
+
+    /// Completes the copies of an item in the background.
+    pub fn repair(&self, id: &ItemId) {
+        self.shared.repair_later(id);
+    }
+
+    /// The collection itself.
+    pub fn collection(&self) -> &Arc<C> {
+        &self.shared.collection
+    }
+
+    /// What happened since the start.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.snapshot()
+    }
+}

@@ -1,0 +1,33 @@
+//! The overlay says who keeps what.
+
+use guid::Guid;
+use overlay::Contact;
+use tokio::sync::watch;
+
+use crate::placement::{Placement, PlacementError};
+
+#[async_trait::async_trait]
+impl Placement for overlay::Handle {
+    fn me(&self) -> Contact {
+        overlay::Handle::me(self)
+    }
+
+    async fn replica_set(&self, key: Guid, k: usize) -> Result<Vec<Contact>, PlacementError> {
+        overlay::Handle::replica_set(self, key, k)
+            .await
+            .map_err(|error| PlacementError(error.to_string()))
+    }
+
+    fn local_replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact>> {
+        overlay::Handle::local_replica_set(self, key, k)
+    }
+
+    fn neighbours(&self) -> Vec<Contact> {
+        let snapshot = self.snapshot();
+        snapshot.leaf_set.contacts().cloned().collect()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        overlay::Handle::changes(self)
+    }
+}

@@ -1,0 +1,206 @@
+//! Putting an item on its replica set (R10).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use libp2p_identity::PeerId;
+use overlay::Contact;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::collection::{Collection, ItemId, PutRefused, StoreError};
+use crate::message::{Request, Response};
+use crate::placement::PlacementError;
+use crate::pool::RequestError;
+use crate::shared::Shared;
+
+/// Where an item is durable now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutReceipt {
+    /// The members of the replica set that hold it durably; this node if it is one.
+    pub stored_on: Vec<PeerId>,
+    /// Members of the replica set: k, or fewer where fewer nodes exist.
+    pub wanted: usize,
+    /// Members that failed, and how. The missing copies are made in the background.
+    pub failed: Vec<(PeerId, String)>,
+    /// Members that had not answered yet.
+    pub pending: Vec<PeerId>,
+}
+
+/// Why an item was not put.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PutError {
+    /// The item is not valid.
+    #[error("the item is not valid: {0}")]
+    Invalid(String),
+    /// It could not be kept here.
+    #[error("it could not be kept here: {0}")]
+    Local(#[source] StoreError),
+    /// It is kept here, but nobody could say who else should.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// It is kept here, but on too few of its replicas.
+    #[error(
+        "only {} of {} replicas stored it, {quorum} are needed{}",
+        .receipt.stored_on.len(), .receipt.wanted, reasons(.receipt)
+    )]
+    NoQuorum {
+        /// How many would have been enough.
+        quorum: usize,
+        /// How far it came.
+        receipt: PutReceipt,
+    },
+}
+
+fn reasons(receipt: &PutReceipt) -> String {
+    let reasons: Vec<String> = receipt
+        .failed
+        .iter()
+        .map(|(peer, reason)| format!("{peer}: {reason}"))
+        .collect();
+    match reasons.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", reasons.join("; ")),
+    }
+}
+
+pub(crate) async fn put<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: ItemId,
+    bytes: Bytes,
+) -> Result<PutReceipt, PutError> {
+    let Some(key) = shared.collection.key_of(&id) else {
+        return Err(PutError::Invalid("no name of an item".into()));
+    };
+    if bytes.len() > C::MAX_ITEM {
+        return Err(PutError::Invalid(format!(
+            "{} bytes, at most {} are allowed",
+            bytes.len(),
+            C::MAX_ITEM
+        )));
+    }
+    // The copy here and those on the others are written at the same time.
+    let local = shared.collection.put(&id, bytes.clone());
+    let remote = async {
+        let set = shared.replica_set(key, shared.config.replicas).await?;
+        Ok::<_, PlacementError>(Placing::start(shared, set, &id, &bytes))
+    };
+    let (local, remote) = tokio::join!(local, remote);
+    match local {
+        Ok(_) => {}
+        Err(PutRefused::Invalid(reason)) => return Err(PutError::Invalid(reason)),
+        Err(PutRefused::Store(error)) => return Err(PutError::Local(error)),
+    }
+    let placing = match remote {
+        Ok(placing) => placing,
+        Err(error) => {
+            shared.repair_later(&id);
+            return Err(error.into());
+        }
+    };
+    placing.finish(shared).await
+}
+
+struct Placing {
+    receipt: PutReceipt,
+    answers: mpsc::Receiver<(PeerId, Result<(), String>)>,
+}
+
+impl Placing {
+    /// Starts one task for each member of the set but this node. The tasks go on after
+    /// the quorum has answered.
+    fn start<C: Collection>(
+        shared: &Arc<Shared<C>>,
+        set: Vec<Contact>,
+        id: &ItemId,
+        bytes: &Bytes,
+    ) -> Placing {
+        let me = shared.placement.me().peer;
+        let (answer, answers) = mpsc::channel(set.len().max(1));
+        let mut receipt = PutReceipt {
+            stored_on: Vec::new(),
+            wanted: set.len(),
+            failed: Vec::new(),
+            pending: Vec::new(),
+        };
+        for contact in set {
+            if contact.peer == me {
+                receipt.stored_on.push(me);
+                continue;
+            }
+            receipt.pending.push(contact.peer);
+            let (shared, id, bytes) = (Arc::clone(shared), id.clone(), bytes.clone());
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let outcome = place_on(&shared, &contact, &id, bytes).await;
+                if outcome.is_err() {
+                    shared.repair_later(&id);
+                }
+                let outcome = outcome.map_err(|error| error.to_string());
+                // Nobody listens once the put has been answered.
+                let _ = answer.send((contact.peer, outcome)).await;
+            });
+        }
+        Placing { receipt, answers }
+    }
+
+    async fn finish<C: Collection>(
+        mut self,
+        shared: &Shared<C>,
+    ) -> Result<PutReceipt, PutError> {
+        let quorum = self.receipt.wanted / 2 + 1;
+        while self.receipt.stored_on.len() < quorum {
+            let Some(answer) = self.answers.recv().await else {
+                return Err(PutError::NoQuorum {
+                    quorum,
+                    receipt: self.receipt,
+                });
+            };
+            self.note(answer);
+        }
+        let _ = timeout(shared.config.put_grace, async {
+            while let Some(answer) = self.answers.recv().await {
+                self.note(answer);
+            }
+        })
+        .await;
+        Ok(self.receipt)
+    }
+
+    fn note(&mut self, (peer, outcome): (PeerId, Result<(), String>)) {
+        self.receipt.pending.retain(|pending| *pending != peer);
+        match outcome {
+            Ok(()) => self.receipt.stored_on.push(peer),
+            Err(reason) => self.receipt.failed.push((peer, reason)),
+        }
+    }
+}
+
+/// Puts an item on one peer; it is durable there when this returns.
+pub(crate) async fn place_on<C: Collection>(
+    shared: &Shared<C>,
+    contact: &Contact,
+    id: &ItemId,
+    bytes: Bytes,
+) -> Result<(), RequestError> {
+    // A peer that does not take what is on its way fills its own budget, and the puts
+    // that wait for it give up as early as the requests do.
+    let held = shared.outbound.take(contact.peer, bytes.len());
+    let _held = timeout(shared.config.request_timeout, held)
+        .await
+        .map_err(|_| RequestError::Timeout)?;
+    if shared.pool.is_avoided(contact.peer) {
+        // It failed while this item waited: a put does not wait as long once more.
+        return Err(RequestError::Unreachable("it failed just before".into()));
+    }
+    let length = bytes.len() as u64;
+    let request = Request::Put { id: id.clone() };
+    match shared.pool.ask(contact, request, bytes).await?.response {
+        Response::Stored { .. } => {
+            shared.counters.items_placed.one();
+            shared.counters.bytes_sent.add(length);
+            Ok(())
+        }
+        _ => Err(RequestError::Nonsense),
+    }
+}

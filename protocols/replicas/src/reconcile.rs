@@ -1,0 +1,385 @@
+//! Compares with the neighbours what both should keep, and moves what differs (R12, R13).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use guid::Span;
+use overlay::Contact;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::collection::{Collection, Entry, ItemId, StoreError};
+use crate::config::{MAX_LIST, MAX_SPANS, SPLIT};
+use crate::digest::{Digest, digest_of};
+use crate::fetch::{fetch_verified, local};
+use crate::limiter::Limiter;
+use crate::message::{Refusal, Request, Response};
+use crate::place::place_on;
+use crate::pool::RequestError;
+use crate::repair::repair;
+use crate::shared::Shared;
+use crate::spans::Shares;
+
+/// Items under way at a time while reconciling: enough to fill a fast network, few enough
+/// to leave the budgets to those who wait for their items.
+const AT_A_TIME: usize = 8;
+
+/// A leaf set that never comes to rest does not put off reconciliation for longer than so
+/// many debounce times.
+const MAX_DEBOUNCES: u32 = 10;
+
+/// Entries of one arc that are compared one by one: beyond, the arc is split further.
+const LIST_BELOW: u64 = MAX_LIST as u64;
+
+/// Requests for digests in one reconciliation at most. A neighbour that keeps claiming
+/// other digests would have us split arcs forever; honest ones with a million differing
+/// items need about as many (R12).
+const MAX_ROUNDS: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+enum ReconcileError {
+    #[error(transparent)]
+    Peer(#[from] RequestError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reconciles after each change of the leaf set, and now and then without one.
+pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>) {
+    let limiter = Limiter::new(shared.config.repair_bytes_per_second);
+    let mut changes = shared.placement.changes();
+    changes.mark_changed();
+    let mut wait = shared.config.reconcile_every;
+    let mut strays_at = Instant::now();
+    loop {
+        if let Ok(Ok(())) = timeout(wait, changes.changed()).await {
+            settle(&shared, &mut changes).await;
+        } else if changes.has_changed().is_err() {
+            return;
+        }
+        let mut complete = round(&shared, &limiter).await;
+        // Looking through all there is costs more than comparing digests: not each time.
+        if complete && Instant::now() >= strays_at {
+            complete = offer_strays(&shared, &limiter).await;
+            strays_at = Instant::now() + shared.config.reconcile_every / 4;
+        }
+        wait = match complete {
+            true => shared.config.reconcile_every,
+            false => shared.config.retry_after,
+        };
+    }
+}
+
+/// Waits until the leaf set has been quiet for a while.
+async fn settle<C: Collection>(shared: &Shared<C>, changes: &mut watch::Receiver<u64>) {
+    let quiet = shared.config.debounce;
+    let latest = Instant::now() + quiet * MAX_DEBOUNCES;
+    while Instant::now() < latest {
+        match timeout(quiet, changes.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// Reconciles with each neighbour once; whether all of it worked.
+async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> bool {
+    let me = shared.placement.me();
+    let neighbours = shared.placement.neighbours();
+    let shares = Shares::new(
+        me.guid,
+        neighbours.iter().map(|contact| contact.guid),
+        shared.config.replicas,
+    );
+    let mut complete = true;
+    // Of two that both start, both would move the same items: the lower one goes first.
+    let (higher, lower): (Vec<_>, Vec<_>) = neighbours
+        .iter()
+        .filter(|contact| contact.peer != me.peer)
+        .partition(|contact| contact.guid > me.guid);
+    for (contacts, yielding) in [(higher, false), (lower, true)] {
+        if yielding && !contacts.is_empty() {
+            sleep(shared.config.debounce).await;
+        }
+        for contact in contacts {
+            let spans = shares.with.get(&contact.guid).cloned().unwrap_or_default();
+            if spans.is_empty() {
+                continue;
+            }
+            match reconcile(shared, contact, spans, limiter).await {
+                Ok(all) => {
+                    shared.counters.reconciled.one();
+                    complete &= all;
+                }
+                Err(error) => {
+                    shared.counters.reconcile_failed.one();
+                    tracing::debug!(peer = %contact.peer, %error, "reconciliation failed");
+                    complete = false;
+                }
+            }
+        }
+    }
+    complete
+}
+
+/// Makes two nodes agree on some arcs; whether every item could be moved.
+async fn reconcile<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    with: &Contact,
+    mut spans: Vec<Span>,
+    limiter: &Limiter,
+) -> Result<bool, ReconcileError> {
+    let mut complete = true;
+    for _ in 0..MAX_ROUNDS {
+        if spans.is_empty() {
+            return Ok(complete);
+        }
+        let batch = spans.split_off(spans.len().saturating_sub(MAX_SPANS));
+        let theirs = digests(shared, with, &batch).await?;
+        for (span, theirs) in batch.into_iter().zip(theirs) {
+            let mine = digest_of(&*shared.collection, span).await?;
+            if mine == theirs {
+                continue;
+            }
+            if mine.count.max(theirs.count) <= LIST_BELOW || span.last_offset() == 0 {
+                complete &= reconcile_list(shared, with, span, limiter).await?;
+            } else {
+                spans.extend(span.split(SPLIT));
+            }
+        }
+    }
+    Ok(false)
+}
+
+async fn digests<C: Collection>(
+    shared: &Shared<C>,
+    with: &Contact,
+    spans: &[Span],
+) -> Result<Vec<Digest>, RequestError> {
+    let request = Request::Digest {
+        spans: spans.to_vec(),
+    };
+    match shared.pool.ask(with, request, Bytes::new()).await?.response {
+        Response::Digests { digests } if digests.len() == spans.len() => Ok(digests),
+        _ => Err(RequestError::Nonsense),
+    }
+}
+
+/// Compares an arc entry by entry and moves what differs, both ways. Page by page, so
+/// that an arc of any number of entries takes the memory of one page.
+async fn reconcile_list<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    with: &Contact,
+    span: Span,
+    limiter: &Limiter,
+) -> Result<bool, ReconcileError> {
+    let mut complete = true;
+    let mut after: Option<ItemId> = None;
+    loop {
+        let (theirs, more) = their_page(shared, with, span, after.clone()).await?;
+        // The page covers the arc up to its last entry; the last page all of the rest.
+        let end = match (more, theirs.last()) {
+            (true, Some(last)) => Some(last.clone()),
+            _ => None,
+        };
+        let mine = my_page(shared, span, after, end.as_ref()).await?;
+        complete &= move_differences(shared, with, mine, theirs, limiter).await;
+        match end {
+            Some(last) => after = Some(last.id),
+            None => return Ok(complete),
+        }
+    }
+}
+
+async fn their_page<C: Collection>(
+    shared: &Shared<C>,
+    with: &Contact,
+    span: Span,
+    after: Option<ItemId>,
+) -> Result<(Vec<Entry>, bool), RequestError> {
+    let request = Request::List {
+        span,
+        after: after.clone(),
+        limit: MAX_LIST as u32,
+    };
+    let Response::Entries { entries, more } =
+        shared.pool.ask(with, request, Bytes::new()).await?.response
+    else {
+        return Err(RequestError::Nonsense);
+    };
+    // In order, inside the arc, and about items that exist: or it would never end.
+    let key_of = |id: &ItemId| shared.collection.key_of(id);
+    let place = |entry: &Entry| (span.from.clockwise_to(entry.guid), entry.id.clone());
+    let start = after.and_then(|id| Some((span.from.clockwise_to(key_of(&id)?), id)));
+    let valid = entries.len() <= MAX_LIST
+        && entries
+            .iter()
+            .all(|entry| span.contains(entry.guid) && key_of(&entry.id) == Some(entry.guid))
+        && entries
+            .windows(2)
+            .all(|pair| place(&pair[0]) < place(&pair[1]))
+        && entries
+            .first()
+            .is_none_or(|first| start.is_none_or(|start| start < place(first)))
+        && !(more && entries.is_empty());
+    match valid {
+        true => Ok((entries, more)),
+        false => Err(RequestError::Nonsense),
+    }
+}
+
+/// What is kept here behind `after`, up to `end`.
+async fn my_page<C: Collection>(
+    shared: &Shared<C>,
+    span: Span,
+    mut after: Option<ItemId>,
+    end: Option<&Entry>,
+) -> Result<Vec<Entry>, StoreError> {
+    let place = |entry: &Entry| (span.from.clockwise_to(entry.guid), entry.id.clone());
+    let end = end.map(place);
+    let mut all = Vec::new();
+    loop {
+        let page = shared.collection.list(span, after, MAX_LIST).await?;
+        let full = page.len() == MAX_LIST;
+        after = page.last().map(|entry| entry.id.clone());
+        for entry in page {
+            if end.as_ref().is_some_and(|end| place(&entry) > *end) {
+                return Ok(all);
+            }
+            all.push(entry);
+        }
+        if !full {
+            return Ok(all);
+        }
+    }
+}
+
+async fn move_differences<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    with: &Contact,
+    mine: Vec<Entry>,
+    theirs: Vec<Entry>,
+    limiter: &Limiter,
+) -> bool {
+    let mut here: HashMap<ItemId, u64> = mine
+        .into_iter()
+        .map(|entry| (entry.id, entry.version))
+        .collect();
+    let mut moves = Vec::new();
+    for entry in theirs {
+        match here.remove(&entry.id) {
+            Some(version) if version == entry.version => {}
+            Some(version) if version > entry.version => moves.push((entry.id, Way::Push)),
+            _ => moves.push((entry.id, Way::Pull)),
+        }
+    }
+    moves.extend(here.into_keys().map(|id| (id, Way::Push)));
+    let moved = stream::iter(moves)
+        .map(|(id, way)| async move {
+            match way {
+                Way::Push => push(shared, with, &id, limiter).await,
+                Way::Pull => pull(shared, with, &id, limiter).await,
+            }
+        })
+        .buffer_unordered(AT_A_TIME);
+    moved.fold(true, |all, one| async move { all & one }).await
+}
+
+enum Way {
+    Push,
+    Pull,
+}
+
+async fn push<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    to: &Contact,
+    id: &ItemId,
+    limiter: &Limiter,
+) -> bool {
+    let item = match shared.collection.get(id).await {
+        Ok(Some(item)) => item,
+        // Removed meanwhile: nothing to move.
+        Ok(None) => return true,
+        Err(error) => {
+            if matches!(error, StoreError::Corrupt(_)) {
+                shared.found_corrupt(id).await;
+            }
+            return false;
+        }
+    };
+    limiter.take(item.len()).await;
+    match place_on(shared, to, id, item).await {
+        Ok(()) => {
+            shared.counters.repair_pushed.one();
+            true
+        }
+        Err(RequestError::Refused { why, .. }) => {
+            if why == Refusal::Invalid {
+                // Either it is wrong or the copy here is.
+                let _ = local(shared, id).await;
+            }
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+async fn pull<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    from: &Contact,
+    id: &ItemId,
+    limiter: &Limiter,
+) -> bool {
+    match fetch_verified(shared, from, id).await {
+        Ok(Some((item, _))) => {
+            limiter.take(item.len()).await;
+            let stored = shared.collection.put(id, item).await.is_ok();
+            if stored {
+                shared.counters.repair_pulled.one();
+            }
+            stored
+        }
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// Offers what is kept here without belonging here to whom it belongs (R15).
+async fn offer_strays<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> bool {
+    let me = shared.placement.me().guid;
+    let neighbours = shared.placement.neighbours();
+    if neighbours.is_empty() {
+        return true;
+    }
+    let shares = Shares::new(
+        me,
+        neighbours.iter().map(|contact| contact.guid),
+        shared.config.replicas,
+    );
+    let mut complete = true;
+    let mut after = None;
+    loop {
+        let Ok(page) = shared
+            .collection
+            .list(Span::full(), after, MAX_LIST)
+            .await
+        else {
+            return false;
+        };
+        let full = page.len() == MAX_LIST;
+        after = page.last().map(|entry| entry.id.clone());
+        let strays = page
+            .into_iter()
+            .filter(|entry| !shares.mine.iter().any(|span| span.contains(entry.guid)));
+        complete &= stream::iter(strays)
+            .map(|entry| async move { repair(shared, &entry.id, limiter).await })
+            .buffer_unordered(AT_A_TIME)
+            .fold(true, |all, one| async move { all & one })
+            .await;
+        if !full {
+            return complete;
+        }
+    }
+}
