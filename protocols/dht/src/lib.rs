@@ -1,1 +1,28 @@
-//! Signed, expiring records on the k closest nodes: put, get, remove.
+//! Signed, expiring records on the k nodes closest to a key.
+//!
+//! A publisher puts a value under a key, replaces it, removes it; anybody gets it.
+//! Publishers do not disturb one another: each has one place ([`Item`]) under every key,
+//! and what stands there is decided by its signature and its sequence number alone, so
+//! that the replicas agree without talking about it. Copies are placed and repaired by
+//! the crate `replicas`.
+//!
+//! Rules D1 to D12 of `docs/specs/dht.md` are cited where the code obeys them.
+
+mod clock;
+mod collection;
+mod fjall_store;
+mod item;
+mod ledger;
+mod record;
+mod store;
+
+pub use clock::{Clock, SystemClock};
+pub use collection::{PROTOCOL, Records};
+pub use fjall_store::{FORMAT, FjallRecords};
+pub use item::Item;
+pub use ledger::{Limits, NoRoom, Usage};
+pub use record::{
+    MAX_CLOCK_SKEW, MAX_LIFETIME, MAX_PUBLISHER, MAX_RECORD, MAX_SEQ, MAX_SIGNATURE, MAX_VALUE,
+    Record, RecordError, SIGNING_DOMAIN, SignError, ValueTooLarge, latest_expiry,
+};
+pub use store::{MemoryRecords, Outcome, RecordStore, Refused};
