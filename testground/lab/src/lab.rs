@@ -1,0 +1,411 @@
+//! The lab itself: nodes, their links and their lives.
+
+use std::ffi::OsStr;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::builder::{Builder, Program};
+use crate::namespace::{Hub, Namespace, lock, tool};
+use crate::network::{self, Plan};
+use crate::process::Process;
+use crate::{LabError, Traffic, Usage};
+
+/// How long a node may take to end after SIGTERM in [`Lab::stop`].
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lines of each log printed when a test panics.
+const PANIC_TAIL_LINES: usize = 40;
+
+/// Set to anything, keeps homes and logs when a lab is dropped.
+const KEEP_VARIABLE: &str = "LAB_KEEP";
+
+/// Set to anything, turns a skipped test into a failed one.
+const REQUIRED_VARIABLE: &str = "LAB_REQUIRED";
+
+/// N nodes in network namespaces of their own on one or more bridges.
+///
+/// Nodes are numbered from 0, and so are bridges. A number out of range is a
+/// mistake in the test and panics. All methods may be called from any thread.
+#[derive(Debug)]
+pub struct Lab {
+    nodes: Vec<Node>,
+    others: Mutex<Vec<Arc<Process>>>,
+    islands: Mutex<Vec<usize>>,
+    plan: Plan,
+    program: Option<Program>,
+    ready_line: String,
+    // Last, so that the namespaces of the nodes go first.
+    hub: Arc<Hub>,
+    directory: Option<TempDir>,
+    root: PathBuf,
+}
+
+#[derive(Debug)]
+struct Node {
+    namespace: Namespace,
+    home: PathBuf,
+    process: Mutex<Option<Arc<Process>>>,
+}
+
+impl Lab {
+    /// Describes a lab to be built.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Why no lab can run on this machine, in one line; `None` if one can.
+    ///
+    /// Tried once, by making the smallest network there is.
+    pub fn unavailable() -> Option<String> {
+        static REASON: OnceLock<Option<String>> = OnceLock::new();
+        REASON
+            .get_or_init(|| match Lab::builder().nodes(1).build() {
+                Ok(_) => None,
+                Err(LabError::Unavailable(reason)) => Some(reason),
+                Err(error) => Some(error.to_string().replace('\n', " ")),
+            })
+            .clone()
+    }
+
+    /// For the first line of a test: whether a lab can run here. If not, says
+    /// why in one line on standard error, or panics where `LAB_REQUIRED` is
+    /// set, so that nothing is skipped silently where it matters.
+    pub fn available_or_skip(test: &str) -> bool {
+        let Some(reason) = Lab::unavailable() else {
+            return true;
+        };
+        assert!(
+            std::env::var_os(REQUIRED_VARIABLE).is_none(),
+            "{test} needs the lab ({REQUIRED_VARIABLE} is set): {reason}"
+        );
+        eprintln!("skipped: {test}: {reason}");
+        false
+    }
+
+    pub(crate) fn build(builder: Builder) -> Result<Lab, LabError> {
+        tool("ip")?;
+        let directory = tempfile::Builder::new()
+            .prefix("lab-")
+            .tempdir()
+            .map_err(|source| LabError::file("make the lab's directory", source))?;
+        let root = directory.path().to_owned();
+        let logs = root.join("logs");
+        make_directory(&logs)?;
+        let hub = Hub::new()?;
+        let mut batch = String::new();
+        for bridge in 0..builder.bridges {
+            batch += &builder.plan.add_bridge(bridge, 0);
+        }
+        let mut nodes = Vec::with_capacity(builder.nodes);
+        for index in 0..builder.nodes {
+            let namespace = hub.namespace()?;
+            let home = root.join(format!("home-{index}"));
+            make_directory(&home)?;
+            for bridge in plugged(&builder) {
+                batch += &builder.plan.plug(index, bridge, namespace.pid());
+            }
+            nodes.push(Node {
+                namespace,
+                home,
+                process: Mutex::new(None),
+            });
+        }
+        hub.ip(&batch)?;
+        for (index, node) in nodes.iter().enumerate() {
+            let mut batch = "link set lo up\n".to_owned();
+            for bridge in plugged(&builder) {
+                batch += &builder.plan.up(index, bridge);
+            }
+            hub.ip_in(&node.namespace, &batch)?;
+        }
+        Ok(Lab {
+            nodes,
+            others: Mutex::default(),
+            islands: Mutex::new(vec![1; builder.bridges]),
+            plan: builder.plan,
+            program: builder.program,
+            ready_line: builder.ready_line,
+            hub: Arc::new(hub),
+            directory: Some(directory),
+            root,
+        })
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never: a lab has at least one node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Number of bridges.
+    pub fn bridges(&self) -> usize {
+        lock(&self.islands).len()
+    }
+
+    /// The node's home directory, which stays the same over restarts.
+    pub fn home(&self, node: usize) -> &Path {
+        &self.nodes[node].home
+    }
+
+    /// The directory of all logs, `node-I.out.log` and `node-I.err.log`.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The node's IPv4 address on a bridge.
+    pub fn ipv4(&self, node: usize, bridge: usize) -> Ipv4Addr {
+        network::ipv4(node, bridge)
+    }
+
+    /// The node's unique local IPv6 address on a bridge.
+    pub fn ipv6(&self, node: usize, bridge: usize) -> Ipv6Addr {
+        network::ipv6(node, bridge)
+    }
+
+    /// The node's link-local IPv6 address on a bridge, where the lab gave it
+    /// (with duplicate address detection the kernel chooses).
+    pub fn link_local(&self, node: usize, bridge: usize) -> Ipv6Addr {
+        network::link_local(node, bridge)
+    }
+
+    /// Starts the node's program.
+    pub fn start(&self, node: usize) -> Result<Arc<Process>, LabError> {
+        self.start_with(node, &[])
+    }
+
+    /// Starts the node's program with more arguments at the end.
+    pub fn start_with(&self, node: usize, more: &[&str]) -> Result<Arc<Process>, LabError> {
+        let Some(program) = &self.program else {
+            return Err(LabError::Invalid(
+                "the lab was built without a binary".to_owned(),
+            ));
+        };
+        let mut process = lock(&self.nodes[node].process);
+        if process
+            .as_ref()
+            .is_some_and(|process| process.status().is_none())
+        {
+            return Err(LabError::AlreadyRunning(node));
+        }
+        let mut command = self.command(node, &program.binary)?;
+        command.args(program.args_for(|arg| self.fill(node, arg)));
+        command.args(more.iter().map(|arg| self.fill(node, arg)));
+        command.envs(
+            program
+                .env
+                .iter()
+                .map(|(name, value)| (name, self.fill(node, value))),
+        );
+        let label = format!("node-{node}");
+        let started = Arc::new(Process::spawn(&self.hub, command, &label, &self.logs())?);
+        *process = Some(Arc::clone(&started));
+        Ok(started)
+    }
+
+    /// Starts the program on every node.
+    pub fn start_all(&self) -> Result<(), LabError> {
+        (0..self.len()).try_for_each(|node| self.start(node).map(drop))
+    }
+
+    /// Waits until the node has printed its readiness line.
+    pub fn wait_ready(&self, node: usize, within: Duration) -> Result<(), LabError> {
+        self.process(node)?
+            .wait_line("readiness", within, |line| line == self.ready_line)
+            .map(drop)
+    }
+
+    /// The node's process, running or ended.
+    pub fn process(&self, node: usize) -> Result<Arc<Process>, LabError> {
+        lock(&self.nodes[node].process)
+            .clone()
+            .ok_or(LabError::NotRunning(node))
+    }
+
+    /// SIGKILL to the node; returns when it is gone.
+    pub fn kill(&self, node: usize) -> Result<ExitStatus, LabError> {
+        self.process(node)?.kill()
+    }
+
+    /// SIGTERM to the node; returns when it has ended, at most 10 s later.
+    pub fn stop(&self, node: usize) -> Result<ExitStatus, LabError> {
+        self.process(node)?.terminate(STOP_PATIENCE)
+    }
+
+    /// Stops the node (SIGTERM) and starts it again in the same home.
+    pub fn restart(&self, node: usize) -> Result<Arc<Process>, LabError> {
+        self.stop(node)?;
+        self.start(node)
+    }
+
+    /// A command that runs `program` in the node's namespace; arguments and
+    /// redirections are the caller's.
+    pub fn command(&self, node: usize, program: impl AsRef<OsStr>) -> Result<Command, LabError> {
+        self.hub.command(&self.nodes[node].namespace, program)
+    }
+
+    /// Runs a program in the node's namespace to its end and collects what it
+    /// printed.
+    pub fn output<S: AsRef<OsStr>>(
+        &self,
+        node: usize,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Output, LabError> {
+        let name = program.as_ref().to_string_lossy().into_owned();
+        self.command(node, program)?
+            .args(args)
+            .output()
+            .map_err(|source| LabError::Tool { tool: name, source })
+    }
+
+    /// Starts another program in the node's namespace, which runs until it
+    /// ends or the lab does. `label` names its logs.
+    pub fn spawn<S: AsRef<OsStr>>(
+        &self,
+        node: usize,
+        label: &str,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Arc<Process>, LabError> {
+        let mut command = self.command(node, program)?;
+        command.args(args);
+        self.spawn_command(label, command)
+    }
+
+    /// As [`Lab::spawn`], for a command made with [`Lab::command`].
+    pub fn spawn_command(&self, label: &str, command: Command) -> Result<Arc<Process>, LabError> {
+        let process = Arc::new(Process::spawn(&self.hub, command, label, &self.logs())?);
+        lock(&self.others).push(Arc::clone(&process));
+        Ok(process)
+    }
+
+    /// The node's interface goes down.
+    pub fn link_down(&self, node: usize, bridge: usize) -> Result<(), LabError> {
+        self.hub
+            .ip_in(&self.nodes[node].namespace, &self.plan.down(bridge))
+    }
+
+    /// The node's interface comes up again, with its addresses.
+    pub fn link_up(&self, node: usize, bridge: usize) -> Result<(), LabError> {
+        self.hub
+            .ip_in(&self.nodes[node].namespace, &self.plan.up(node, bridge))
+    }
+
+    /// A new interface appears in the node.
+    pub fn plug(&self, node: usize, bridge: usize) -> Result<(), LabError> {
+        self.hub.ip(&self
+            .plan
+            .plug(node, bridge, self.nodes[node].namespace.pid()))?;
+        self.link_up(node, bridge)
+    }
+
+    /// The node's interface vanishes.
+    pub fn unplug(&self, node: usize, bridge: usize) -> Result<(), LabError> {
+        self.hub.ip(&self.plan.unplug(node, bridge))
+    }
+
+    /// Cuts the node off a bridge. Its interface stays up and notices nothing,
+    /// as when a switch further away fails.
+    pub fn detach(&self, node: usize, bridge: usize) -> Result<(), LabError> {
+        self.hub.ip(&self.plan.detach(node, bridge))
+    }
+
+    /// Joins a detached node to the bridge again.
+    pub fn attach(&self, node: usize, bridge: usize) -> Result<(), LabError> {
+        self.hub.ip(&self.plan.attach(node, bridge, 0))
+    }
+
+    /// Splits a bridge: nodes of one group hear each other and no one else.
+    /// Nodes in no group stay together on the bridge itself.
+    pub fn partition(&self, bridge: usize, groups: &[&[usize]]) -> Result<(), LabError> {
+        let mut batch = String::new();
+        let mut islands = lock(&self.islands);
+        for (index, group) in groups.iter().enumerate() {
+            let island = index + 1;
+            if island == islands[bridge] {
+                batch += &self.plan.add_bridge(bridge, island);
+                islands[bridge] += 1;
+            }
+            for &node in *group {
+                batch += &self.plan.attach(node, bridge, island);
+            }
+        }
+        self.hub.ip(&batch)
+    }
+
+    /// Ends a partition: all nodes are on the bridge itself again.
+    pub fn heal(&self, bridge: usize) -> Result<(), LabError> {
+        (0..self.len()).try_for_each(|node| self.attach(node, bridge))
+    }
+
+    /// What the node's process uses now.
+    pub fn usage(&self, node: usize) -> Result<Usage, LabError> {
+        self.process(node)?
+            .usage()
+            .ok_or(LabError::NotRunning(node))
+    }
+
+    /// What has passed the node's interface on a bridge; all zero when it is
+    /// not plugged in.
+    pub fn traffic(&self, node: usize, bridge: usize) -> Traffic {
+        let pid = self.nodes[node].namespace.pid();
+        Traffic::of(pid, &network::interface(bridge)).unwrap_or_default()
+    }
+
+    fn fill(&self, node: usize, text: &str) -> String {
+        text.replace("{home}", &self.home(node).to_string_lossy())
+            .replace("{index}", &node.to_string())
+            .replace("{ipv4}", &self.ipv4(node, 0).to_string())
+            .replace("{ipv6}", &self.ipv6(node, 0).to_string())
+    }
+
+    fn processes(&self) -> Vec<Arc<Process>> {
+        let nodes = self
+            .nodes
+            .iter()
+            .filter_map(|node| lock(&node.process).clone());
+        nodes.chain(lock(&self.others).iter().cloned()).collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let processes = self.processes();
+        for process in &processes {
+            let _ = process.signal(nix::sys::signal::Signal::SIGKILL);
+        }
+        for process in &processes {
+            // One that does not go is the hub's to kill, just below.
+            let _ = process.kill();
+        }
+        self.hub.close();
+        if std::thread::panicking() {
+            for process in &processes {
+                eprint!("{}", process.tail(PANIC_TAIL_LINES));
+            }
+        }
+        if std::env::var_os(KEEP_VARIABLE).is_some()
+            && let Some(directory) = self.directory.take()
+        {
+            eprintln!("kept: {}", directory.keep().display());
+        }
+    }
+}
+
+fn plugged(builder: &Builder) -> impl Iterator<Item = usize> + '_ {
+    (0..builder.bridges).filter(|bridge| !builder.unplugged.contains(bridge))
+}
+
+fn make_directory(path: &Path) -> Result<(), LabError> {
+    std::fs::create_dir(path)
+        .map_err(|source| LabError::file(format!("make {}", path.display()), source))
+}
