@@ -8,14 +8,21 @@
 //!
 //! Rules B1 to B9 of `docs/specs/blocks.md` are cited where the code obeys them.
 
+mod behaviour;
 mod block;
+mod collection;
 mod faulty;
 mod fjall;
+mod handle;
 mod memory;
 mod store;
 
+pub use behaviour::Behaviour;
 pub use block::{Block, BlockError, DAG_CBOR, DAG_PB, MAX_BLOCK, RAW, guid_of, verify};
+pub use collection::Blocks;
 pub use faulty::FaultyStore;
 pub use fjall::{FORMAT, FjallOptions, FjallStore};
+pub use handle::Handle;
 pub use memory::MemoryStore;
+pub use replicas::{GetError, PutError, PutReceipt};
 pub use store::{Store, StoreError, Usage, Verified};

@@ -38,6 +38,8 @@ pub struct Behaviour<C> {
     connections: HashMap<PeerId, Vec<ConnectionId>>,
     /// Wanted streams whose peer is being dialled.
     dialling: HashMap<PeerId, Vec<Opened>>,
+    /// One clone for each stream of a peer that is being served.
+    serving: HashMap<PeerId, Arc<()>>,
     /// Streams being opened on a connection.
     opening: HashMap<u64, (ConnectionId, Opened)>,
     next_id: u64,
@@ -82,6 +84,7 @@ impl<C: Collection> Behaviour<C> {
             opens,
             connections: HashMap::new(),
             dialling: HashMap::new(),
+            serving: HashMap::new(),
             opening: HashMap::new(),
             next_id: 0,
             actions: VecDeque::new(),
@@ -136,6 +139,20 @@ impl<C: Collection> Behaviour<C> {
         for reply in self.dialling.remove(&peer).unwrap_or_default() {
             let _ = reply.send(Err(error.to_string()));
         }
+    }
+
+    fn on_inbound(&mut self, peer: PeerId, stream: libp2p_swarm::Stream) {
+        let serving = self.serving.entry(peer).or_default();
+        // One reference is the map's own (R4).
+        if Arc::strong_count(serving) > MAX_INBOUND_STREAMS {
+            self.shared.counters.bad_streams.one();
+            return;
+        }
+        let (serving, shared) = (Arc::clone(serving), Arc::clone(&self.shared));
+        tokio::spawn(async move {
+            crate::server::serve(shared, peer, stream).await;
+            drop(serving);
+        });
     }
 
     fn handler(&self) -> wire::Handler {
@@ -193,6 +210,7 @@ impl<C: Collection> NetworkBehaviour for Behaviour<C> {
                     list.retain(|id| *id != event.connection_id);
                     if list.is_empty() {
                         self.connections.remove(&event.peer_id);
+                        self.serving.remove(&event.peer_id);
                     }
                 }
                 // Dropping the reply tells the waiting task.
@@ -225,13 +243,7 @@ impl<C: Collection> NetworkBehaviour for Behaviour<C> {
                     let _ = reply.send(Err(error.to_string()));
                 }
             }
-            wire::Event::Inbound(stream) => {
-                tokio::spawn(crate::server::serve(
-                    Arc::clone(&self.shared),
-                    peer,
-                    stream,
-                ));
-            }
+            wire::Event::Inbound(stream) => self.on_inbound(peer, stream),
             // No messages are configured.
             wire::Event::Received(_)
             | wire::Event::QueueFull { .. }

@@ -12,15 +12,36 @@
 //!
 //! Rules R1 to R16 of `docs/specs/replicas.md` are cited where the code obeys them.
 
+mod behaviour;
+mod budget;
 mod collection;
 mod config;
+mod digest;
+mod fetch;
+mod handle;
+mod limiter;
+mod message;
+mod place;
 mod placement;
+mod pool;
+mod reconcile;
+mod repair;
+mod server;
+mod shared;
+mod spans;
 mod stats;
+mod stream;
 
+pub use behaviour::Behaviour;
 pub use collection::{Collection, Entry, ItemId, MAX_ID, PutRefused, StoreError, Stored};
 pub use config::{
     Config, MAX_HEADER, MAX_INBOUND_STREAMS, MAX_LIST, MAX_PEERS, MAX_REPAIRS,
     MAX_REQUESTS_PER_STREAM, MAX_SPANS, SPLIT,
 };
+pub use fetch::GetError;
+pub use handle::Handle;
+pub use message::Refusal;
+pub use place::{PutError, PutReceipt};
 pub use placement::{Placement, PlacementError};
+pub use pool::RequestError;
 pub use stats::Stats;

@@ -136,24 +136,10 @@ where
     W: AsyncWrite + Unpin,
 {
     let header = wire::encode(header);
-    let mut length = unsigned_varint(header.len());
-    length.extend_from_slice(&header);
-    to.write_all(&length).await?;
+    to.write_all(&wire::frame_header(header.len())).await?;
+    to.write_all(&header).await?;
     if !body.is_empty() {
         to.write_all(body).await?;
     }
     Ok(())
-}
-
-fn unsigned_varint(mut value: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(5 + 256);
-    loop {
-        let low = (value & 0x7f) as u8;
-        value >>= 7;
-        if value == 0 {
-            bytes.push(low);
-            return bytes;
-        }
-        bytes.push(low | 0x80);
-    }
 }

@@ -17,7 +17,7 @@ async fn acknowledged_blocks_survive_a_kill() {
     let mut kept = Vec::new();
     for round in 0..3 {
         let batch: Vec<_> = (0..24)
-            .map(|i| block(round * 100 + i, SIZES[i as usize % SIZES.len()] + i as usize))
+            .map(|i| block(round * 100 + i, SIZES[i as usize % SIZES.len()] + (round * 24 + i) as usize))
             .collect();
         assert_eq!(store.put_many(batch.clone()).await.unwrap(), batch.len());
         // Removed and put again: the newer fact has to win after the restart.
