@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use futures::AsyncWrite;
+use futures::{AsyncRead as _, AsyncWrite as _};
 use libp2p_swarm::Stream;
 
 use crate::{config::MessageConfig, frame::frame_header};
@@ -132,15 +132,33 @@ impl Outbox {
                     return Poll::Ready(Progress::Open);
                 }
                 State::Idle | State::Opening | State::Unsupported => return Poll::Pending,
-                State::Open(_) => {
-                    let Err(error) = ready!(self.poll_write(cx)) else {
-                        return Poll::Pending;
-                    };
-                    if let Some(error) = self.on_failure(error) {
-                        return Poll::Ready(Progress::GaveUp(error));
+                State::Open(_) => match self.poll_stream(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    // Nothing was lost that we know of: reopen when there is a message.
+                    Poll::Ready(Ok(())) => self.state = State::Idle,
+                    Poll::Ready(Err(error)) => {
+                        if let Some(error) = self.on_failure(error) {
+                            return Poll::Ready(Progress::GaveUp(error));
+                        }
                     }
-                }
+                },
             }
+        }
+    }
+
+    /// Writes the queue and then watches the stream. Ready if the peer has closed it while
+    /// nothing was waiting, so that the next message opens a new one instead of being lost.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = self.poll_write(cx)?;
+        let State::Open(stream) = &mut self.state else {
+            return written.map(Ok);
+        };
+        match Pin::new(stream).poll_read(cx, &mut [0]) {
+            Poll::Ready(Ok(0) | Err(_)) if written.is_ready() => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Poll::Ready(Ok(_)) => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -1,0 +1,6 @@
+//! Two swarms on the memory transport, and the frame codec by itself.
+
+mod frames;
+mod messages;
+mod probe;
+mod streams;
