@@ -11,8 +11,8 @@ use libp2p_core::{Endpoint, Multiaddr};
 use libp2p_identity::PeerId;
 use libp2p_swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, DialError, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionId, DialError, FromSwarm, NetworkBehaviour, NotifyHandler,
+    THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -54,11 +54,7 @@ impl<C: Collection> Behaviour<C> {
     /// # Panics
     /// Outside a tokio runtime, and when `config` is not valid for the collection (see
     /// [`Config::validate`]).
-    pub fn new(
-        config: Config,
-        collection: Arc<C>,
-        placement: impl Placement,
-    ) -> Behaviour<C> {
+    pub fn new(config: Config, collection: Arc<C>, placement: impl Placement) -> Behaviour<C> {
         config
             .validate(C::MAX_ITEM)
             .expect("whoever reads a configuration validates it");

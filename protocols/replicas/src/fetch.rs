@@ -71,7 +71,8 @@ fn reasons(failed: &[(PeerId, RequestError)]) -> String {
 
 impl GetError {
     fn none_found(asked: Vec<PeerId>, failed: Vec<(PeerId, RequestError)>) -> GetError {
-        let timed_out = |(_, error): &(PeerId, RequestError)| matches!(error, RequestError::Timeout);
+        let timed_out =
+            |(_, error): &(PeerId, RequestError)| matches!(error, RequestError::Timeout);
         if failed.is_empty() {
             GetError::NotFound { asked }
         } else if failed.iter().all(timed_out) {
@@ -182,7 +183,12 @@ async fn fetch_one<C: Collection>(
     from: Contact,
     id: &ItemId,
 ) -> (PeerId, Result<Option<Bytes>, RequestError>) {
-    (from.peer, fetch_verified(shared, &from, id).await.map(|item| item.map(|(item, _)| item)))
+    (
+        from.peer,
+        fetch_verified(shared, &from, id)
+            .await
+            .map(|item| item.map(|(item, _)| item)),
+    )
 }
 
 /// An item and its version from one peer.
@@ -298,7 +304,9 @@ pub(crate) async fn find<C: Collection>(
             if entry.guid != key || shared.collection.key_of(&entry.id) != Some(key) {
                 continue;
             }
-            let known = found.entry(entry.id.clone()).or_insert_with(|| entry.clone());
+            let known = found
+                .entry(entry.id.clone())
+                .or_insert_with(|| entry.clone());
             if known.version < entry.version {
                 *known = entry;
             }

@@ -49,15 +49,25 @@ pub(crate) enum Response {
     /// It is not kept here.
     Missing,
     /// It is durable here, in this version.
-    Stored { version: u64 },
+    Stored {
+        version: u64,
+    },
     /// What is kept of it.
-    Held { version: Option<u64> },
+    Held {
+        version: Option<u64>,
+    },
     Digests {
         digests: Vec<Digest>,
     },
-    Entries { entries: Vec<Entry>, more: bool },
+    Entries {
+        entries: Vec<Entry>,
+        more: bool,
+    },
     /// No, and why.
-    Refused { why: Refusal, text: String },
+    Refused {
+        why: Refusal,
+        text: String,
+    },
 }
 
 /// Why a peer refused.

@@ -144,10 +144,7 @@ impl Placing {
         Placing { receipt, answers }
     }
 
-    async fn finish<C: Collection>(
-        mut self,
-        shared: &Shared<C>,
-    ) -> Result<PutReceipt, PutError> {
+    async fn finish<C: Collection>(mut self, shared: &Shared<C>) -> Result<PutReceipt, PutError> {
         let quorum = self.receipt.wanted / 2 + 1;
         while self.receipt.stored_on.len() < quorum {
             let Some(answer) = self.answers.recv().await else {

@@ -183,7 +183,10 @@ impl Pool {
         };
         let unreachable = |text: &str| RequestError::Unreachable(text.into());
         let opened = timeout(self.config.open_timeout, async {
-            self.open.send(open).await.map_err(|_| unreachable("the node is stopping"))?;
+            self.open
+                .send(open)
+                .await
+                .map_err(|_| unreachable("the node is stopping"))?;
             opened
                 .await
                 .map_err(|_| unreachable("the connection ended"))?
@@ -261,4 +264,3 @@ fn refuse(reply: Reply) -> Result<Reply, RequestError> {
         _ => Ok(reply),
     }
 }
-

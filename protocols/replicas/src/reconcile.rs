@@ -361,11 +361,7 @@ async fn offer_strays<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter)
     let mut complete = true;
     let mut after = None;
     loop {
-        let Ok(page) = shared
-            .collection
-            .list(Span::full(), after, MAX_LIST)
-            .await
-        else {
+        let Ok(page) = shared.collection.list(Span::full(), after, MAX_LIST).await else {
             return false;
         };
         let full = page.len() == MAX_LIST;

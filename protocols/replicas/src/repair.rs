@@ -17,10 +17,7 @@ use crate::shared::Shared;
 const ATTEMPTS: usize = 3;
 
 /// Works off the queue of items that miss a copy.
-pub(crate) async fn run<C: Collection>(
-    shared: Arc<Shared<C>>,
-    mut queue: mpsc::Receiver<ItemId>,
-) {
+pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>, mut queue: mpsc::Receiver<ItemId>) {
     let limiter = Limiter::new(shared.config.repair_bytes_per_second);
     while let Some(first) = queue.recv().await {
         // Whatever made the copy fail gets a little time to pass, and what is queued

@@ -1,5 +1,7 @@
 //! What was acknowledged is there after a crash, and what is bad is found.
 
+use std::path::PathBuf;
+
 use blocks::{FjallOptions, FjallStore, Store, StoreError};
 use guid::Span;
 
@@ -17,7 +19,12 @@ async fn acknowledged_blocks_survive_a_kill() {
     let mut kept = Vec::new();
     for round in 0..3 {
         let batch: Vec<_> = (0..24)
-            .map(|i| block(round * 100 + i, SIZES[i as usize % SIZES.len()] + (round * 24 + i) as usize))
+            .map(|i| {
+                block(
+                    round * 100 + i,
+                    SIZES[i as usize % SIZES.len()] + (round * 24 + i) as usize,
+                )
+            })
             .collect();
         assert_eq!(store.put_many(batch.clone()).await.unwrap(), batch.len());
         // Removed and put again: the newer fact has to win after the restart.
@@ -29,7 +36,9 @@ async fn acknowledged_blocks_survive_a_kill() {
         // The files as they are while the store runs are what a killed one leaves.
         let copy = dir.path().join(format!("copy-{round}"));
         copy_dir(&dir.path().join("live"), &copy);
-        let reopened = FjallStore::open(&copy, FjallOptions::default()).await.unwrap();
+        let reopened = FjallStore::open(&copy, FjallOptions::default())
+            .await
+            .unwrap();
         for block in &kept {
             assert_eq!(
                 reopened.get(block.cid()).await.unwrap().as_ref(),
@@ -44,7 +53,9 @@ async fn acknowledged_blocks_survive_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_use_or_of_another_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let store = FjallStore::open(dir.path(), FjallOptions::default()).await.unwrap();
+    let store = FjallStore::open(dir.path(), FjallOptions::default())
+        .await
+        .unwrap();
     let second = FjallStore::open(dir.path(), FjallOptions::default()).await;
     assert!(matches!(second.err(), Some(StoreError::Locked)));
     drop(store);
@@ -68,12 +79,15 @@ async fn a_store_in_use_or_of_another_format_is_refused() {
 async fn flipped_bits_on_disk_are_found_and_the_rest_stays_readable() {
     let dir = tempfile::tempdir().unwrap();
     let blocks: Vec<_> = (0..8).map(|i| block(i, 1 << 20)).collect();
-    let store = FjallStore::open(dir.path(), FjallOptions::default()).await.unwrap();
+    let store = FjallStore::open(dir.path(), FjallOptions::default())
+        .await
+        .unwrap();
     store.put_many(blocks.clone()).await.unwrap();
     drop(store);
 
-    // In the middle of the largest file lies the content of some block.
-    let victim = files(dir.path()).pop().unwrap();
+    // In the middle of a blob file lies the content of some block.
+    let in_blobs = |path: &PathBuf| path.parent().is_some_and(|dir| dir.ends_with("blobs"));
+    let victim = files(dir.path()).into_iter().rfind(in_blobs).unwrap();
     let mut content = std::fs::read(&victim).unwrap();
     let middle = content.len() / 2;
     content[middle] ^= 0x10;
@@ -104,7 +118,10 @@ async fn a_full_store_says_so_and_keeps_what_it_has() {
     store.put(first.clone()).await.unwrap();
     let refused = store.put(block(2, 700_000)).await;
     assert!(matches!(refused, Err(StoreError::Full(_))));
-    assert_eq!(store.get(first.cid()).await.unwrap().as_ref(), Some(first.bytes()));
+    assert_eq!(
+        store.get(first.cid()).await.unwrap().as_ref(),
+        Some(first.bytes())
+    );
     assert!(store.put(block(3, 1000)).await.unwrap());
     assert_eq!(store.usage().blocks, 2);
 

@@ -3,4 +3,5 @@
 mod durability;
 mod faults;
 mod model;
+mod network;
 mod support;

@@ -58,8 +58,14 @@ async fn same(disk: &FjallStore, model: &MemoryStore, step: Step) {
         }
         Step::Get(number) => {
             let cid = *sample(number).cid();
-            assert_eq!(disk.get(&cid).await.unwrap(), model.get(&cid).await.unwrap());
-            assert_eq!(disk.has(&cid).await.unwrap(), model.has(&cid).await.unwrap());
+            assert_eq!(
+                disk.get(&cid).await.unwrap(),
+                model.get(&cid).await.unwrap()
+            );
+            assert_eq!(
+                disk.has(&cid).await.unwrap(),
+                model.has(&cid).await.unwrap()
+            );
         }
         Step::List(from, to, limit) => {
             let span = Span::new(Guid::new(from), Guid::new(to));

@@ -1,0 +1,158 @@
+//! A collection in memory whose items carry their name and version, and whose faults a
+//! test can switch on.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use guid::{Guid, Span};
+use libp2p_swarm::StreamProtocol;
+use parking_lot::Mutex;
+use replicas::{Collection, Entry, ItemId, PutRefused, StoreError, Stored};
+
+/// An item: its version, the length of its name, its name, its content.
+pub(crate) fn item(id: &ItemId, version: u64, content: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u64(version);
+    bytes.put_u8(id.len() as u8);
+    bytes.put_slice(id);
+    bytes.put_slice(content);
+    bytes.freeze()
+}
+
+/// The `n`-th name.
+pub(crate) fn name(n: usize) -> ItemId {
+    Bytes::from(format!("item-{n}"))
+}
+
+pub(crate) fn key(id: &ItemId) -> Guid {
+    Guid::hash(id)
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) enum Mood {
+    #[default]
+    Honest,
+    /// Sends other bytes than were asked for.
+    Lies,
+    /// Never answers.
+    Hangs,
+    /// Has no room.
+    Full,
+}
+
+#[derive(Default)]
+pub(crate) struct Map {
+    items: Mutex<BTreeMap<(Guid, ItemId), Bytes>>,
+    corrupted: Mutex<HashSet<ItemId>>,
+    mood: Mutex<Mood>,
+}
+
+impl Map {
+    pub(crate) fn set(&self, mood: Mood) {
+        *self.mood.lock() = mood;
+    }
+
+    pub(crate) fn keep(&self, id: &ItemId, bytes: Bytes) {
+        self.items.lock().insert((key(id), id.clone()), bytes);
+    }
+
+    pub(crate) fn kept(&self, id: &ItemId) -> Option<Bytes> {
+        self.items.lock().get(&(key(id), id.clone())).cloned()
+    }
+
+    pub(crate) fn corrupt(&self, id: &ItemId) {
+        self.corrupted.lock().insert(id.clone());
+    }
+
+    pub(crate) fn all(&self) -> BTreeMap<(Guid, ItemId), Bytes> {
+        self.items.lock().clone()
+    }
+}
+
+fn version(id: &ItemId, bytes: &[u8]) -> Option<u64> {
+    let (version, rest) = bytes.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first()?;
+    let named = rest.get(..usize::from(*length))? == &id[..];
+    named.then_some(u64::from_be_bytes(*version))
+}
+
+#[async_trait::async_trait]
+impl Collection for Map {
+    const PROTOCOL: StreamProtocol = StreamProtocol::new("/hedgerow/test/1.0.0");
+    const MAX_ITEM: usize = 1 << 20;
+
+    fn key_of(&self, id: &ItemId) -> Option<Guid> {
+        id.starts_with(b"item-").then(|| key(id))
+    }
+
+    fn verify(&self, id: &ItemId, bytes: &Bytes) -> Result<u64, PutRefused> {
+        version(id, bytes).ok_or_else(|| PutRefused::Invalid("another item".into()))
+    }
+
+    async fn get(&self, id: &ItemId) -> Result<Option<Bytes>, StoreError> {
+        let mood = *self.mood.lock();
+        match mood {
+            Mood::Lies => return Ok(Some(Bytes::from_static(b"something else entirely"))),
+            Mood::Hangs => std::future::pending().await,
+            Mood::Honest | Mood::Full => {}
+        }
+        if self.corrupted.lock().contains(id) {
+            return Err(StoreError::Corrupt("a bit flipped".into()));
+        }
+        Ok(self.kept(id))
+    }
+
+    async fn put(&self, id: &ItemId, bytes: Bytes) -> Result<Stored, PutRefused> {
+        let offered = self.verify(id, &bytes)?;
+        let mood = *self.mood.lock();
+        match mood {
+            Mood::Hangs => std::future::pending().await,
+            Mood::Full => return Err(StoreError::Full("no room".into()).into()),
+            Mood::Honest | Mood::Lies => {}
+        }
+        let kept = self.kept(id).and_then(|kept| version(id, &kept));
+        let new = kept.is_none_or(|kept| kept < offered);
+        if new {
+            self.keep(id, bytes);
+        }
+        Ok(Stored {
+            version: kept.unwrap_or(0).max(offered),
+            new,
+        })
+    }
+
+    async fn version(&self, id: &ItemId) -> Result<Option<u64>, StoreError> {
+        Ok(self.kept(id).and_then(|kept| version(id, &kept)))
+    }
+
+    async fn list(
+        &self,
+        span: Span,
+        after: Option<ItemId>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let place = |guid: Guid, id: &ItemId| (span.from.clockwise_to(guid), id.clone());
+        let after = after.map(|id| place(key(&id), &id));
+        let mut entries: Vec<Entry> = self
+            .items
+            .lock()
+            .iter()
+            .filter(|((guid, id), _)| {
+                span.contains(*guid) && after.as_ref().is_none_or(|after| place(*guid, id) > *after)
+            })
+            .map(|((guid, id), bytes)| Entry {
+                guid: *guid,
+                id: id.clone(),
+                version: version(id, bytes).unwrap(),
+            })
+            .collect();
+        entries.sort_by_key(|entry| place(entry.guid, &entry.id));
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    async fn discard_corrupt(&self, id: &ItemId) {
+        self.corrupted.lock().remove(id);
+        self.items.lock().remove(&(key(id), id.clone()));
+    }
+}
