@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -17,6 +17,13 @@ use crate::{LabError, Traffic, Usage};
 
 /// How long a node may take to end after SIGTERM in [`Lab::stop`].
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a link may take to pass packets after it was turned on: the kernel
+/// handles such changes once a second at the latest.
+const LINK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often to look whether a link passes packets.
+const LINK_LOOK: Duration = Duration::from_millis(5);
 
 /// Lines of each log printed when a test panics.
 const PANIC_TAIL_LINES: usize = 40;
@@ -123,7 +130,8 @@ impl Lab {
             }
             hub.ip_in(&node.namespace, &batch)?;
         }
-        Ok(Lab {
+        let bridges: Vec<usize> = plugged(&builder).collect();
+        let lab = Lab {
             nodes,
             others: Mutex::default(),
             islands: Mutex::new(vec![1; builder.bridges]),
@@ -133,7 +141,11 @@ impl Lab {
             hub: Arc::new(hub),
             directory: Some(directory),
             root,
-        })
+        };
+        for bridge in bridges {
+            (0..lab.len()).try_for_each(|node| lab.settle(node, bridge))?;
+        }
+        Ok(lab)
     }
 
     /// Number of nodes.
@@ -292,12 +304,15 @@ impl Lab {
     pub fn link_down(&self, node: usize, bridge: usize) -> Result<(), LabError> {
         self.hub
             .ip_in(&self.nodes[node].namespace, &self.plan.down(bridge))
+            .map(drop)
     }
 
-    /// The node's interface comes up again, with its addresses.
+    /// The node's interface comes up again, with its addresses. Returns when
+    /// packets pass it.
     pub fn link_up(&self, node: usize, bridge: usize) -> Result<(), LabError> {
         self.hub
-            .ip_in(&self.nodes[node].namespace, &self.plan.up(node, bridge))
+            .ip_in(&self.nodes[node].namespace, &self.plan.up(node, bridge))?;
+        self.settle(node, bridge)
     }
 
     /// A new interface appears in the node.
@@ -310,18 +325,18 @@ impl Lab {
 
     /// The node's interface vanishes.
     pub fn unplug(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub.ip(&self.plan.unplug(node, bridge))
+        self.hub.ip(&self.plan.unplug(node, bridge)).map(drop)
     }
 
     /// Cuts the node off a bridge. Its interface stays up and notices nothing,
     /// as when a switch further away fails.
     pub fn detach(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub.ip(&self.plan.detach(node, bridge))
+        self.hub.ip(&self.plan.detach(node, bridge)).map(drop)
     }
 
     /// Joins a detached node to the bridge again.
     pub fn attach(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub.ip(&self.plan.attach(node, bridge, 0))
+        self.hub.ip(&self.plan.attach(node, bridge, 0)).map(drop)
     }
 
     /// Splits a bridge: nodes of one group hear each other and no one else.
@@ -339,7 +354,7 @@ impl Lab {
                 batch += &self.plan.attach(node, bridge, island);
             }
         }
-        self.hub.ip(&batch)
+        self.hub.ip(&batch).map(drop)
     }
 
     /// Ends a partition: all nodes are on the bridge itself again.
@@ -359,6 +374,29 @@ impl Lab {
     pub fn traffic(&self, node: usize, bridge: usize) -> Traffic {
         let pid = self.nodes[node].namespace.pid();
         Traffic::of(pid, &network::interface(bridge)).unwrap_or_default()
+    }
+
+    /// Waits until packets pass a link that has just come up. The kernel turns
+    /// a link on in the background, and drops what is sent before; it tells no
+    /// one that has not asked beforehand, so we look.
+    fn settle(&self, node: usize, bridge: usize) -> Result<(), LabError> {
+        let namespace = &self.nodes[node].namespace;
+        let deadline = Instant::now() + LINK_PATIENCE;
+        while !(network::port_forwards(&self.hub.ip(&self.plan.show_port(node, bridge))?)
+            && network::interface_is_up(
+                &self
+                    .hub
+                    .ip_in(namespace, &self.plan.show_interface(bridge))?,
+            ))
+        {
+            if Instant::now() > deadline {
+                return Err(LabError::Invalid(format!(
+                    "the link of node {node} to bridge {bridge} does not come up"
+                )));
+            }
+            std::thread::park_timeout(LINK_LOOK);
+        }
+        Ok(())
     }
 
     fn fill(&self, node: usize, text: &str) -> String {

@@ -103,13 +103,13 @@ impl Hub {
         Ok(command)
     }
 
-    /// Runs `ip` commands, one a line, in the hub.
-    pub(crate) fn ip(&self, batch: &str) -> Result<(), LabError> {
+    /// Runs `ip` commands, one a line, in the hub; returns what `ip` printed.
+    pub(crate) fn ip(&self, batch: &str) -> Result<String, LabError> {
         run_ip(self.nsenter(self.holder.pid, true)?, batch)
     }
 
-    /// Runs `ip` commands, one a line, in `namespace`.
-    pub(crate) fn ip_in(&self, namespace: &Namespace, batch: &str) -> Result<(), LabError> {
+    /// Runs `ip` commands, one a line, in `namespace`; returns what `ip` printed.
+    pub(crate) fn ip_in(&self, namespace: &Namespace, batch: &str) -> Result<String, LabError> {
         run_ip(self.nsenter(namespace.pid(), true)?, batch)
     }
 
@@ -245,16 +245,16 @@ fn one_line(error: &LabError) -> String {
     }
 }
 
-fn run_ip(mut command: Command, batch: &str) -> Result<(), LabError> {
+fn run_ip(mut command: Command, batch: &str) -> Result<String, LabError> {
     let failed = |source| LabError::Tool {
         tool: "ip".to_owned(),
         source,
     };
     let mut child = command
         .arg(tool("ip")?)
-        .args(["-batch", "-"])
+        .args(["-details", "-oneline", "-batch", "-"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed)?;
@@ -265,7 +265,7 @@ fn run_ip(mut command: Command, batch: &str) -> Result<(), LabError> {
     }
     let output = child.wait_with_output().map_err(failed)?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr)
         .trim()

@@ -182,10 +182,30 @@ impl Plan {
         batch
     }
 
+    /// In the hub: shows the node's port; see [`port_forwards`].
+    pub(crate) fn show_port(&self, node: usize, bridge: usize) -> String {
+        format!("link show dev {}\n", port(node, bridge))
+    }
+
+    /// In the node: shows the interface; see [`interface_is_up`].
+    pub(crate) fn show_interface(&self, bridge: usize) -> String {
+        format!("link show dev {}\n", interface(bridge))
+    }
+
     /// In the node: the interface goes down.
     pub(crate) fn down(&self, bridge: usize) -> String {
         format!("link set {} down\n", interface(bridge))
     }
+}
+
+/// Whether a line that `ip` printed shows a bridge port that passes packets.
+pub(crate) fn port_forwards(line: &str) -> bool {
+    line.contains("state forwarding") && interface_is_up(line)
+}
+
+/// Whether a line that `ip` printed shows an interface that passes packets.
+pub(crate) fn interface_is_up(line: &str) -> bool {
+    line.contains("state UP")
 }
 
 fn line(batch: &mut String, text: std::fmt::Arguments<'_>) {

@@ -1,5 +1,7 @@
 //! The lab, tested with a program that knows nothing of Hedgerow.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic like tests")]
+
 mod cleanup;
 mod life;
 mod links;
