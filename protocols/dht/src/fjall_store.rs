@@ -86,7 +86,7 @@ impl FjallRecords {
         let index = database.keyspace("dht_index", small).map_err(failed)?;
         let records = database.keyspace("dht_records", large).map_err(failed)?;
         check_format(&database, &meta, &index)?;
-        let ledger = Mutex::new(load(&index, Ledger::new(own, limits))?);
+        let ledger = Mutex::new(load(&index, &records, Ledger::new(own, limits))?);
         let inner = Inner {
             clock,
             database,
@@ -133,13 +133,17 @@ fn check_format(database: &Database, meta: &Keyspace, index: &Keyspace) -> Resul
     }
 }
 
-fn load(index: &Keyspace, mut ledger: Ledger) -> Result<Ledger, StoreError> {
+fn load(index: &Keyspace, records: &Keyspace, mut ledger: Ledger) -> Result<Ledger, StoreError> {
     for row in index.iter() {
         let (key, value) = row.into_inner().map_err(failed)?;
         match (Item::from_bytes(&key), read_row(&value)) {
             (Some(item), Some(meta)) => ledger.set(item, meta),
             // One bad row costs one record, which its replicas still have.
-            _ => tracing::warn!("a row of the record index is corrupted and was left out"),
+            _ => {
+                tracing::warn!("a row of the record index is corrupted, its record is dropped");
+                index.remove(&*key).map_err(failed)?;
+                records.remove(&*key).map_err(failed)?;
+            }
         }
     }
     Ok(ledger)

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod collection;
+mod handle;
 mod record;
 mod rules;
 mod stores;
