@@ -1,9 +1,11 @@
 //! A file goes to a writer (rule U12).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cid::Cid;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::Semaphore;
 
 use crate::blocks::BlockSource;
 use crate::error::ExportError;
@@ -27,7 +29,8 @@ where
         path: PathBuf::from("-"),
         source,
     };
-    let mut walk = Walk::new(*cid, source, None, concurrency);
+    let ahead = Arc::new(Semaphore::new(concurrency.saturating_sub(1)));
+    let mut walk = Walk::new(*cid, source, None, ahead);
     let mut written = 0;
     while let Some(piece) = walk.next().await? {
         let Content::Bytes(bytes) = piece.content else {

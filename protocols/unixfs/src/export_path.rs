@@ -4,10 +4,12 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cid::Cid;
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::fs;
+use tokio::sync::Semaphore;
 
 use crate::blocks::BlockSource;
 use crate::dagpb::{Link, Node};
@@ -23,7 +25,7 @@ use crate::walk::{Content, Walk};
 /// Bounds of an export and how much is in flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// Blocks asked for at a time.
+    /// Blocks asked for ahead, and files written, at a time.
     pub concurrency: usize,
     /// Bytes of content that may be written. A few blocks linked over and over can stand for
     /// more than any disk holds.
@@ -74,12 +76,13 @@ pub async fn export_to_path<S: BlockSource + ?Sized>(
     options: &ExportOptions,
     progress: &(dyn Fn(Progress<'_>) + Send + Sync),
 ) -> Result<Exported, ExportError> {
-    let mut export = Export {
+    let export = Export {
         root: *cid,
         source,
         options,
         report: progress,
-        done: Exported::default(),
+        ahead: Arc::new(Semaphore::new(options.concurrency.saturating_sub(1))),
+        done: Mutex::default(),
     };
     let part = part_path(path, cid);
     if let Ok(found) = fs::symlink_metadata(path).await
@@ -87,7 +90,9 @@ pub async fn export_to_path<S: BlockSource + ?Sized>(
     {
         return Err(ExportError::Exists(path.to_owned()));
     }
-    export.entry(*cid, part.clone(), path, 0).await?;
+    if let Some(directory) = export.entry(*cid, part.clone(), path.to_owned()).await? {
+        export.directory(directory, 0).await?;
+    }
     fs::rename(&part, path)
         .await
         .map_err(|source| write_error(path, source))?;
@@ -95,7 +100,10 @@ pub async fn export_to_path<S: BlockSource + ?Sized>(
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     sync(parent.unwrap_or(Path::new("."))).await?;
-    Ok(export.done)
+    Ok(export
+        .done
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner))
 }
 
 struct Export<'a, S: ?Sized> {
@@ -103,56 +111,74 @@ struct Export<'a, S: ?Sized> {
     source: &'a S,
     options: &'a ExportOptions,
     report: Report<'a>,
-    done: Exported,
+    /// Blocks that all files together may fetch before their turn.
+    ahead: Arc<Semaphore>,
+    done: Mutex<Exported>,
+}
+
+/// A directory that is still to be made.
+struct Directory {
+    cid: Cid,
+    node: Node,
+    at: PathBuf,
+    /// What the person calls it.
+    shown: PathBuf,
 }
 
 type Exporting<'a> = Pin<Box<dyn Future<Output = Result<(), ExportError>> + Send + 'a>>;
 
 impl<S: BlockSource + ?Sized> Export<'_, S> {
-    /// Makes whatever `cid` is at `at`; `shown` is what the person calls it.
-    fn entry<'b>(
-        &'b mut self,
+    /// Makes what `cid` names, unless it is a directory.
+    async fn entry(
+        &self,
         cid: Cid,
         at: PathBuf,
-        shown: &'b Path,
-        depth: usize,
-    ) -> Exporting<'b> {
-        Box::pin(async move {
-            self.done.entries += 1;
-            if self.done.entries > self.options.max_entries {
-                return Err(self.too_large(self.options.max_entries, "entries"));
+        shown: PathBuf,
+    ) -> Result<Option<Directory>, ExportError> {
+        let entries = self.count(|done| {
+            done.entries += 1;
+            done.entries
+        });
+        if entries > self.options.max_entries {
+            return Err(self.too_large(self.options.max_entries, "entries"));
+        }
+        (self.report)(Progress::Entry(&shown));
+        if cid.codec() == RAW {
+            self.file(cid, &at).await?;
+            return Ok(None);
+        }
+        let Fetched::Node(node) = fetch_node(self.source, &cid).await? else {
+            unreachable!("only raw blocks are read as raw")
+        };
+        match node.data.data_type() {
+            Some(DataType::File | DataType::Raw) => self.file(cid, &at).await?,
+            Some(DataType::Directory | DataType::HamtShard) => {
+                return Ok(Some(Directory {
+                    cid,
+                    node,
+                    at,
+                    shown,
+                }));
             }
-            (self.report)(Progress::Entry(shown));
-            if cid.codec() == RAW {
-                return self.file(cid, &at).await;
+            Some(DataType::Symlink) => {
+                let target = symlink_target(&node);
+                let target = target.map_err(|reason| ExportError::malformed(&cid, reason))?;
+                symlink(&target, &at).await?;
             }
-            let Fetched::Node(node) = fetch_node(self.source, &cid).await? else {
-                unreachable!("only raw blocks are read as raw")
-            };
-            match node.data.data_type() {
-                Some(DataType::File | DataType::Raw) => self.file(cid, &at).await,
-                Some(DataType::Directory | DataType::HamtShard) => {
-                    self.directory(cid, node, at, shown, depth).await
-                }
-                Some(DataType::Symlink) => {
-                    let target = symlink_target(&node);
-                    let target = target.map_err(|reason| ExportError::malformed(&cid, reason))?;
-                    symlink(&target, &at).await
-                }
-                Some(DataType::Metadata) | None => {
-                    Err(ExportError::malformed(&cid, Malformed::NotUnixFs))
-                }
+            Some(DataType::Metadata) | None => {
+                return Err(ExportError::malformed(&cid, Malformed::NotUnixFs));
             }
-        })
+        }
+        Ok(None)
     }
 
-    async fn file(&mut self, cid: Cid, at: &Path) -> Result<(), ExportError> {
+    async fn file(&self, cid: Cid, at: &Path) -> Result<(), ExportError> {
         let part = Part::open(at).await?;
         let mut walk = Walk::new(
             cid,
             self.source,
             Some(Arc::clone(&part)),
-            self.options.concurrency,
+            Arc::clone(&self.ahead),
         );
         let mut len = 0;
         while let Some(piece) = walk.next().await? {
@@ -160,8 +186,14 @@ impl<S: BlockSource + ?Sized> Export<'_, S> {
                 Content::Kept(size) => (size, None),
                 Content::Bytes(bytes) => (bytes.len() as u64, Some(bytes)),
             };
-            self.done.size = self.done.size.saturating_add(size);
-            if self.done.size > self.options.max_size {
+            let total = self.count(|done| {
+                done.size = done.size.saturating_add(size);
+                if bytes.is_none() {
+                    done.kept += size;
+                }
+                done.size
+            });
+            if total > self.options.max_size {
                 return Err(self.too_large(self.options.max_size, "bytes"));
             }
             match bytes {
@@ -169,44 +201,64 @@ impl<S: BlockSource + ?Sized> Export<'_, S> {
                     part.write(piece.offset, bytes).await?;
                     (self.report)(Progress::Bytes(size));
                 }
-                None => {
-                    self.done.kept += size;
-                    (self.report)(Progress::Kept(size));
-                }
+                None => (self.report)(Progress::Kept(size)),
             }
             len = piece.offset + size;
         }
         part.finish(len).await
     }
 
-    async fn directory(
-        &mut self,
-        cid: Cid,
-        node: Node,
-        at: PathBuf,
-        shown: &Path,
-        depth: usize,
-    ) -> Result<(), ExportError> {
-        if depth >= MAX_DIRECTORY_DEPTH {
-            return Err(ExportError::malformed(&cid, Malformed::TooDeep));
-        }
-        let links = entries(&cid, node, self.source, self.options.concurrency).await?;
-        match fs::create_dir(&at).await {
-            Ok(()) => {}
-            // A directory of an earlier try; anything else is in the way, links included.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let found = fs::symlink_metadata(&at).await;
-                if !found.map_err(|source| write_error(&at, source))?.is_dir() {
-                    return Err(ExportError::Exists(at));
-                }
+    fn directory(&self, directory: Directory, depth: usize) -> Exporting<'_> {
+        Box::pin(async move {
+            let Directory {
+                cid,
+                node,
+                at,
+                shown,
+            } = directory;
+            if depth >= MAX_DIRECTORY_DEPTH {
+                return Err(ExportError::malformed(&cid, Malformed::TooDeep));
             }
-            Err(source) => return Err(write_error(&at, source)),
-        }
-        for Link { cid, name, .. } in links {
-            let (below, shown) = (at.join(&name), shown.join(&name));
-            self.entry(cid, below, &shown, depth + 1).await?;
-        }
-        sync(&at).await
+            let links = entries(&cid, node, self.source, self.options.concurrency).await?;
+            make_directory(&at).await?;
+
+            // Entries run side by side, directories one after the other: what is open at a time
+            // is `concurrency` files, however the tree branches. A directory's node is dropped
+            // and read again at its turn, so many of them side by side cost no memory.
+            let mut links = links.into_iter();
+            let mut running = FuturesUnordered::new();
+            let mut directories = Vec::new();
+            loop {
+                while running.len() < self.options.concurrency.max(1)
+                    && let Some(Link { cid, name, .. }) = links.next()
+                {
+                    running.push(self.entry(cid, at.join(&name), shown.join(&name)));
+                }
+                let Some(made) = running.next().await else {
+                    break;
+                };
+                directories.extend(made?.map(|found| (found.cid, found.at, found.shown)));
+            }
+            drop(running);
+            for (cid, at, shown) in directories {
+                let Fetched::Node(node) = fetch_node(self.source, &cid).await? else {
+                    unreachable!("only raw blocks are read as raw")
+                };
+                let below = Directory {
+                    cid,
+                    node,
+                    at,
+                    shown,
+                };
+                self.directory(below, depth + 1).await?;
+            }
+            sync(&at).await
+        })
+    }
+
+    /// Changes the counts, which are whole between any two calls.
+    fn count(&self, change: impl FnOnce(&mut Exported) -> u64) -> u64 {
+        change(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn too_large(&self, limit: u64, unit: &'static str) -> ExportError {
@@ -215,6 +267,21 @@ impl<S: BlockSource + ?Sized> Export<'_, S> {
             limit,
             unit,
         }
+    }
+}
+
+async fn make_directory(at: &Path) -> Result<(), ExportError> {
+    match fs::create_dir(at).await {
+        Ok(()) => Ok(()),
+        // A directory of an earlier try; anything else is in the way, links included.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::symlink_metadata(at).await;
+            if !found.map_err(|source| write_error(at, source))?.is_dir() {
+                return Err(ExportError::Exists(at.to_owned()));
+            }
+            Ok(())
+        }
+        Err(source) => Err(write_error(at, source)),
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn store<S: BlockSink + ?Sized>(
         })
         .collect();
     // With the hashes in order, each branch is a run of entries, and links come out in order.
-    entries.sort_by(|a, b| a.hash.cmp(&b.hash));
+    entries.sort_by_key(|entry| entry.hash);
     if entries.windows(2).any(|pair| pair[0].hash == pair[1].hash) {
         return Ok(None);
     }

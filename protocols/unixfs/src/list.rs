@@ -9,7 +9,7 @@ use crate::blocks::BlockSource;
 use crate::dagpb::{Link, Node};
 use crate::data::{DataType, Kind};
 use crate::error::{ExportError, Malformed};
-use crate::fetch::{Fetched, RAW, fetch_node};
+use crate::fetch::{Fetched, RAW, fetch, fetch_node, parse};
 use crate::hamt::{LEVELS, MURMUR3, branch};
 use crate::murmur3::murmur3_x64_64;
 use crate::names;
@@ -48,20 +48,21 @@ pub struct Entry {
 /// Describes what a CID names, from its root block alone.
 pub async fn stat<S: BlockSource + ?Sized>(cid: &Cid, source: &S) -> Result<Stat, ExportError> {
     let malformed = |reason| ExportError::malformed(cid, reason);
-    let node = match fetch_node(source, cid).await? {
+    let bytes = fetch(source, cid).await?;
+    let block_size = bytes.len();
+    let node = match parse(cid, bytes)? {
         Fetched::Raw(bytes) => {
             return Ok(Stat {
                 kind: Kind::File,
                 size: bytes.len() as u64,
                 cumulative_size: bytes.len() as u64,
                 links: 0,
-                block_size: bytes.len(),
+                block_size,
                 target: None,
             });
         }
         Fetched::Node(node) => node,
     };
-    let block_size = node.to_block().bytes.len();
     let below = node
         .links
         .iter()

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cid::Cid;
@@ -14,6 +15,11 @@ use crate::data::{Data, DataType};
 use crate::error::ExportError;
 use crate::fetch::{RAW, verify};
 use crate::profile::MAX_BLOCK;
+
+/// How long a lock that somebody else holds is waited for. When an export fails or is dropped, its
+/// last writes still run for a moment, with the lock; a try right after it must not stumble.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// A file that is being written. All its work is done on threads that may block.
 #[derive(Debug)]
@@ -27,35 +33,45 @@ pub(crate) struct Part {
 impl Part {
     /// Opens or creates the file and locks it against other exports.
     pub(crate) async fn open(path: &Path) -> Result<Arc<Part>, ExportError> {
-        let path = path.to_owned();
-        let opened = blocking(move || {
-            let exists = match std::fs::symlink_metadata(&path) {
-                // Never through a link: it would lead the bytes out of the folder.
-                Ok(metadata) if !metadata.is_file() => return Err(ExportError::Exists(path)),
-                Ok(_) => true,
-                Err(_) => false,
-            };
-            let mut options = OpenOptions::new();
-            options.read(true).write(true);
-            if exists {
-                options.truncate(false)
-            } else {
-                options.create_new(true)
-            };
-            let failed = |source| ExportError::Write {
-                path: path.clone(),
-                source,
-            };
-            let file = options.open(&path).map_err(failed)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(ExportError::Busy(path)),
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
+        let mut waited = Duration::ZERO;
+        loop {
+            let path = path.to_owned();
+            match blocking(move || Part::try_open(path)).await {
+                Err(ExportError::Busy(_)) if waited < LOCK_PATIENCE => {
+                    tokio::time::sleep(LOCK_RETRY).await;
+                    waited += LOCK_RETRY;
+                }
+                opened => return opened.map(Arc::new),
             }
-            let found = file.metadata().map_err(failed)?.len();
-            Ok(Part { file, path, found })
-        });
-        opened.await.map(Arc::new)
+        }
+    }
+
+    fn try_open(path: PathBuf) -> Result<Part, ExportError> {
+        let exists = match std::fs::symlink_metadata(&path) {
+            // Never through a link: it would lead the bytes out of the folder.
+            Ok(metadata) if !metadata.is_file() => return Err(ExportError::Exists(path)),
+            Ok(_) => true,
+            Err(_) => false,
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(!exists);
+        let failed = |source| ExportError::Write {
+            path: path.clone(),
+            source,
+        };
+        let file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(ExportError::Busy(path)),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let found = file.metadata().map_err(failed)?.len();
+        Ok(Part { file, path, found })
+    }
+
+    /// Length of what an earlier export left.
+    pub(crate) fn found(&self) -> u64 {
+        self.found
     }
 
     /// Whether the bytes that the block stands for are here already, by its hash.

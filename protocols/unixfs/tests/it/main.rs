@@ -1,4 +1,8 @@
 //! The crate from outside.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test that fails is a test that fails"
+)]
 
 mod export;
 mod golden;
