@@ -60,14 +60,20 @@ fn block(number: usize) -> Result<Block, blocks::BlockError> {
     Block::of(RAW, Bytes::from(bytes))
 }
 
-/// MiB a second of writing one file from front to back and syncing it.
+/// Sequential writes are synced every so many blocks, which gives the disk work early: one
+/// sync at the end of 1 GiB took three times as long where this was written.
+const SYNC_EVERY: usize = 16;
+
+/// MiB a second of writing one file from front to back, durably.
 fn sequential(path: &Path, blocks: &[Block]) -> Result<f64, Box<dyn Error>> {
     let start = Instant::now();
     let mut file = File::create(path)?;
-    for block in blocks {
-        file.write_all(block.bytes())?;
+    for batch in blocks.chunks(SYNC_EVERY) {
+        for block in batch {
+            file.write_all(block.bytes())?;
+        }
+        file.sync_all()?;
     }
-    file.sync_all()?;
     let seconds = start.elapsed().as_secs_f64();
     std::fs::remove_file(path)?;
     Ok(blocks.len() as f64 / seconds)

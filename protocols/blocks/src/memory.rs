@@ -37,7 +37,6 @@ impl MemoryStore {
             ..MemoryStore::default()
         }
     }
-
 }
 
 #[async_trait::async_trait]
@@ -90,7 +89,10 @@ impl Store for MemoryStore {
                 .range((from, Bound::Unbounded))
                 .map(|(key, _)| key)
                 .take_while(|key| key[..GUID_BYTES] <= last[..]);
-            cids.extend(keys.take(limit - cids.len()).filter_map(|key| cid_of_key(key)));
+            cids.extend(
+                keys.take(limit - cids.len())
+                    .filter_map(|key| cid_of_key(key)),
+            );
         }
         Ok(cids)
     }

@@ -74,10 +74,7 @@ impl Disk {
         let Some(size) = self.blocks.size_of(key).map_err(on_read)? else {
             return Ok(false);
         };
-        let mut batch = self
-            .database
-            .batch()
-            .durability(Some(PersistMode::SyncAll));
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         batch.remove(&self.blocks, key);
         batch.commit().map_err(on_write)?;
         self.count.fetch_sub(1, Ordering::Relaxed);

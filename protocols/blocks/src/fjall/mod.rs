@@ -150,7 +150,8 @@ impl Store for FjallStore {
         after: Option<Cid>,
         limit: usize,
     ) -> Result<Vec<Cid>, StoreError> {
-        self.on_disk(move |disk| disk.list(span, after, limit)).await
+        self.on_disk(move |disk| disk.list(span, after, limit))
+            .await
     }
 
     fn usage(&self) -> Usage {
