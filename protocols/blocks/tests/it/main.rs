@@ -1,5 +1,7 @@
 //! Blocks, through the public interface.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
 mod durability;
 mod faults;
 mod model;

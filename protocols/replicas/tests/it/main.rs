@@ -1,5 +1,7 @@
 //! Replicas over the memory transport, with a placement the tests decide.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
 mod exchange;
 mod hostile;
 mod map;
