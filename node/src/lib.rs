@@ -1,6 +1,8 @@
 //! The Hedgerow node: one swarm, its services, its doors.
 //!
-//! The [`home`], the [`config`] and the shapes of the control [`api`].
+//! [`run`] is the whole program: it opens the [`home`], merges the [`config`], joins
+//! the network and serves the control [`api`] until it is told to stop. It is run by
+//! the program `node` and by `hedgerow node start`.
 //!
 //! Architecture invariant: this crate holds no algorithm. What decides is in the
 //! protocol crates; here their behaviours meet one Swarm and their handles one API.
@@ -8,14 +10,20 @@
 pub mod api;
 pub mod config;
 pub mod home;
+mod key;
 mod logging;
+pub mod network;
 mod options;
 pub mod ports;
 pub mod readiness;
 pub mod remembered;
+mod run;
+mod stores;
 
+pub use key::guid_of_text;
 pub use logging::init as init_logging;
 pub use options::StartOptions;
+pub use run::{Node, run};
 
 /// Name and version the node tells its peers.
 pub const AGENT: &str = concat!("hedgerow/", env!("CARGO_PKG_VERSION"));

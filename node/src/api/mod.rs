@@ -1,5 +1,68 @@
 //! The control API: HTTP and JSON over a unix socket and a loopback port.
+//!
+//! The rules it obeys (A1 and on) and the shapes are in `docs/specs/control-api.md`;
+//! `GET /api/v1/openapi.json` describes it to programs.
 
+mod blocks;
+mod convert;
+mod dht;
 mod failure;
 mod guard;
+mod node;
+mod objects;
+mod openapi;
+mod outcome;
+mod overlay;
+mod peers;
+mod serve;
+mod state;
 pub mod types;
+
+pub use openapi::document as openapi_document;
+pub(crate) use serve::Doors;
+pub(crate) use state::{App, Services};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post, put},
+};
+
+/// Largest body of a request that is read into memory: a block of bitswap's largest
+/// size, which no block of ours exceeds.
+pub const MAX_BLOCK: usize = 2 * 1024 * 1024;
+
+/// Every route, without the guard of the loopback door.
+fn router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(node::healthz))
+        .route("/readyz", get(node::readyz))
+        .route("/api/v1/openapi.json", get(openapi::serve))
+        .route("/api/v1/node", get(node::status))
+        .route("/api/v1/node/id", get(node::id))
+        .route("/api/v1/node/stop", post(node::stop))
+        .route("/api/v1/config", get(node::config))
+        .route("/api/v1/peers", get(peers::list))
+        .route("/api/v1/peers/connect", post(peers::connect))
+        .route("/api/v1/peers/{peer}/ping", post(peers::ping))
+        .route("/api/v1/overlay/leafset", get(overlay::leaf_set))
+        .route("/api/v1/overlay/table", get(overlay::table))
+        .route("/api/v1/overlay/route/{key}", get(overlay::route))
+        .route("/api/v1/overlay/trace/{key}", get(overlay::trace))
+        .route(
+            "/api/v1/dht/{key}",
+            get(dht::get).put(dht::put).delete(dht::remove),
+        )
+        .route("/api/v1/blocks/{cid}", put(blocks::put).get(blocks::get))
+        .layer(DefaultBodyLimit::max(MAX_BLOCK))
+        // Streams: never whole in memory, so without a limit on their length.
+        .route("/api/v1/objects", post(objects::put))
+        .route("/api/v1/objects/{cid}", get(objects::get))
+        .route("/api/v1/objects/{cid}/stat", get(objects::stat))
+        .route("/api/v1/objects/{cid}/ls", get(objects::ls))
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            state::limit,
+        ))
+        .with_state(app)
+}

@@ -216,11 +216,20 @@ pub struct Record {
     /// The value, base64.
     pub value: String,
     /// PeerId of the node that signed it.
-    pub owner: String,
+    pub publisher: String,
     /// Its version.
     pub seq: u64,
     /// When it expires, seconds since 1970.
     pub expires: u64,
+}
+
+/// What stands under a key.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Found {
+    /// The newest record of each publisher, this node's first; never empty.
+    pub records: Vec<Record>,
+    /// Records that are known to stand there and could not be got.
+    pub missed: usize,
 }
 
 /// A file or directory that was stored.
@@ -243,8 +252,13 @@ pub struct ObjectStat {
     pub kind: String,
     /// Bytes of content.
     pub size: u64,
-    /// Blocks below it and itself, as far as known without fetching them.
-    pub blocks: u64,
+    /// Bytes of all its blocks, as its root declares; equal blocks counted each time.
+    pub cumulative_size: u64,
+    /// Links in its root block.
+    pub links: usize,
+    /// Where a symlink leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// One name in a directory.
@@ -256,7 +270,7 @@ pub struct DirectoryEntry {
     pub cid: String,
     /// Bytes of it.
     pub size: u64,
-    /// `file`, `directory`, `symlink`, or `unknown` until fetched.
+    /// `file`, `directory` or `symlink`.
     pub kind: String,
 }
 

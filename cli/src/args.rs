@@ -1,0 +1,260 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use node::StartOptions;
+
+/// Files and names shared among machines, with no server in the middle.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hedgerow",
+    version,
+    propagate_version = true,
+    subcommand_required = true
+)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 node not running, 4 not found, \
+                        5 timed out (try again), 6 refused."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// The node's home [env: HEDGEROW_HOME] [default: $XDG_DATA_HOME/hedgerow]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub(crate) home: Option<PathBuf>,
+    /// Print results as JSON
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// Print nothing but results
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    pub(crate) quiet: bool,
+    /// Say more on stderr (twice: even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
+    pub(crate) verbose: u8,
+    /// Show no progress bars
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) no_progress: bool,
+    /// Give up after this long, as in 30s or 5min
+    #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Everywhere")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start, stop and look at the node
+    #[command(subcommand)]
+    Node(Node),
+    /// The nodes this one is connected to
+    #[command(subcommand)]
+    Peers(Peers),
+    /// The ring: neighbours, routing table, the way to a key
+    #[command(subcommand)]
+    Overlay(Overlay),
+    /// Small signed values under a name
+    #[command(subcommand)]
+    Dht(Dht),
+    /// Files and directories
+    #[command(subcommand)]
+    Object(Object),
+    /// Measure
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Settings
+    #[command(subcommand)]
+    Config(Config),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// Run the node in the foreground
+    Start(Box<StartOptions>),
+    /// Stop the node and wait until it has
+    Stop,
+    /// How the node is
+    Status,
+    /// Who the node is
+    Id,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Peers {
+    /// List the connected nodes
+    Ls,
+    /// Connect to an address
+    Connect {
+        /// As in /ip4/192.168.1.20/tcp/4747, with or without /p2p/PEER
+        address: String,
+    },
+    /// Measure round trips to a node
+    Ping {
+        /// Its PeerId
+        peer: String,
+        /// How many
+        #[arg(short, long, default_value_t = 3)]
+        count: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Overlay {
+    /// The routing table and the nearest nodes
+    Table,
+    /// The neighbours on the ring
+    Leafset,
+    /// The nodes closest to a key
+    Route {
+        /// A GUID, a CID, a PeerId or any name
+        key: String,
+    },
+    /// Each hop on the way to a key
+    Trace {
+        /// A GUID, a CID, a PeerId or any name
+        key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dht {
+    /// Store a value, signed by this node
+    Put {
+        /// A GUID or any name
+        key: String,
+        /// The value (64 KiB at most), or - for stdin
+        value: String,
+        /// How long it is kept
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1day")]
+        ttl: Duration,
+    },
+    /// Print a value
+    Get {
+        /// A GUID or any name
+        key: String,
+    },
+    /// Take this node's value away
+    Remove {
+        /// A GUID or any name
+        key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Object {
+    /// Store a file or a directory and print its CID
+    Put {
+        /// The file or directory, or - for stdin
+        path: PathBuf,
+    },
+    /// Fetch a file or a directory
+    Get {
+        /// CID, /ipfs/CID or ipfs://CID
+        reference: String,
+        /// Where to, or - for stdout [default: the CID]
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// What an object is
+    Stat {
+        /// CID, /ipfs/CID or ipfs://CID
+        reference: String,
+    },
+    /// What is in a directory
+    Ls {
+        /// CID, /ipfs/CID or ipfs://CID
+        reference: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Verified block transfer between two nodes, against a raw stream and the disk
+    Transfer(Transfer),
+}
+
+/// Flags of `bench transfer`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Transfer {
+    /// Bytes to move, with a unit as in 256MiB
+    #[arg(long, default_value = "1GiB", value_parser = parse_size)]
+    pub(crate) size: u64,
+    /// Runs; the medians are reported
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Also measure the disk store in this directory, against durable writes there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) disk: Option<PathBuf>,
+    /// Blocks in flight
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) in_flight: u32,
+    /// Only this transport
+    #[arg(long)]
+    pub(crate) transport: Option<TransportName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TransportName {
+    Tcp,
+    Quic,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Each setting, its value and where it came from
+    Show,
+}
+
+/// Reads `1GiB`, `256MiB`, `4KiB`, `1048576`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let units = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("B", 1),
+    ];
+    let (number, unit) = units
+        .iter()
+        .find_map(|(name, unit)| text.strip_suffix(name).map(|number| (number, *unit)))
+        .unwrap_or((text, 1u64));
+    number
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|size| *size > 0)
+        .ok_or_else(|| "expected a number of bytes above zero, as in 256MiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        crate::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("1GiB"), Ok(1 << 30));
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert_eq!(parse_size("7B"), Ok(7));
+        assert!(parse_size("0").is_err());
+        assert!(parse_size("99999999999GiB").is_err());
+        assert!(parse_size("much").is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! HTTP to the node over the socket in its home.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use node::{api::types, home::Home};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::UnixStream, sync::Mutex};
+
+use crate::exit::{Code, Failure};
+
+/// Idle connections kept: as many as there are blocks in flight at most.
+const MAX_IDLE: usize = 64;
+
+/// Longest answer that is read into memory: the largest block, and far more than any
+/// list the node gives.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Talks to a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    home: Home,
+    socket: PathBuf,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+}
+
+impl Client {
+    /// A client of the node in `home`, whether it runs or not.
+    pub(crate) fn new(home: Home) -> Self {
+        let socket = home.socket();
+        Self(Arc::new(Inner {
+            home,
+            socket,
+            idle: Mutex::new(Vec::new()),
+        }))
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.0.home
+    }
+
+    /// GET, answered by JSON.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        from_json(&self.call(Method::GET, path, Bytes::new(), None).await?)
+    }
+
+    /// POST or PUT of JSON, answered by JSON.
+    pub(crate) async fn send_json<B: Serialize, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(Failure::other)?;
+        from_json(
+            &self
+                .call(method, path, body.into(), Some("application/json"))
+                .await?,
+        )
+    }
+
+    /// Bytes there, JSON back.
+    pub(crate) async fn send_bytes<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, Failure> {
+        from_json(
+            &self
+                .call(method, path, body, Some("application/octet-stream"))
+                .await?,
+        )
+    }
+
+    /// One request; the body of a good answer.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        content_type: Option<&str>,
+    ) -> Result<Bytes, Failure> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost");
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let request = request.body(Full::new(body)).map_err(Failure::usage)?;
+        let mut connection = self.connection().await?;
+        let response = connection.send_request(request).await.map_err(lost)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER)
+            .collect()
+            .await
+            .map_err(|error| {
+                Failure::new(
+                    Code::TryAgain,
+                    format!("the node's answer broke off: {error}"),
+                )
+            })?
+            .to_bytes();
+        let mut idle = self.0.idle.lock().await;
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+        drop(idle);
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(refusal(status, &body))
+        }
+    }
+
+    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        loop {
+            let Some(mut connection) = self.0.idle.lock().await.pop() else {
+                break;
+            };
+            // The node closes connections when it stops.
+            if connection.ready().await.is_ok() {
+                return Ok(connection);
+            }
+        }
+        let stream = UnixStream::connect(&self.0.socket)
+            .await
+            .map_err(|error| self.no_node(&error))?;
+        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%error, "connection to the node");
+            }
+        });
+        Ok(connection)
+    }
+
+    fn no_node(&self, error: &io::Error) -> Failure {
+        let home = self.0.home.root().display();
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                Failure::new(Code::NotRunning, format!("no node is running in {home}"))
+                    .with_hint(format!("start one with: hedgerow --home {home} node start"))
+            }
+            io::ErrorKind::PermissionDenied => Failure::new(
+                Code::Refused,
+                format!("{}: {error}", self.0.socket.display()),
+            )
+            .with_hint("run this as the user who runs the node"),
+            _ => Failure::other(format!("{}: {error}", self.0.socket.display())),
+        }
+    }
+
+    /// Waits until no node holds the home any more.
+    pub(crate) async fn wait_stopped(&self) {
+        // The lock has no way to tell when it is released but to ask again.
+        while self.0.home.is_locked() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn lost(error: hyper::Error) -> Failure {
+    Failure::new(
+        Code::TryAgain,
+        format!("the connection to the node was lost: {error}"),
+    )
+}
+
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body)
+        .map_err(|error| Failure::other(format!("the node's answer is not understood: {error}")))
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> Failure {
+    match serde_json::from_slice::<types::Failure>(body) {
+        Ok(failure) => failure.into(),
+        Err(_) => Failure::other(format!("the node answered {status}")),
+    }
+}

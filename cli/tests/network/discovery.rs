@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use lab::{Builder, Lab};
+
+use crate::net::{Net, text};
+
+/// Three nodes, told nothing, name each other within three seconds of readiness.
+fn three_nodes(builder: Builder, family: &str) {
+    let net = Net::start(builder.nodes(3));
+    let ids: Vec<String> = (0..3).map(|node| net.peer_id(node)).collect();
+    for node in 0..3 {
+        let waited = net.until("two peers", || {
+            let peers = net.json(node, &["peers", "ls"]);
+            let peers = peers.as_array().expect("a list");
+            let others = ids.iter().enumerate().filter(|(other, _)| *other != node);
+            others.into_iter().all(|(_, id)| {
+                peers.iter().any(|peer| {
+                    text(&peer["peer_id"]) == *id
+                        && peer["connections"].as_array().is_some_and(|far_ends| {
+                            far_ends
+                                .iter()
+                                .all(|address| text(address).starts_with(family))
+                        })
+                })
+            })
+        });
+        assert!(
+            waited < Duration::from_secs(3),
+            "node {node} took {waited:?}"
+        );
+    }
+    net.until_settled(&[0, 1, 2]);
+}
+
+#[test]
+fn three_nodes_find_each_other_over_ipv4() {
+    if Lab::available_or_skip("three_nodes_find_each_other_over_ipv4") {
+        three_nodes(Lab::builder().ipv4_only(), "/ip4/");
+    }
+}
+
+#[test]
+fn three_nodes_find_each_other_over_ipv6_alone() {
+    if Lab::available_or_skip("three_nodes_find_each_other_over_ipv6_alone") {
+        three_nodes(Lab::builder().ipv6_only(), "/ip6/");
+    }
+}
+
+#[test]
+fn restarted_nodes_keep_their_names_and_find_each_other_again() {
+    if !Lab::available_or_skip("restarted_nodes_keep_their_names_and_find_each_other_again") {
+        return;
+    }
+    let net = Net::start(Lab::builder().nodes(3));
+    let before: Vec<String> = (0..3).map(|node| net.peer_id(node)).collect();
+    for node in 0..3 {
+        assert!(
+            net.lab.stop(node).expect("it stops").success(),
+            "a clean stop exits with 0"
+        );
+    }
+    net.lab.start_all().expect("nodes start");
+    for node in 0..3 {
+        net.lab
+            .wait_ready(node, Duration::from_secs(60))
+            .expect("ready again");
+        assert_eq!(net.peer_id(node), before[node]);
+    }
+    net.until_settled(&[0, 1, 2]);
+}

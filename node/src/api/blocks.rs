@@ -1,0 +1,64 @@
+//! Single blocks: what the CLI builds files from.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::header,
+    response::IntoResponse,
+};
+use blocks::{Block, BlockError};
+use cid::Cid;
+
+use super::{
+    App, MAX_BLOCK,
+    failure::ApiError,
+    outcome,
+    types::{Failure, Stored},
+};
+
+pub(crate) fn parse_cid(text: &str) -> Result<Cid, ApiError> {
+    text.parse()
+        .map_err(|error| ApiError::bad_request(format!("{text:?} is not a CID: {error}")))
+}
+
+/// The bytes of a block, verified, from here or from its replicas.
+#[utoipa::path(get, path = "/api/v1/blocks/{cid}", params(("cid" = String, Path)), responses(
+    (status = 200, description = "the bytes", content_type = "application/vnd.ipld.raw"),
+    (status = 400, body = Failure), (status = 404, body = Failure),
+    (status = 503, body = Failure), (status = 504, body = Failure)))]
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(cid): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let cid = parse_cid(&cid)?;
+    let bytes = app.blocks.get(&cid).await?;
+    Ok(([(header::CONTENT_TYPE, "application/vnd.ipld.raw")], bytes))
+}
+
+/// Stores a block on its replicas; the bytes must match the CID.
+#[utoipa::path(put, path = "/api/v1/blocks/{cid}", params(("cid" = String, Path)),
+    request_body(content_type = "application/octet-stream", content = Vec<u8>), responses(
+    (status = 200, body = Stored), (status = 400, body = Failure), (status = 413, body = Failure),
+    (status = 503, body = Failure), (status = 507, body = Failure)))]
+pub(crate) async fn put(
+    State(app): State<App>,
+    Path(cid): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Stored>, ApiError> {
+    let cid = parse_cid(&cid)?;
+    let body = body.map_err(|_| too_large())?;
+    // Hashing a MiB takes a millisecond: not on a thread that serves others.
+    let block = tokio::task::spawn_blocking(move || Block::new(cid, body))
+        .await
+        .map_err(ApiError::internal)?
+        .map_err(|error| match error {
+            BlockError::TooLarge(_) => too_large(),
+            BlockError::Mismatch(_) | BlockError::Unsupported(_) => ApiError::bad_request(error),
+        })?;
+    Ok(Json(outcome::stored(app.blocks.put(block).await?)))
+}
+
+fn too_large() -> ApiError {
+    ApiError::too_large(format!("a block has {MAX_BLOCK} bytes at most"))
+}

@@ -1,0 +1,176 @@
+//! Files and directories, cut and put together in the node: for clients that do not
+//! do it themselves.
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use cid::Cid;
+use futures::TryStreamExt;
+use tokio::io::AsyncWriteExt;
+use tokio_util::io::{ReaderStream, StreamReader};
+use unixfs::{BlockSink, BlockSource, BoxError, ExportError, ImportError, Kind, Options};
+
+use super::{
+    App,
+    blocks::parse_cid,
+    failure::ApiError,
+    types::{DirectoryEntry, Failure, Imported, ObjectStat},
+};
+
+/// Blocks of one request in flight: enough to hide round trips, 16 MiB at most.
+const IN_FLIGHT: usize = 16;
+
+/// Bytes between the export and the connection.
+const PIPE: usize = 1024 * 1024;
+
+/// Blocks of this node and its network.
+struct NodeBlocks(blocks::Handle);
+
+#[async_trait::async_trait]
+impl BlockSink for NodeBlocks {
+    async fn put(&self, cid: Cid, bytes: Bytes) -> Result<(), BoxError> {
+        // The importer has just computed this CID from these bytes; hashing them once
+        // more here is what the store's type asks for.
+        let block = tokio::task::spawn_blocking(move || blocks::Block::new(cid, bytes)).await??;
+        self.0.put(block).await?;
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl BlockSource for NodeBlocks {
+    async fn get(&self, cid: &Cid) -> Result<Bytes, BoxError> {
+        Ok(self.0.get(cid).await?)
+    }
+}
+
+/// Stores the body as a file, streaming.
+#[utoipa::path(post, path = "/api/v1/objects",
+    request_body(content_type = "application/octet-stream", content = Vec<u8>), responses(
+    (status = 200, body = Imported), (status = 400, body = Failure),
+    (status = 503, body = Failure), (status = 507, body = Failure)))]
+pub(crate) async fn put(State(app): State<App>, body: Body) -> Result<Json<Imported>, ApiError> {
+    let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+    let options = Options {
+        concurrency: IN_FLIGHT,
+        ..Options::default()
+    };
+    let sink = NodeBlocks(app.blocks.clone());
+    let imported = unixfs::import_reader(std::pin::pin!(reader), &sink, &options)
+        .await
+        .map_err(import_failed)?;
+    Ok(Json(Imported {
+        cid: imported.cid.to_string(),
+        size: imported.size,
+        blocks: imported.blocks,
+    }))
+}
+
+/// The content of a file, streaming. An answer that breaks off is not complete.
+#[utoipa::path(get, path = "/api/v1/objects/{cid}", params(("cid" = String, Path)), responses(
+    (status = 200, description = "the content", content_type = "application/octet-stream"),
+    (status = 400, body = Failure), (status = 404, body = Failure),
+    (status = 503, body = Failure), (status = 504, body = Failure)))]
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(cid): Path<String>,
+) -> Result<Response, ApiError> {
+    let cid = parse_cid(&cid)?;
+    let source = NodeBlocks(app.blocks.clone());
+    let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
+    if stat.kind != Kind::File {
+        return Err(
+            ApiError::bad_request(format!("{cid} is a {}, not a file", stat.kind))
+                .with_hint("list it with /ls and get the files in it"),
+        );
+    }
+    let (near, mut far) = tokio::io::duplex(PIPE);
+    tokio::spawn(async move {
+        match unixfs::export_to_writer(&cid, &source, &mut far, IN_FLIGHT).await {
+            // A failure here shows as a body that is shorter than its Content-Length.
+            Err(error) => tracing::debug!(%cid, %error, "export broke off"),
+            Ok(_) => {
+                let _ = far.shutdown().await;
+            }
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, stat.size.to_string()),
+        (header::ETAG, format!("\"{cid}\"")),
+    ];
+    Ok((
+        headers,
+        Body::from_stream(ReaderStream::with_capacity(near, PIPE)),
+    )
+        .into_response())
+}
+
+/// What an object is, from its root block alone.
+#[utoipa::path(get, path = "/api/v1/objects/{cid}/stat", params(("cid" = String, Path)), responses(
+    (status = 200, body = ObjectStat), (status = 400, body = Failure),
+    (status = 404, body = Failure), (status = 503, body = Failure), (status = 504, body = Failure)))]
+pub(crate) async fn stat(
+    State(app): State<App>,
+    Path(cid): Path<String>,
+) -> Result<Json<ObjectStat>, ApiError> {
+    let cid = parse_cid(&cid)?;
+    let source = NodeBlocks(app.blocks.clone());
+    let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
+    Ok(Json(ObjectStat {
+        cid: cid.to_string(),
+        kind: stat.kind.to_string(),
+        size: stat.size,
+        cumulative_size: stat.cumulative_size,
+        links: stat.links,
+        target: stat.target,
+    }))
+}
+
+/// What is in a directory.
+#[utoipa::path(get, path = "/api/v1/objects/{cid}/ls", params(("cid" = String, Path)), responses(
+    (status = 200, body = [DirectoryEntry]), (status = 400, body = Failure),
+    (status = 404, body = Failure), (status = 503, body = Failure), (status = 504, body = Failure)))]
+pub(crate) async fn ls(
+    State(app): State<App>,
+    Path(cid): Path<String>,
+) -> Result<Json<Vec<DirectoryEntry>>, ApiError> {
+    let cid = parse_cid(&cid)?;
+    let source = NodeBlocks(app.blocks.clone());
+    let entries = unixfs::ls(&cid, &source, IN_FLIGHT)
+        .await
+        .map_err(export_failed)?;
+    let describe = |entry: unixfs::Entry| DirectoryEntry {
+        name: entry.name,
+        cid: entry.cid.to_string(),
+        size: entry.size,
+        kind: entry.kind.to_string(),
+    };
+    Ok(Json(entries.into_iter().map(describe).collect()))
+}
+
+fn import_failed(error: ImportError) -> ApiError {
+    match error {
+        ImportError::Sink { source, .. } => match source.downcast::<replicas::PutError>() {
+            Ok(error) => (*error).into(),
+            Err(error) => ApiError::internal(error),
+        },
+        ImportError::Read { .. } => ApiError::bad_request("the body broke off"),
+        error => ApiError::bad_request(error),
+    }
+}
+
+fn export_failed(error: ExportError) -> ApiError {
+    match error {
+        ExportError::Source { source, .. } => match source.downcast::<replicas::GetError>() {
+            Ok(error) => (*error).into(),
+            Err(error) => ApiError::internal(error),
+        },
+        ExportError::WrongKind { .. } => ApiError::bad_request(error),
+        error => ApiError::internal(error),
+    }
+}

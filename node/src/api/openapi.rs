@@ -1,0 +1,51 @@
+//! The API's description for programs.
+
+use axum::Json;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+
+use super::{blocks, dht, node, objects, overlay, peers, types};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Hedgerow control API",
+        description = "What a node does for the person who runs it: over HOME/api.sock, \
+                       and on 127.0.0.1 with the token in HOME/api.token."
+    ),
+    paths(
+        node::healthz, node::readyz, node::status, node::id, node::stop, node::config,
+        peers::list, peers::connect, peers::ping,
+        overlay::leaf_set, overlay::table, overlay::route, overlay::trace,
+        dht::get, dht::put, dht::remove,
+        blocks::get, blocks::put,
+        objects::put, objects::get, objects::stat, objects::ls,
+    ),
+    components(schemas(types::Failure)),
+    modifiers(&Token),
+    security(("token" = [])),
+)]
+struct Description;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme(
+            "token",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        );
+    }
+}
+
+/// The description as OpenAPI.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+pub(crate) async fn serve() -> Json<utoipa::openapi::OpenApi> {
+    Json(document())
+}

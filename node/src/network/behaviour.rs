@@ -1,0 +1,124 @@
+//! The behaviours of a node, limits first.
+
+use libp2p::{
+    connection_limits::{self, ConnectionLimits},
+    gossipsub, identify,
+    identity::Keypair,
+    kad::{self, store::MemoryStore},
+    memory_connection_limits, ping,
+    swarm::{NetworkBehaviour, StreamProtocol, behaviour::toggle::Toggle},
+};
+use std::time::Duration;
+
+use super::streams;
+use crate::config;
+
+/// Kademlia among the nodes of a LAN, as kubo names it.
+const KAD_LAN: StreamProtocol = StreamProtocol::new("/ipfs/lan/kad/1.0.0");
+
+/// Largest gossip message, Go's default; Rust's is 64 KiB.
+const GOSSIP_MAX_TRANSMIT: usize = 1024 * 1024;
+
+/// Connections whose handshake is still under way: strangers must not fill the table.
+const MAX_PENDING: u32 = 64;
+
+/// Connections to one peer: TCP and QUIC, and one more when both sides dial at once.
+const MAX_PER_PEER: u32 = 4;
+
+/// How often a connection is pinged, to notice silent ones and to know their RTT.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    connection_limits: connection_limits::Behaviour,
+    memory_limits: memory_connection_limits::Behaviour,
+    pub(crate) identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    // After `ping`, which answers inbound streams of the same protocol.
+    pings_on_demand: streams::Behaviour,
+    pub(crate) mdns: Toggle<mdns::Behaviour>,
+    pub(crate) kad: Toggle<kad::Behaviour<MemoryStore>>,
+    pub(crate) gossipsub: gossipsub::Behaviour,
+    pub(crate) overlay: overlay::Behaviour,
+    blocks: blocks::Behaviour,
+    dht: dht::Behaviour,
+}
+
+/// Behaviours that are made elsewhere because their handles are needed there.
+pub(crate) struct Parts {
+    pub(crate) overlay: overlay::Behaviour,
+    pub(crate) blocks: blocks::Behaviour,
+    pub(crate) dht: dht::Behaviour,
+}
+
+impl Behaviour {
+    pub(crate) fn new(
+        keypair: &Keypair,
+        settings: &config::Network,
+        parts: Parts,
+    ) -> anyhow::Result<(Self, streams::Handle)> {
+        let peer = keypair.public().to_peer_id();
+        let limits = ConnectionLimits::default()
+            .with_max_pending_incoming(Some(MAX_PENDING))
+            .with_max_pending_outgoing(Some(MAX_PENDING))
+            .with_max_established(Some(settings.max_connections))
+            .with_max_established_per_peer(Some(MAX_PER_PEER));
+        let (pings_on_demand, streams, _) = streams::Behaviour::new(streams::PING_PROTOCOL, 0);
+        let mdns = settings
+            .mdns
+            .then(|| mdns::Behaviour::new(mdns::Config::default(), peer))
+            .transpose()?;
+        let kad = settings.kademlia.then(|| {
+            let mut kad = kad::Behaviour::with_config(peer, MemoryStore::new(peer), kad_config());
+            kad.set_mode(Some(kad::Mode::Server));
+            kad
+        });
+        let behaviour = Self {
+            connection_limits: connection_limits::Behaviour::new(limits),
+            memory_limits: memory_connection_limits::Behaviour::with_max_bytes(
+                settings.max_memory_mib.saturating_mul(1024 * 1024),
+            ),
+            identify: identify::Behaviour::new(
+                identify::Config::new("ipfs/0.1.0".to_owned(), keypair.public())
+                    .with_agent_version(crate::AGENT.to_owned())
+                    .with_push_listen_addr_updates(true),
+            ),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
+            pings_on_demand,
+            mdns: mdns.into(),
+            kad: kad.into(),
+            gossipsub: gossipsub(keypair)?,
+            overlay: parts.overlay,
+            blocks: parts.blocks,
+            dht: parts.dht,
+        };
+        Ok((behaviour, streams))
+    }
+}
+
+fn kad_config() -> kad::Config {
+    let mut config = kad::Config::new(KAD_LAN);
+    // The node decides whose addresses are fit for a LAN table, and takes no values:
+    // records that nobody validates are not worth keeping.
+    config
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_record_filtering(kad::StoreInserts::FilterBoth);
+    config
+}
+
+fn gossipsub(keypair: &Keypair) -> anyhow::Result<gossipsub::Behaviour> {
+    let config = gossipsub::ConfigBuilder::default()
+        // Implementations disagree on default ids; the hash of the content is the
+        // same for all of them.
+        .message_id_fn(|message| {
+            gossipsub::MessageId::from(guid::Guid::hash(&message.data).to_bytes().to_vec())
+        })
+        .max_transmit_size(GOSSIP_MAX_TRANSMIT)
+        .validation_mode(gossipsub::ValidationMode::Strict)
+        .build()?;
+    gossipsub::Behaviour::new(
+        gossipsub::MessageAuthenticity::Signed(keypair.clone()),
+        config,
+    )
+    .map_err(anyhow::Error::msg)
+}

@@ -1,0 +1,365 @@
+//! The task that owns the Swarm.
+//!
+//! It translates: events of one behaviour to calls of another, commands to dials. It
+//! copies no bulk bytes and waits for nothing but the Swarm and its queues.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    core::ConnectedPoint,
+    identify, kad, ping,
+    swarm::{
+        ConnectionId, DialError, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Command, ConnectError, ConnectedPeer, Ends, addresses,
+    behaviour::{Behaviour, BehaviourEvent},
+};
+use crate::remembered::{MAX_ADDRS, OFFERED_AT_START, RememberedPeers};
+
+/// Protocols by which a peer shows that it is a Hedgerow node start with this.
+const OUR_OVERLAY: &str = "/hedgerow/overlay/";
+
+/// How often changed remembered peers are written; losing a minute of them is no loss.
+const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often bootstrap addresses are dialled again while nobody is connected.
+const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Longest agent string and most protocols kept for a peer; identify itself allows 4 KiB.
+const MAX_AGENT: usize = 128;
+const MAX_PROTOCOLS: usize = 64;
+
+/// What is known about a connected peer.
+#[derive(Debug, Default)]
+struct Peer {
+    connections: BTreeMap<ConnectionId, Multiaddr>,
+    addrs: Vec<Multiaddr>,
+    agent: String,
+    protocols: Vec<String>,
+    rtt: Option<Duration>,
+}
+
+/// Owns the Swarm and drives it.
+pub(crate) struct Driver {
+    swarm: Swarm<Behaviour>,
+    ends: Ends,
+    peers: BTreeMap<PeerId, Peer>,
+    dials: HashMap<ConnectionId, oneshot::Sender<Result<PeerId, ConnectError>>>,
+    remembered: RememberedPeers,
+    bootstrap: Vec<Multiaddr>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        swarm: Swarm<Behaviour>,
+        ends: Ends,
+        remembered: RememberedPeers,
+        bootstrap: Vec<Multiaddr>,
+    ) -> Self {
+        let mut driver = Self {
+            swarm,
+            ends,
+            peers: BTreeMap::new(),
+            dials: HashMap::new(),
+            remembered,
+            bootstrap,
+        };
+        for peer in driver.remembered.newest(OFFERED_AT_START) {
+            driver
+                .swarm
+                .behaviour_mut()
+                .overlay
+                .add_peer(peer.peer, peer.addrs);
+        }
+        driver
+    }
+
+    /// Runs until `stop`; then the remembered peers are on disk.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut save = tokio::time::interval(SAVE_INTERVAL);
+        let mut bootstrap = tokio::time::interval(BOOTSTRAP_INTERVAL);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                event = self.swarm.select_next_some() => self.on_event(event),
+                Some(command) = self.ends.commands.recv() => self.on_command(command),
+                _ = save.tick() => self.save().await,
+                _ = bootstrap.tick() => self.dial_bootstrap(),
+            }
+        }
+        self.save().await;
+    }
+
+    async fn save(&mut self) {
+        let Some(write) = self.remembered.take_changes() else {
+            return;
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "remembered peers not written"),
+            Err(error) => tracing::warn!(%error, "remembered peers not written"),
+        }
+    }
+
+    fn dial_bootstrap(&mut self) {
+        if !self.peers.is_empty() {
+            return;
+        }
+        for address in self.bootstrap.clone() {
+            let (bare, peer) = addresses::split_peer(address.clone());
+            if let Some(peer) = peer {
+                self.swarm
+                    .behaviour_mut()
+                    .overlay
+                    .add_peer(peer, vec![bare]);
+            } else if let Err(error) = self.swarm.dial(address.clone()) {
+                tracing::debug!(%address, %error, "bootstrap address not dialled");
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Peers(reply) => {
+                // Whoever asked may be gone; nothing is lost then.
+                let _ = reply.send(self.peers.iter().map(describe).collect());
+            }
+            Command::Connect { address, reply } => self.connect(address, reply),
+        }
+    }
+
+    fn connect(
+        &mut self,
+        address: Multiaddr,
+        reply: oneshot::Sender<Result<PeerId, ConnectError>>,
+    ) {
+        let (bare, peer) = addresses::split_peer(address);
+        let opts: DialOpts = match peer {
+            Some(peer) if self.peers.contains_key(&peer) => {
+                let _ = reply.send(Ok(peer));
+                return;
+            }
+            Some(peer) => DialOpts::peer_id(peer)
+                .addresses(vec![bare])
+                .condition(PeerCondition::Always)
+                .build(),
+            None => DialOpts::unknown_peer_id().address(bare).build(),
+        };
+        let connection = opts.connection_id();
+        match self.swarm.dial(opts) {
+            Ok(()) => {
+                self.dials.retain(|_, waiting| !waiting.is_closed());
+                self.dials.insert(connection, reply);
+            }
+            Err(error) => {
+                let _ = reply.send(Err(failed(&error)));
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                let peer = self.peers.entry(peer_id).or_default();
+                peer.connections
+                    .insert(connection_id, endpoint.get_remote_address().clone());
+                if let Some(reply) = self.dials.remove(&connection_id) {
+                    let _ = reply.send(Ok(peer_id));
+                }
+                tracing::debug!(peer = %peer_id, address = %endpoint.get_remote_address(), "connected");
+                if let ConnectedPoint::Dialer { address, .. } = endpoint {
+                    // An address that worked is worth more than what the peer will say.
+                    let (bare, _) = addresses::split_peer(address);
+                    self.remembered.seen(peer_id, [bare]);
+                }
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                num_established,
+                ..
+            } => {
+                if num_established == 0 {
+                    self.peers.remove(&peer_id);
+                } else if let Some(peer) = self.peers.get_mut(&peer_id) {
+                    peer.connections.remove(&connection_id);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                connection_id,
+                peer_id,
+                error,
+            } => {
+                tracing::debug!(peer = ?peer_id.map(|peer| peer.to_string()), %error, "dial failed");
+                if let Some(reply) = self.dials.remove(&connection_id) {
+                    let _ = reply.send(Err(failed(&error)));
+                }
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, "listening");
+                if addresses::is_lan(&address) {
+                    // On a LAN what is listened on is what others dial; Kademlia tells
+                    // only external addresses.
+                    self.swarm.add_external_address(address.clone());
+                }
+                self.ends.listening.send_modify(|list| {
+                    if !list.contains(&address) {
+                        list.push(address);
+                    }
+                });
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.forget_address(&address),
+            SwarmEvent::ListenerClosed {
+                addresses, reason, ..
+            } => {
+                if let Err(error) = reason {
+                    tracing::warn!(%error, "a listener closed");
+                }
+                for address in addresses {
+                    self.forget_address(&address);
+                }
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::debug!(%error, "listener"),
+            _ => {}
+        }
+    }
+
+    fn forget_address(&mut self, address: &Multiaddr) {
+        tracing::info!(%address, "no longer listening");
+        self.swarm.remove_external_address(address);
+        self.ends
+            .listening
+            .send_modify(|list| list.retain(|listed| listed != address));
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.on_identified(peer_id, info);
+            }
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                result: Ok(rtt),
+                ..
+            }) => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.rtt = Some(rtt);
+                }
+            }
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
+            BehaviourEvent::Kad(kad::Event::RoutablePeer { peer, address })
+            | BehaviourEvent::Kad(kad::Event::PendingRoutablePeer { peer, address }) => {
+                if addresses::is_lan(&address)
+                    && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+                {
+                    kad.add_address(&peer, address);
+                }
+            }
+            BehaviourEvent::Overlay(event) => tracing::debug!(?event, "overlay"),
+            _ => {}
+        }
+    }
+
+    fn on_discovered(&mut self, found: Vec<(PeerId, Multiaddr)>) {
+        let mut by_peer: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
+        for (peer, address) in found {
+            let addrs = by_peer.entry(peer).or_default();
+            if addrs.len() < MAX_ADDRS {
+                addrs.push(addresses::split_peer(address).0);
+            }
+        }
+        for (peer, addrs) in by_peer {
+            tracing::debug!(%peer, ?addrs, "found by mDNS");
+            self.swarm.behaviour_mut().overlay.add_peer(peer, addrs);
+        }
+    }
+
+    /// Whoever says it speaks our overlay is offered to it, however it was met.
+    fn on_identified(&mut self, peer_id: PeerId, info: identify::Info) {
+        let Some(peer) = self.peers.get_mut(&peer_id) else {
+            return;
+        };
+        let local = peer.connections.values().any(addresses::is_loopback);
+        peer.addrs = addresses::dialable(info.listen_addrs, local, MAX_ADDRS);
+        peer.agent = info.agent_version.chars().take(MAX_AGENT).collect();
+        peer.protocols = info
+            .protocols
+            .iter()
+            .take(MAX_PROTOCOLS)
+            .map(ToString::to_string)
+            .collect();
+        let addrs = peer.addrs.clone();
+        let behaviour = self.swarm.behaviour_mut();
+        if info
+            .protocols
+            .iter()
+            .any(|protocol| protocol.as_ref().starts_with(OUR_OVERLAY))
+        {
+            behaviour.overlay.add_peer(peer_id, addrs.clone());
+            self.remembered.seen(peer_id, addrs.clone());
+        }
+        if let Some(kad) = behaviour.kad.as_mut()
+            && kad
+                .protocol_names()
+                .iter()
+                .any(|name| info.protocols.contains(name))
+        {
+            for address in addrs {
+                kad.add_address(&peer_id, address);
+            }
+        }
+    }
+}
+
+fn describe((id, peer): (&PeerId, &Peer)) -> ConnectedPeer {
+    ConnectedPeer {
+        peer: *id,
+        connections: peer.connections.values().cloned().collect(),
+        addrs: peer.addrs.clone(),
+        agent: peer.agent.clone(),
+        protocols: peer.protocols.clone(),
+        rtt: peer.rtt,
+    }
+}
+
+/// Dial errors in words: libp2p's own text lists nested transports over several lines.
+fn failed(error: &DialError) -> ConnectError {
+    let text = match error {
+        DialError::Transport(attempts) if !attempts.is_empty() => attempts
+            .iter()
+            .map(|(address, error)| format!("{address}: {}", innermost(error)))
+            .collect::<Vec<_>>()
+            .join("; "),
+        DialError::NoAddresses => "no address is known for this peer".to_owned(),
+        DialError::WrongPeerId { obtained, .. } => {
+            format!("another peer answered there: {obtained}")
+        }
+        other => innermost(other),
+    };
+    ConnectError::Failed(text)
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}

@@ -1,0 +1,164 @@
+//! The swarm: transports, behaviours, and the task that drives them.
+//!
+//! Only the task in `driver` touches the Swarm. Everyone else holds a [`Network`],
+//! and the handles of the behaviours, which talk to their own behaviour.
+
+mod addresses;
+mod behaviour;
+mod driver;
+mod listen;
+pub mod streams;
+mod transport;
+
+pub use addresses::{is_loopback, with_peer};
+pub(crate) use behaviour::{Behaviour, Parts};
+pub(crate) use driver::Driver;
+pub(crate) use listen::listen_addresses;
+pub use transport::{BoxedTransport, TransportError, build as build_transport};
+
+use std::time::Duration;
+
+use libp2p::{Multiaddr, PeerId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long a person waits for a connection: a handshake takes a few round trips,
+/// a dead address takes as long as the system tries.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Commands that wait for the driver; it takes them faster than people give them.
+const COMMAND_QUEUE: usize = 64;
+
+/// Talks to the swarm's task.
+#[derive(Clone, Debug)]
+pub struct Network {
+    commands: mpsc::Sender<Command>,
+    listen: watch::Receiver<Vec<Multiaddr>>,
+    streams: streams::Handle,
+}
+
+/// The driver's ends of a [`Network`].
+pub(crate) struct Ends {
+    commands: mpsc::Receiver<Command>,
+    listening: watch::Sender<Vec<Multiaddr>>,
+}
+
+/// What the swarm's task is asked.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Peers(oneshot::Sender<Vec<ConnectedPeer>>),
+    Connect {
+        address: Multiaddr,
+        reply: oneshot::Sender<Result<PeerId, ConnectError>>,
+    },
+}
+
+/// A peer with at least one open connection.
+#[derive(Clone, Debug)]
+pub struct ConnectedPeer {
+    /// Who.
+    pub peer: PeerId,
+    /// The far end of each open connection.
+    pub connections: Vec<Multiaddr>,
+    /// Where it says it listens, empty until it has said so.
+    pub addrs: Vec<Multiaddr>,
+    /// Name and version of its program, empty until it has said so.
+    pub agent: String,
+    /// Protocols it speaks, empty until it has said so.
+    pub protocols: Vec<String>,
+    /// Round-trip time of the last ping.
+    pub rtt: Option<Duration>,
+}
+
+/// Why a connection could not be made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address cannot be dialled or nobody answered there.
+    #[error("{0}")]
+    Failed(String),
+    /// Nobody answered in time.
+    #[error("no answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    Timeout,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopped,
+}
+
+/// Why a ping has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PingError {
+    /// The peer could not be reached or does not speak the protocol.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The answer is not what was sent.
+    #[error("the peer answered with other bytes")]
+    WrongAnswer,
+    /// No answer in time.
+    #[error("no answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+impl Network {
+    pub(crate) fn new(streams: streams::Handle) -> (Self, Ends) {
+        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
+        let (listening, listen) = watch::channel(Vec::new());
+        let ends = Ends {
+            commands: receiver,
+            listening,
+        };
+        (
+            Self {
+                commands,
+                listen,
+                streams,
+            },
+            ends,
+        )
+    }
+
+    /// The addresses the node listens on now.
+    pub fn listen_addresses(&self) -> Vec<Multiaddr> {
+        self.listen.borrow().clone()
+    }
+
+    pub(crate) fn listen_changes(&self) -> watch::Receiver<Vec<Multiaddr>> {
+        self.listen.clone()
+    }
+
+    /// The peers connected now.
+    pub async fn peers(&self) -> Vec<ConnectedPeer> {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Peers(reply)).await.is_err() {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// Connects to `address`; the answer is who is there.
+    pub async fn connect(&self, address: Multiaddr) -> Result<PeerId, ConnectError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Connect { address, reply })
+            .await
+            .map_err(|_| ConnectError::Stopped)?;
+        match tokio::time::timeout(CONNECT_TIMEOUT, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(ConnectError::Stopped),
+            Err(_) => Err(ConnectError::Timeout),
+        }
+    }
+
+    /// Measures one round trip to `peer` with libp2p's ping protocol.
+    pub async fn ping(&self, peer: PeerId) -> Result<Duration, PingError> {
+        let round = async {
+            let mut stream = self
+                .streams
+                .open(peer)
+                .await
+                .map_err(|error| PingError::Unreachable(error.to_string()))?;
+            streams::ping(&mut stream).await
+        };
+        tokio::time::timeout(CONNECT_TIMEOUT, round)
+            .await
+            .unwrap_or(Err(PingError::Timeout))
+    }
+}

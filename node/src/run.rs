@@ -1,0 +1,232 @@
+//! From a home and settings to a running node, and back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    StartOptions,
+    api::{App, Doors, Services},
+    config::Effective,
+    home::{Home, OpenHome},
+    network::{self, Behaviour, Driver, Network, Parts, listen_addresses},
+    ports::check_swarm_port,
+    readiness::notify,
+    remembered::RememberedPeers,
+    stores,
+};
+
+/// A connection that no behaviour wants to keep is closed after this.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
+/// Inbound streams of a connection that may negotiate at a time.
+const MAX_NEGOTIATING: usize = 128;
+
+/// How long the farewell to the neighbours may take; they would notice anyway.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long the first listening address may take to show.
+const FIRST_ADDRESS: Duration = Duration::from_secs(5);
+
+/// Runs a node until SIGINT, SIGTERM or its API stops it.
+pub async fn run(home: Home, options: &StartOptions) -> anyhow::Result<()> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let effective = Effective::load(&home.config_file(), variable, &options.given())?;
+    // Before anything is opened, so that a signal during the start is not lost.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let node = Node::start(&home, effective).await?;
+    let ready = node.announce_when_ready();
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = node.stop.cancelled() => {}
+    }
+    ready.abort();
+    notify(&["STOPPING=1", "STATUS=stopping"]);
+    node.stop().await;
+    Ok(())
+}
+
+/// A running node.
+pub struct Node {
+    // Fields are dropped in this order: the lock goes last.
+    stop: CancellationToken,
+    network: Network,
+    overlay: overlay::Handle,
+    driver: JoinHandle<()>,
+    quit: CancellationToken,
+    doors: JoinHandle<()>,
+    api: std::net::SocketAddr,
+    home: OpenHome,
+}
+
+impl Node {
+    /// Opens the home, the stores and the doors, and starts to join.
+    pub async fn start(home: &Home, effective: Effective) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let settings = effective.config.clone();
+        let home = home.open()?;
+        if settings.network.listen.is_empty() {
+            check_swarm_port(settings.network.listen_port)?;
+        }
+        let doors = Doors::open(home.home.socket(), settings.api.port).await?;
+
+        let overlay = overlay::Behaviour::new(overlay::Config::default(), &home.keypair);
+        let ring = overlay.handle();
+        let stores = stores::open(home.home.store(), ring.me().guid).await?;
+        let blocks =
+            blocks::Behaviour::new(replicas::Config::default(), stores.blocks, ring.clone());
+        let blocks_handle = blocks.handle();
+        let (dht, dht_handle) = dht::new(
+            replicas::Config::default(),
+            stores.records,
+            ring.clone(),
+            home.keypair.clone(),
+        );
+
+        let parts = Parts {
+            overlay,
+            blocks,
+            dht,
+        };
+        let (behaviour, streams) = Behaviour::new(&home.keypair, &settings.network, parts)?;
+        let mut swarm = build_swarm(&home.keypair, behaviour)?;
+        let explicit = !settings.network.listen.is_empty();
+        listen(&mut swarm, listen_addresses(&settings.network), explicit)?;
+
+        let (network, ends) = Network::new(streams);
+        let remembered = RememberedPeers::load(home.home.peers_file());
+        let driver = Driver::new(swarm, ends, remembered, settings.network.bootstrap);
+        let quit = CancellationToken::new();
+        let driver = tokio::spawn(driver.run(quit.clone()));
+
+        let stop = CancellationToken::new();
+        let api = doors.address;
+        let app = App::new(Services {
+            network: network.clone(),
+            overlay: ring.clone(),
+            blocks: blocks_handle,
+            dht: dht_handle,
+            effective,
+            home: home.home.root().to_owned(),
+            api,
+            started,
+            stop: stop.clone(),
+            requests: Services::permits(),
+        });
+        let token = home.token.clone();
+        let closing = stop.clone();
+        let doors = tokio::spawn(async move { doors.serve(app, &token, closing).await });
+        Ok(Self {
+            stop,
+            network,
+            overlay: ring,
+            driver,
+            quit,
+            doors,
+            api,
+            home,
+        })
+    }
+
+    /// Says so on stdout and to the service manager once the node listens and is an
+    /// active member of the overlay.
+    fn announce_when_ready(&self) -> JoinHandle<()> {
+        let network = self.network.clone();
+        let overlay = self.overlay.clone();
+        let (api, home) = (self.api, self.home.home.root().to_owned());
+        tokio::spawn(async move {
+            let mut listening = network.listen_changes();
+            let first = listening.wait_for(|addresses| !addresses.is_empty());
+            if tokio::time::timeout(FIRST_ADDRESS, first).await.is_err() {
+                tracing::warn!("no interface has an address yet: listening for when one has");
+            }
+            notify(&["STATUS=joining"]);
+            overlay.active().await;
+            let me = overlay.me();
+            let status = format!(
+                "STATUS=peer {} guid {} home {} api http://{api} listening on {}",
+                me.peer,
+                me.guid,
+                home.display(),
+                network
+                    .listen_addresses()
+                    .iter()
+                    .map(Multiaddr::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
+            notify(&["READY=1", &status]);
+        })
+    }
+
+    /// Closes the doors, says farewell to the neighbours, and leaves everything on disk.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.doors.await {
+            tracing::warn!(%error, "control API");
+        }
+        if tokio::time::timeout(FAREWELL, self.overlay.leave())
+            .await
+            .is_err()
+        {
+            tracing::info!("the neighbours did not hear the farewell in time");
+        }
+        self.quit.cancel();
+        if let Err(error) = self.driver.await {
+            tracing::warn!(%error, "swarm");
+        }
+        // What was acknowledged is on disk already; the lock goes when all else has gone.
+        drop(self.home);
+    }
+}
+
+fn build_swarm(keypair: &Keypair, behaviour: Behaviour) -> anyhow::Result<Swarm<Behaviour>> {
+    let config = swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(IDLE_CONNECTION)
+        .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
+    let transport = network::build_transport(keypair)?;
+    Ok(Swarm::new(
+        transport,
+        behaviour,
+        keypair.public().to_peer_id(),
+        config,
+    ))
+}
+
+/// Opens the listeners. Without IPv6, or with a family switched off, the others do;
+/// an address that a person named must work.
+fn listen(
+    swarm: &mut Swarm<Behaviour>,
+    addresses: Vec<Multiaddr>,
+    explicit: bool,
+) -> anyhow::Result<()> {
+    let mut last_error = None;
+    let mut opened = 0;
+    for address in addresses {
+        match swarm.listen_on(address.clone()) {
+            Ok(_) => opened += 1,
+            Err(error) if explicit => {
+                return Err(error)
+                    .with_context(|| format!("cannot listen on {address} (see --listen)"));
+            }
+            Err(error) => {
+                tracing::info!(%address, %error, "not listening");
+                last_error = Some(error);
+            }
+        }
+    }
+    match last_error {
+        Some(error) if opened == 0 => {
+            Err(error).context("cannot listen on any address (see --listen-port)")
+        }
+        _ => Ok(()),
+    }
+}
