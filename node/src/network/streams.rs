@@ -218,7 +218,8 @@ impl NetworkBehaviour for Behaviour {
                 }
             }
             wire::Event::Inbound(stream) => {
-                if self.inbound.try_send((peer, stream)).is_err() {
+                let handed_over = self.inbound.try_send((peer, stream));
+                if handed_over.is_err() {
                     tracing::debug!(%peer, "inbound stream dropped: nobody accepts");
                 }
             }
