@@ -18,15 +18,15 @@ use mdns::{Behaviour, Config, Event, Family, SocketInfo};
 use crate::namespace::{self, interface, ip};
 
 /// A behaviour with the listen addresses a swarm would tell it.
-struct Node {
-    peer: PeerId,
-    behaviour: Behaviour,
+pub(crate) struct Node {
+    pub(crate) peer: PeerId,
+    pub(crate) behaviour: Behaviour,
     /// What its events say is known now.
     known: BTreeSet<(PeerId, Multiaddr)>,
 }
 
 impl Node {
-    fn new(addresses: &[&str]) -> Self {
+    pub(crate) fn new(addresses: &[&str]) -> Self {
         let peer = PeerId::random();
         let mut node = Self {
             peer,
@@ -39,7 +39,7 @@ impl Node {
         node
     }
 
-    fn listen(&mut self, address: &str) {
+    pub(crate) fn listen(&mut self, address: &str) {
         let event = NewListenAddr {
             listener_id: ListenerId::next(),
             addr: &address.parse().unwrap(),
@@ -57,14 +57,14 @@ impl Node {
             .on_swarm_event(FromSwarm::ExpiredListenAddr(event));
     }
 
-    fn knows(&self, other: PeerId) -> BTreeSet<String> {
+    pub(crate) fn knows(&self, other: PeerId) -> BTreeSet<String> {
         let of_other = self.known.iter().filter(|(peer, _)| *peer == other);
         of_other.map(|(_, address)| address.to_string()).collect()
     }
 }
 
 /// Polls the nodes until `done`.
-async fn run(nodes: &mut [Node], done: impl Fn(&[Node]) -> bool) {
+pub(crate) async fn run(nodes: &mut [Node], done: impl Fn(&[Node]) -> bool) {
     let polled = poll_fn(|cx| {
         loop {
             let mut events = false;
@@ -99,7 +99,7 @@ async fn run(nodes: &mut [Node], done: impl Fn(&[Node]) -> bool) {
     }
 }
 
-fn block_on(future: impl Future<Output = ()>) {
+pub(crate) fn block_on(future: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -107,7 +107,7 @@ fn block_on(future: impl Future<Output = ()>) {
     runtime.block_on(future);
 }
 
-fn set(list: &[&str]) -> BTreeSet<String> {
+pub(crate) fn set(list: &[&str]) -> BTreeSet<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
 }
 

@@ -6,7 +6,10 @@ use libp2p_core::{Multiaddr, transport::ListenerId};
 use libp2p_identity::PeerId;
 use libp2p_swarm::{FromSwarm, NetworkBehaviour, NewListenAddr, ToSwarm};
 
-use crate::namespace::{self, interface};
+use crate::{
+    discovery::block_on,
+    namespace::{self, interface},
+};
 
 fn listen(behaviour: &mut impl NetworkBehaviour, address: &Multiaddr) {
     let event = NewListenAddr {
@@ -51,14 +54,6 @@ async fn find_each_other(ipv6: bool, ours: &str, theirs: &str) {
         result.is_ok(),
         "we found: {we_found}, they found: {they_found}"
     );
-}
-
-fn block_on(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(future);
 }
 
 #[test]
