@@ -276,7 +276,13 @@ pub(crate) async fn get_newest<C: Collection>(
     }
     match newest {
         Some((_, item)) => {
-            if differ && shared.collection.put(id, item.clone()).await.is_ok() {
+            if differ
+                && shared
+                    .collection
+                    .put_trusted(id, item.clone())
+                    .await
+                    .is_ok()
+            {
                 // Read repair: whoever had an older one gets this one.
                 shared.repair_later(id);
             }

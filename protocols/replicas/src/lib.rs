@@ -21,6 +21,7 @@ mod fetch;
 mod handle;
 mod limiter;
 mod message;
+mod overlay_placement;
 mod place;
 mod placement;
 mod pool;

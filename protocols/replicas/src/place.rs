@@ -68,6 +68,7 @@ pub(crate) async fn put<C: Collection>(
     shared: &Arc<Shared<C>>,
     id: ItemId,
     bytes: Bytes,
+    trusted: bool,
 ) -> Result<PutReceipt, PutError> {
     let Some(key) = shared.collection.key_of(&id) else {
         return Err(PutError::Invalid("no name of an item".into()));
@@ -80,7 +81,12 @@ pub(crate) async fn put<C: Collection>(
         )));
     }
     // The copy here and those on the others are written at the same time.
-    let local = shared.collection.put(&id, bytes.clone());
+    let local = async {
+        match trusted {
+            true => shared.collection.put_trusted(&id, bytes.clone()).await,
+            false => shared.collection.put(&id, bytes.clone()).await,
+        }
+    };
     let remote = async {
         let set = shared.replica_set(key, shared.config.replicas).await?;
         Ok::<_, PlacementError>(Placing::start(shared, set, &id, &bytes))
