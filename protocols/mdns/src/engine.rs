@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use if_watch::tokio::IfWatcher;
+use libp2p_core::Multiaddr;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -75,10 +77,7 @@ impl Engine {
                     self.on_link_ended(ended);
                     next_look = next_look.min(Instant::now() + self.retry.next());
                 }
-                gone = own.wait_for(|_| false) => {
-                    debug_assert!(gone.is_err(), "nothing but the end is waited for");
-                    break;
-                }
+                () = end_of(&mut own) => break,
             }
         }
         // Each link says goodbye, by itself, for the same reason.
@@ -198,6 +197,11 @@ fn keys(index: u32, interface: &Interface) -> impl Iterator<Item = Key> + use<> 
         address: None,
     });
     v4.into_iter().chain(v6)
+}
+
+/// Returns when the behaviour is gone.
+async fn end_of(own: &mut watch::Receiver<Arc<[Multiaddr]>>) {
+    while own.changed().await.is_ok() {}
 }
 
 async fn next_event(watcher: &mut Option<IfWatcher>) -> io::Result<if_watch::IfEvent> {
