@@ -90,7 +90,7 @@ impl Default for Config {
             streams_per_peer: 4,
             inbound_bytes_per_peer: 32 << 20,
             inbound_bytes: 48 << 20,
-            outbound_bytes_per_peer: 24 << 20,
+            outbound_bytes_per_peer: 32 << 20,
             outbound_bytes: 48 << 20,
             fetch_bytes: 32 << 20,
             repair_bytes_per_second: 64 << 20,

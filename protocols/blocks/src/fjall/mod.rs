@@ -26,6 +26,9 @@ pub const FORMAT: u32 = 1;
 /// two writers take at a time would not make them faster.
 const MAX_WAITING: usize = 48 << 20;
 
+/// What the smallest block counts as, for its place in the queue takes memory too.
+const LEAST: usize = 4096;
+
 /// Puts and removals of one block take turns, by one of so many locks: so many that two
 /// different blocks seldom share one.
 const TURNS: usize = 512;
@@ -118,7 +121,7 @@ impl Store for FjallStore {
 
     async fn put(&self, block: Block) -> Result<bool, StoreError> {
         let _room = Arc::clone(&self.waiting)
-            .acquire_many_owned(block.bytes().len() as u32)
+            .acquire_many_owned(block.bytes().len().max(LEAST) as u32)
             .await
             .map_err(|_| StoreError::Closed)?;
         let key = key_of(block.cid());
@@ -129,7 +132,7 @@ impl Store for FjallStore {
             bytes: block.into_bytes(),
             done,
         };
-        self.writers.give(job).await?;
+        self.writers.give(job)?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -8,9 +8,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use ::fjall::PersistMode;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Disk;
@@ -24,8 +27,9 @@ const MAX_BATCH: usize = 16 << 20;
 /// Batches of at least so many bytes are ingested, smaller ones journalled.
 const INGEST_FROM: usize = 1 << 20;
 
-/// Blocks that wait for a writer; their bytes are bounded by the store.
-const QUEUE: usize = 256;
+/// How long a batch that is ingested waits for the next block. Syncing its files takes
+/// several times as long, whether they are full or not.
+const LINGER: Duration = Duration::from_millis(3);
 
 /// Threads that write.
 const WRITERS: usize = 2;
@@ -39,14 +43,16 @@ pub(super) struct Job {
 
 /// The threads that write. They end with the store, after what they were given.
 pub(super) struct Writers {
-    queue: async_channel::Sender<Job>,
+    /// What waits in it is bounded by the store's budget.
+    queue: Sender<Job>,
 }
 
 impl Writers {
     pub(super) fn start(disk: &Arc<Disk>) -> Result<Writers, StoreError> {
-        let (queue, jobs) = async_channel::bounded(QUEUE);
+        let (queue, jobs) = channel();
+        let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..WRITERS {
-            let (disk, jobs) = (Arc::clone(disk), jobs.clone());
+            let (disk, jobs) = (Arc::clone(disk), Arc::clone(&jobs));
             std::thread::Builder::new()
                 .name(format!("blocks-writer-{number}"))
                 .spawn(move || write(&disk, &jobs))
@@ -55,23 +61,33 @@ impl Writers {
         Ok(Writers { queue })
     }
 
-    pub(super) async fn give(&self, job: Job) -> Result<(), StoreError> {
-        self.queue.send(job).await.map_err(|_| StoreError::Closed)
+    pub(super) fn give(&self, job: Job) -> Result<(), StoreError> {
+        self.queue.send(job).map_err(|_| StoreError::Closed)
     }
 }
 
-fn write(disk: &Disk, jobs: &async_channel::Receiver<Job>) {
-    while let Ok(first) = jobs.recv_blocking() {
-        let mut size = first.bytes.len();
-        let mut batch = vec![first];
-        while size < MAX_BATCH
-            && let Ok(next) = jobs.try_recv()
-        {
-            size += next.bytes.len();
-            batch.push(next);
-        }
+fn write(disk: &Disk, jobs: &Mutex<Receiver<Job>>) {
+    // The lock is let go before the batch is written: the other writer fills the next one.
+    while let Some(batch) = collect(&jobs.lock()) {
         commit(disk, batch);
     }
+}
+
+/// The next batch; `None` when the store is closed and nothing is left.
+fn collect(jobs: &Receiver<Job>) -> Option<Vec<Job>> {
+    let first = jobs.recv().ok()?;
+    let mut size = first.bytes.len();
+    let mut batch = vec![first];
+    while size < MAX_BATCH {
+        let next = match size >= INGEST_FROM {
+            true => jobs.recv_timeout(LINGER).ok(),
+            false => jobs.try_recv().ok(),
+        };
+        let Some(next) = next else { break };
+        size += next.bytes.len();
+        batch.push(next);
+    }
+    Some(batch)
 }
 
 /// Writes a batch and answers each of its callers.
