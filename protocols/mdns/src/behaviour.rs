@@ -1,148 +1,326 @@
-//! The [`NetworkBehaviour`]: tells the links what we listen on, and the swarm
-//! whom they heard.
+//! The behaviour: keeps a socket for each interface and family, and a table of
+//! what they heard.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use libp2p_core::transport::PortUse;
-use libp2p_core::{Endpoint, Multiaddr};
-use libp2p_identity::PeerId;
-use libp2p_swarm::behaviour::FromSwarm;
-use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, ListenAddresses, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm, dummy,
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::engine::Engine;
-use crate::link::{Common, Notice};
-use crate::packet::Names;
-use crate::table::{Pairs, Table};
-use crate::{Config, ConfigError};
+use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
+use libp2p_identity::PeerId;
+use libp2p_swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, ListenAddresses, NetworkBehaviour, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
+};
+use tokio::time::Sleep;
 
-/// Announcements that wait for the swarm's task. A full queue drops: peers
-/// announce themselves again.
-const NOTICES: usize = 256;
+use crate::{
+    backoff::Backoff,
+    config::{Config, ConfigError, MAX_TTL},
+    interface::{self, Counters, Interface, Node},
+    known::{Heard, Known},
+    links::{self, Link},
+    packet::Found,
+    socket::Family,
+    watch::Watch,
+};
 
-/// Notices handled in one poll, so that others get their turn.
-const NOTICES_PER_POLL: usize = 64;
+/// Packets read in one poll, before others of the swarm get their turn.
+const PACKETS_PER_POLL: usize = 64;
 
-/// What the links found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Waits until a socket that failed is opened again (M8).
+const REOPEN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// What discovery reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Addresses that were not known before; each with its peer, without a
-    /// `/p2p` part.
+    /// Peers announced these addresses: for the first time, or again after
+    /// [`Config::report_again`]. The addresses do not end in the peer's id.
     Discovered(Vec<(PeerId, Multiaddr)>),
-    /// Addresses that are no longer announced.
+    /// Addresses were taken back, or not heard of for their time to live.
     Expired(Vec<(PeerId, Multiaddr)>),
 }
 
-/// Finds the peers on all links of this machine.
+/// One socket as [`Behaviour::sockets`] lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketInfo {
+    /// Name of the interface.
+    pub interface: String,
+    /// Index of the interface.
+    pub index: u32,
+    /// IP version.
+    pub family: Family,
+    /// What went through it since it was opened.
+    pub counters: Counters,
+}
+
+/// A place for a socket, whether it is open or has failed.
+struct Slot {
+    interface: Option<Interface>,
+    reopen: Backoff,
+    reopen_at: Instant,
+}
+
+/// Discovery by multicast DNS on all interfaces.
 ///
-/// It announces what the swarm listens on, offers what it knows when a peer is
-/// dialled, and dials no one by itself. Dropping it says goodbye on all links.
-#[derive(Debug)]
+/// Must be polled in a Tokio runtime with I/O and time; it opens its sockets
+/// when it is polled first.
 pub struct Behaviour {
-    listen: ListenAddresses,
-    own: watch::Sender<Arc<[Multiaddr]>>,
-    notices: mpsc::Receiver<Notice>,
-    table: Table,
-    expiry: Option<Pin<Box<Sleep>>>,
-    pending: VecDeque<ToSwarm<Event, Infallible>>,
+    node: Node,
+    listening: ListenAddresses,
+    stale: bool,
+    known: Known,
+    watch: Watch,
+    links: Vec<Link>,
+    slots: BTreeMap<(u32, Family), Slot>,
+    events: VecDeque<Event>,
+    timer: Option<Pin<Box<Sleep>>>,
+    buffer: Box<[u8]>,
+    refused_addresses: u64,
 }
 
 impl Behaviour {
-    /// Starts the discovery for the peer `local`. Must be called inside a
-    /// tokio runtime; panics elsewhere.
-    pub fn new(config: Config, local: PeerId) -> Result<Behaviour, ConfigError> {
-        let service = config.validate()?;
-        let own = watch::Sender::new(Arc::default());
-        let (findings, notices) = mpsc::channel(NOTICES);
-        let common = Common {
-            config: Arc::new(config),
-            names: Arc::new(Names::random(service)),
-            peer: local,
-            own: own.subscribe(),
-            findings,
-        };
-        tokio::spawn(Engine::new(common).run());
-        Ok(Behaviour {
-            listen: ListenAddresses::default(),
-            own,
-            notices,
-            table: Table::default(),
-            expiry: None,
-            pending: VecDeque::new(),
+    /// Discovery for the node `peer`. Sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot be used.
+    pub fn new(config: Config, peer: PeerId) -> Result<Self, ConfigError> {
+        let service = config.service()?;
+        Ok(Self {
+            known: Known::new(config.report_again),
+            node: Node {
+                peer,
+                service,
+                config,
+            },
+            listening: ListenAddresses::default(),
+            stale: false,
+            watch: Watch::new(Instant::now()),
+            links: Vec::new(),
+            slots: BTreeMap::new(),
+            events: VecDeque::new(),
+            timer: None,
+            buffer: interface::buffer(),
+            refused_addresses: 0,
         })
     }
 
-    /// All that is known now: each peer with each of its addresses.
+    /// All addresses learnt and not expired.
     pub fn discovered(&self) -> impl Iterator<Item = (&PeerId, &Multiaddr)> {
-        self.table.iter()
+        self.known.iter()
     }
 
-    fn on_notice(&mut self, notice: Notice) {
-        let (new, gone) = match notice {
-            Notice::Found(finding) => self.table.learn(Instant::now(), finding),
-            Notice::InterfaceGone(index) => (Pairs::new(), self.table.interface_gone(index)),
-        };
-        self.report(new, gone);
-    }
-
-    fn report(&mut self, new: Pairs, gone: Pairs) {
-        let addresses: Vec<_> = new
-            .iter()
-            .map(|(peer_id, address)| ToSwarm::NewExternalAddrOfPeer {
-                peer_id: *peer_id,
-                address: address.clone(),
+    /// The open sockets.
+    pub fn sockets(&self) -> impl Iterator<Item = SocketInfo> + '_ {
+        self.slots.iter().filter_map(|((index, family), slot)| {
+            let interface = slot.interface.as_ref()?;
+            Some(SocketInfo {
+                interface: interface.link().name.clone(),
+                index: *index,
+                family: *family,
+                counters: interface.counters(),
             })
-            .collect();
-        if !new.is_empty() {
-            tracing::debug!(?new, "discovered");
-            self.pending
-                .push_back(ToSwarm::GenerateEvent(Event::Discovered(new)));
+        })
+    }
+
+    /// Addresses heard for which there was no room.
+    pub fn refused_addresses(&self) -> u64 {
+        self.refused_addresses
+    }
+
+    /// Looks at the interfaces (M1) and closes the sockets of those gone.
+    fn scan(&mut self, now: Instant) {
+        match links::list(self.node.config.loopback) {
+            Ok(links) => self.links = links,
+            // What is open stays open; the next look is soon.
+            Err(error) => {
+                tracing::warn!(%error, "interfaces cannot be listed");
+                return;
+            }
         }
-        self.pending.extend(addresses);
-        if !gone.is_empty() {
-            tracing::debug!(?gone, "expired");
-            self.pending
-                .push_back(ToSwarm::GenerateEvent(Event::Expired(gone)));
+        let links = &self.links;
+        self.slots.retain(|(index, family), slot| {
+            let Some(link) = links.iter().find(|link| link.index == *index) else {
+                return false;
+            };
+            if let Some(interface) = &mut slot.interface
+                && !interface.update(link)
+            {
+                slot.interface = None;
+                slot.reopen_at = now;
+            }
+            family.source(link).is_some()
+        });
+        for link in links {
+            for family in [Family::V4, Family::V6] {
+                if family.source(link).is_some() {
+                    self.slots
+                        .entry((link.index, family))
+                        .or_insert_with(|| Slot {
+                            interface: None,
+                            reopen: Backoff::new(REOPEN.0, REOPEN.1),
+                            reopen_at: now,
+                        });
+                }
+            }
+        }
+        self.stale = true;
+    }
+
+    /// Opens the sockets that are wanted and not waiting (M8).
+    fn open(&mut self, now: Instant) {
+        for ((index, family), slot) in &mut self.slots {
+            if slot.interface.is_some() || slot.reopen_at > now {
+                continue;
+            }
+            let Some(link) = self.links.iter().find(|link| link.index == *index) else {
+                continue;
+            };
+            match Interface::open(&self.node, link, *family, now) {
+                Ok(interface) => {
+                    tracing::debug!(interface = %link.name, ?family, "mDNS socket opened");
+                    slot.interface = interface;
+                    // Opened without an address, which a scan excludes, the
+                    // slot would be tried with every poll.
+                    slot.reopen_at = now + REOPEN.0;
+                    self.stale = true;
+                }
+                Err(error) => slot.on_failure(&link.name, *family, now, &error),
+            }
         }
     }
 
-    /// Sets the timer to the next expiry; true if something has expired.
-    fn poll_expiry(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(next) = self.table.next_expiry() else {
-            self.expiry = None;
-            return false;
-        };
+    /// Gives each socket the listen addresses to announce (M7).
+    fn announce(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.stale) {
+            return;
+        }
+        let listening: Vec<Multiaddr> = self.listening.iter().cloned().collect();
+        for slot in self.slots.values_mut() {
+            if let Some(interface) = &mut slot.interface {
+                interface.announce(&self.node, &listening, now);
+            }
+        }
+    }
+
+    /// Lets all sockets send, and reads at most `budget` packets.
+    fn poll_sockets(&mut self, cx: &mut Context<'_>, now: Instant, budget: &mut usize) {
+        let mut heard = Vec::new();
+        for ((_, family), slot) in &mut self.slots {
+            while let Some(interface) = &mut slot.interface {
+                match interface.poll(&self.node, cx, now, &mut self.buffer) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(found)) => {
+                        slot.reopen.reset();
+                        for found in found {
+                            heard.push((interface.link().clone(), found));
+                        }
+                    }
+                    Poll::Ready(Err(error)) => {
+                        let name = interface.link().name.clone();
+                        slot.on_failure(&name, *family, now, &error);
+                    }
+                }
+                *budget = budget.saturating_sub(1);
+                if *budget == 0 {
+                    break;
+                }
+            }
+        }
+        self.on_heard(heard, now);
+    }
+
+    fn on_heard(&mut self, heard: Vec<(Link, Found)>, now: Instant) {
+        let mut discovered = Vec::new();
+        let mut expired = Vec::new();
+        for (link, found) in heard {
+            if found.peer == self.node.peer {
+                continue;
+            }
+            let ttl = Duration::from_secs(found.ttl.into()).min(MAX_TTL);
+            for address in found.addresses {
+                if !link.learns(&address) {
+                    continue;
+                }
+                if ttl.is_zero() {
+                    if self.known.forget(&found.peer, &address) {
+                        let gone = (found.peer, address);
+                        // Announced and taken back at once: the events go out
+                        // with the expired ones first.
+                        discovered.retain(|entry| *entry != gone);
+                        expired.push(gone);
+                    }
+                    continue;
+                }
+                match self.known.hear(now, found.peer, address.clone(), ttl) {
+                    Heard::Report => discovered.push((found.peer, address)),
+                    Heard::Refreshed => {}
+                    Heard::Full => self.refused_addresses += 1,
+                }
+            }
+        }
+        expired.extend(self.known.expire(now));
+        if !expired.is_empty() {
+            self.events.push_back(Event::Expired(expired));
+        }
+        if !discovered.is_empty() {
+            self.events.push_back(Event::Discovered(discovered));
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let sockets = self
+            .slots
+            .values()
+            .filter_map(|slot| match &slot.interface {
+                Some(interface) => interface.deadline(),
+                None => Some(slot.reopen_at),
+            });
+        sockets
+            .chain(self.known.next_expiry())
+            .fold(self.watch.deadline(), Instant::min)
+    }
+
+    /// Whether the time to poll again has come already; else the task is woken
+    /// then.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = self.deadline().into();
         let timer = self
-            .expiry
-            .get_or_insert_with(|| Box::pin(sleep_until(next)));
-        if timer.deadline() != next {
-            timer.as_mut().reset(next);
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline || timer.is_elapsed() {
+            timer.as_mut().reset(deadline);
         }
         timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Slot {
+    fn on_failure(&mut self, name: &str, family: Family, now: Instant, error: &std::io::Error) {
+        let wait = self.reopen.step();
+        tracing::warn!(interface = %name, ?family, %error, ?wait, "mDNS socket failed");
+        self.interface = None;
+        self.reopen_at = now + wait;
+    }
+}
+
+impl Drop for Behaviour {
+    fn drop(&mut self) {
+        for slot in self.slots.values() {
+            if let Some(interface) = &slot.interface {
+                interface.goodbye(&self.node);
+            }
+        }
     }
 }
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Event;
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        _: ConnectionId,
-        _: PeerId,
-        _: &Multiaddr,
-        _: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(dummy::ConnectionHandler)
-    }
 
     fn handle_pending_outbound_connection(
         &mut self,
@@ -152,8 +330,18 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         Ok(peer
-            .map(|peer| self.table.addresses(&peer))
+            .map(|peer| self.known.addresses(&peer))
             .unwrap_or_default())
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(dummy::ConnectionHandler)
     }
 
     fn handle_established_outbound_connection(
@@ -168,9 +356,7 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if self.listen.on_swarm_event(&event) {
-            self.own.send_replace(self.listen.iter().cloned().collect());
-        }
+        self.stale |= self.listening.on_swarm_event(&event);
     }
 
     fn on_connection_handler_event(
@@ -179,33 +365,37 @@ impl NetworkBehaviour for Behaviour {
         _: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        match event {}
+        libp2p_core::util::unreachable(event)
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        let mut budget = NOTICES_PER_POLL;
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            tracing::error!("mDNS is polled outside of a Tokio runtime and does nothing");
+            return Poll::Pending;
+        }
+        let mut budget = PACKETS_PER_POLL;
         loop {
-            if let Some(event) = self.pending.pop_front() {
-                return Poll::Ready(event);
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            let now = Instant::now();
+            if self.watch.poll(cx, now) {
+                self.scan(now);
+            }
+            self.open(now);
+            self.announce(now);
+            self.poll_sockets(cx, now, &mut budget);
+            if !self.events.is_empty() {
+                continue;
             }
             if budget == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            if !self.poll_timer(cx) {
+                return Poll::Pending;
+            }
             budget -= 1;
-            if let Poll::Ready(Some(notice)) = self.notices.poll_recv(cx) {
-                self.on_notice(notice);
-                continue;
-            }
-            if self.poll_expiry(cx) {
-                let gone = self.table.expire(Instant::now());
-                self.report(Pairs::new(), gone);
-                continue;
-            }
-            return Poll::Pending;
         }
     }
 }

@@ -1,34 +1,36 @@
-//! libp2p mDNS discovery on every interface, IPv4 and IPv6 at once.
+//! Discovery of libp2p peers by multicast DNS, on every interface and in both
+//! IP versions at once.
 //!
-//! A [`Behaviour`] finds the peers on the links of this machine, and lets them
-//! find it, without any address typed by anyone. It speaks the mDNS of the
-//! libp2p specification, so peers of other implementations are found as well.
-//! It differs from `libp2p-mdns` in that it has a socket for each interface
-//! and family, notices interfaces that come and go, and asks often at first
-//! and seldom later. The rules, cited as **M1** and so on in the code, are in
-//! `docs/specs/mdns.md`.
+//! The rules M1, M2, … cited in this crate stand in `docs/specs/mdns.md`.
 //!
-//! It must be made inside a tokio runtime, where its sockets live:
+//! A [`Behaviour`] keeps one socket for each interface that can multicast and
+//! each IP version the interface has an address of. It announces on an
+//! interface the node's listen addresses that belong to it, and reports the
+//! addresses other peers announce as [`Event`]s. It also offers them whenever
+//! the swarm dials one of these peers.
 //!
-//! ```
-//! # async fn example() -> Result<(), mdns::ConfigError> {
-//! let key = libp2p_identity::Keypair::generate_ed25519();
-//! let behaviour = mdns::Behaviour::new(mdns::Config::default(), key.public().to_peer_id())?;
-//! # drop(behaviour);
-//! # Ok(())
-//! # }
-//! ```
+//! Announcements are not signed: anybody on the link can announce any address
+//! for any peer. What is learnt is a hint of where to dial, and the
+//! connection's handshake proves who is there.
 
-mod address;
 mod backoff;
 mod behaviour;
 mod config;
-mod engine;
-mod interfaces;
-mod link;
+mod interface;
+mod known;
+mod links;
 mod packet;
+mod schedule;
 mod socket;
-mod table;
+mod watch;
 
-pub use behaviour::{Behaviour, Event};
-pub use config::{Config, ConfigError};
+pub use behaviour::{Behaviour, Event, SocketInfo};
+pub use config::{
+    Config, ConfigError, DEFAULT_SERVICE, MAX_QUERY_INTERVAL, MAX_TTL, MIN_QUERY_INTERVAL, MIN_TTL,
+};
+pub use interface::{Counters, MAX_OWN_ADDRESSES};
+pub use known::{MAX_ADDRESSES_PER_PEER, MAX_PEERS};
+pub use links::{MAX_LINK_ADDRESSES, MAX_LINKS};
+pub use packet::{MAX_ADDRESSES, MAX_INSTANCES, MAX_PACKET, MAX_RECORDS, MAX_TXT_STRING};
+pub use schedule::{ANSWER_DELAY_MS, ANSWER_SPACING, MAX_UNICAST};
+pub use socket::Family;

@@ -1,301 +1,329 @@
-//! The packets: a query for the service, and the answer with our addresses
-//! (libp2p specification, `discovery/mdns.md`; RFC 6762, RFC 6763).
+//! DNS messages of the service: built and read with `hickory-proto`.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::net::IpAddr;
 
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
-use hickory_proto::rr::rdata::{A, AAAA, PTR, SRV, TXT};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
-use libp2p_core::Multiaddr;
-use libp2p_core::multiaddr::Protocol;
+use hickory_proto::{
+    op::{Message, MessageType, OpCode, Query},
+    rr::{
+        DNSClass, Name, RData, Record, RecordType,
+        rdata::{A, AAAA, PTR, SRV, TXT},
+    },
+};
+use libp2p_core::{Multiaddr, multiaddr::Protocol};
 use libp2p_identity::PeerId;
-use rand::RngExt;
-use rand::distr::Alphanumeric;
 
-use crate::address::port_of;
-use crate::table::MAX_ADDRESSES_PER_PEER;
+/// Longest packet read (M3): the limit of RFC 6762, section 17.
+pub const MAX_PACKET: usize = 9000;
 
-/// The longest packet that is read, bytes: the limit of RFC 6762, section 17.
-pub(crate) const MAX_PACKET: usize = 9000;
+/// Most records and questions in a packet that is read (M3). Announcements
+/// hold a handful; hosts with many services a few dozen.
+pub const MAX_RECORDS: usize = 256;
 
-/// The most peers taken from one packet. Implementations put one in each;
-/// responders that answer for others may put in a few.
-pub(crate) const MAX_PEERS_PER_PACKET: usize = 16;
+/// Most service instances taken from one packet (M3). libp2p nodes send one.
+pub const MAX_INSTANCES: usize = 16;
 
-/// Longest string of a TXT record, bytes (RFC 1035). Longer ones are skipped.
-const MAX_TXT: usize = 255;
+/// Most addresses taken of one instance (M3).
+pub const MAX_ADDRESSES: usize = 32;
 
-/// Room for the strings of an answer, bytes: with the other records it fits
-/// in an Ethernet frame, so the packet is not fragmented.
-const TXT_ROOM: usize = 1100;
+/// Longest string of a TXT record (M2): its length is one byte.
+pub const MAX_TXT_STRING: usize = 255;
 
+/// Bytes of TXT strings put into one packet (M2), so that a packet with its
+/// other records stays in one Ethernet frame.
+const TXT_BYTES_PER_PACKET: usize = 900;
+
+/// What stands before the address in a TXT string.
 const PREFIX: &str = "dnsaddr=";
 
-/// Letters of a random peer name: 32 at least says the specification, 63 at
-/// most the DNS.
-const NAME_LETTERS: usize = 40;
+/// The name of all names of services, RFC 6763 section 9.
+const META_SERVICE: &str = "_services._dns-sd._udp.local.";
 
-/// The names on our packets.
-#[derive(Debug, Clone)]
-pub(crate) struct Names {
-    /// `_p2p._udp.local.`
-    pub(crate) service: Name,
-    /// `<random>._p2p._udp.local.`, ours.
-    pub(crate) instance: Name,
-    /// `<random>.local.`, the host of the SRV and address records.
-    host: Name,
-    /// `_services._dns-sd._udp.local.`, by which services are listed.
+/// Bytes of a message header.
+const HEADER: usize = 12;
+
+/// The service asked for and answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    name: Name,
     meta: Name,
+    domain: Name,
 }
 
-impl Names {
-    /// Names for a new peer. The random part is not the PeerId, so that the
-    /// name does not follow the peer from network to network.
-    pub(crate) fn random(service: Name) -> Names {
-        let letters: String = rand::rng()
-            .sample_iter(&Alphanumeric)
-            .take(NAME_LETTERS)
-            .map(|letter| char::from(letter).to_ascii_lowercase())
-            .collect();
-        Names::new(service, &letters)
+impl Service {
+    /// The service of this DNS name; `None` if it is no name below `local` of
+    /// at least three labels, or leaves no room for an instance's label.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let mut name = Name::from_ascii(text).ok()?;
+        name.set_fqdn(true);
+        let domain = Name::from_ascii("local.").ok()?;
+        if name.num_labels() < 3 || !domain.zone_of(&name) {
+            return None;
+        }
+        name.prepend_label("x".repeat(63).as_str()).ok()?;
+        let meta = Name::from_ascii(META_SERVICE).ok()?;
+        Some(Self { name, meta, domain })
+    }
+}
+
+/// What one packet says about this node: a random name, and the addresses in
+/// TXT strings that fit one packet together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Instance {
+    label: String,
+    strings: Vec<String>,
+    hosts: Vec<IpAddr>,
+    port: u16,
+}
+
+impl Instance {
+    /// The instances needed to announce `addresses` of `peer` (M2); each gets
+    /// its label from `label`. Addresses too long for a TXT string are left out.
+    pub(crate) fn split(
+        peer: PeerId,
+        addresses: &[Multiaddr],
+        mut label: impl FnMut() -> String,
+    ) -> Vec<Self> {
+        let mut instances: Vec<Self> = Vec::new();
+        let mut room = 0;
+        for address in addresses {
+            let string = format!("{PREFIX}{address}/p2p/{peer}");
+            if string.len() > MAX_TXT_STRING {
+                tracing::debug!(%address, "address too long for mDNS");
+                continue;
+            }
+            if string.len() >= room {
+                room = TXT_BYTES_PER_PACKET;
+                instances.push(Self {
+                    label: label(),
+                    strings: Vec::new(),
+                    hosts: Vec::new(),
+                    port: 0,
+                });
+            }
+            room = room.saturating_sub(string.len() + 1);
+            if let Some(instance) = instances.last_mut() {
+                instance.add(address, string);
+            }
+        }
+        instances
     }
 
-    fn new(service: Name, letters: &str) -> Names {
-        let why = "one short label fits on a validated service name";
-        let label = Name::from_ascii(letters).expect(why);
-        let name = |text: &str| Name::from_ascii(text).expect(why);
-        Names {
-            instance: label.clone().append_domain(&service).expect(why),
-            host: label.append_domain(&name("local.")).expect(why),
-            meta: name("_services._dns-sd._udp.local."),
-            service,
+    fn add(&mut self, address: &Multiaddr, string: String) {
+        self.strings.push(string);
+        for protocol in address {
+            match protocol {
+                Protocol::Ip4(ip) => self.add_host(ip.into()),
+                Protocol::Ip6(ip) => self.add_host(ip.into()),
+                Protocol::Tcp(port) | Protocol::Udp(port) if self.port == 0 => self.port = port,
+                _ => {}
+            }
         }
     }
-}
 
-/// What a packet of another is to us.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Received {
-    /// It asks for the service, and does not know us yet.
-    Query,
-    /// It asks which services there are.
-    ServiceQuery,
-    /// It tells of peers.
-    Answer(Vec<Announced>),
-    /// Nothing for us.
-    Other,
-}
-
-/// A peer as a packet announces it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Announced {
-    pub(crate) peer: PeerId,
-    /// Without the `/p2p` part.
-    pub(crate) addresses: Vec<Multiaddr>,
-    pub(crate) time_to_live: Duration,
-}
-
-/// A query for the service (**M5**).
-pub(crate) fn query(names: &Names) -> Option<Vec<u8>> {
-    // RFC 6762, section 18.1: the id of a multicast query is zero.
-    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
-    message.add_query(Query::query(names.service.clone(), RecordType::PTR));
-    message.to_vec().ok()
-}
-
-/// What an answer says about us.
-#[derive(Debug)]
-pub(crate) struct Answer<'a> {
-    pub(crate) peer: PeerId,
-    pub(crate) addresses: &'a [Multiaddr],
-    pub(crate) ipv4: Option<Ipv4Addr>,
-    pub(crate) ipv6: Option<Ipv6Addr>,
-    /// Zero says goodbye.
-    pub(crate) time_to_live: Duration,
-}
-
-/// The answer to a query, also sent unasked (**M7**). `None` when there is no
-/// address to tell.
-pub(crate) fn answer(names: &Names, answer: &Answer<'_>) -> Option<Vec<u8>> {
-    let seconds = u32::try_from(answer.time_to_live.as_secs()).unwrap_or(u32::MAX);
-    let strings = strings(answer.peer, answer.addresses);
-    if strings.is_empty() {
-        return None;
-    }
-    let mut message = response();
-    let record = |name: &Name, data| Record::from_rdata(name.clone(), seconds, data);
-    let unique = |name: &Name, data| {
-        let mut record = record(name, data);
-        record.mdns_cache_flush = true;
-        record
-    };
-    message.add_answer(record(
-        &names.service,
-        RData::PTR(PTR(names.instance.clone())),
-    ));
-    // All addresses in one TXT record: go-libp2p keeps only the last record.
-    // It also wants SRV and an address before it believes anything.
-    message.add_additional(unique(&names.instance, RData::TXT(TXT::new(strings))));
-    let port = answer.addresses.iter().find_map(port_of).unwrap_or(0);
-    let server = SRV::new(0, 0, port, names.host.clone());
-    message.add_additional(unique(&names.instance, RData::SRV(server)));
-    if let Some(ip) = answer.ipv4 {
-        message.add_additional(unique(&names.host, RData::A(A(ip))));
-    }
-    if let Some(ip) = answer.ipv6 {
-        message.add_additional(unique(&names.host, RData::AAAA(AAAA(ip))));
-    }
-    message.to_vec().ok()
-}
-
-/// The answer to a query for the list of services (RFC 6763, section 9).
-pub(crate) fn service_answer(names: &Names, time_to_live: Duration) -> Option<Vec<u8>> {
-    let seconds = u32::try_from(time_to_live.as_secs()).unwrap_or(u32::MAX);
-    let mut message = response();
-    let data = RData::PTR(PTR(names.service.clone()));
-    message.add_answer(Record::from_rdata(names.meta.clone(), seconds, data));
-    message.to_vec().ok()
-}
-
-/// Reads a packet. Whatever it holds, the result is bounded, and a packet that
-/// is not understood is [`Received::Other`] (**M10**).
-pub(crate) fn read(names: &Names, bytes: &[u8], our_time_to_live: Duration) -> Received {
-    if bytes.len() > MAX_PACKET {
-        return Received::Other;
-    }
-    let Ok(message) = Message::from_vec(bytes) else {
-        return Received::Other;
-    };
-    match message.metadata.message_type {
-        MessageType::Query => read_query(names, &message, our_time_to_live),
-        MessageType::Response => read_answer(names, &message),
-    }
-}
-
-fn read_query(names: &Names, message: &Message, our_time_to_live: Duration) -> Received {
-    let asks = |name: &Name| {
-        message.queries.iter().any(|query| {
-            query.name() == name && matches!(query.query_type(), RecordType::PTR | RecordType::ANY)
-        })
-    };
-    if asks(&names.service) {
-        if knows_us(names, message, our_time_to_live) {
-            return Received::Other;
+    fn add_host(&mut self, ip: IpAddr) {
+        if !self.hosts.contains(&ip) {
+            self.hosts.push(ip);
         }
-        return Received::Query;
     }
-    if asks(&names.meta) {
-        Received::ServiceQuery
-    } else {
-        Received::Other
-    }
-}
 
-/// RFC 6762, section 7.1: a query lists the answers that its sender knows;
-/// they need no repetition while more than half of their life is left.
-fn knows_us(names: &Names, message: &Message, our_time_to_live: Duration) -> bool {
-    message.answers.iter().any(|record| {
-        let RData::PTR(pointer) = &record.data else {
-            return false;
+    /// The response that announces this instance for `ttl` seconds; 0 takes it
+    /// back (M9). `question` repeats the question, for resolvers that asked by
+    /// unicast (M5).
+    pub(crate) fn response(
+        &self,
+        service: &Service,
+        id: u16,
+        ttl: u32,
+        question: bool,
+    ) -> Option<Vec<u8>> {
+        let instance = service.name.prepend_label(self.label.as_str()).ok()?;
+        let host = service.domain.prepend_label(self.label.as_str()).ok()?;
+        let mut message = response(id);
+        if question {
+            message.add_query(Query::query(service.name.clone(), RecordType::PTR));
+        }
+        let pointer = RData::PTR(PTR(instance.clone()));
+        message.add_answer(Record::from_rdata(service.name.clone(), ttl, pointer));
+        let text = RData::TXT(TXT::new(self.strings.clone()));
+        message.add_additional(Record::from_rdata(instance.clone(), ttl, text));
+        // M2: Go's resolver hands on an instance only with a host and its IP.
+        let server = RData::SRV(SRV::new(0, 0, self.port, host.clone()));
+        message.add_additional(Record::from_rdata(instance, ttl, server));
+        for ip in &self.hosts {
+            let data = match ip {
+                IpAddr::V4(ip) => RData::A(A(*ip)),
+                IpAddr::V6(ip) => RData::AAAA(AAAA(*ip)),
+            };
+            message.add_additional(Record::from_rdata(host.clone(), ttl, data));
+        }
+        message.to_vec().ok()
+    }
+
+    /// This instance with only those of its strings that announce one of
+    /// `addresses`; `None` where there are none.
+    pub(crate) fn only(&self, peer: PeerId, addresses: &[Multiaddr]) -> Option<Self> {
+        let mut only = Self {
+            label: self.label.clone(),
+            strings: Vec::new(),
+            hosts: Vec::new(),
+            port: self.port,
         };
-        record.name == names.service
-            && pointer.0 == names.instance
-            && u64::from(record.ttl) * 2 >= our_time_to_live.as_secs()
+        for address in addresses {
+            let string = format!("{PREFIX}{address}/p2p/{peer}");
+            if self.strings.contains(&string) {
+                only.add(address, string);
+            }
+        }
+        (!only.strings.is_empty()).then_some(only)
+    }
+}
+
+/// The query for all instances of the service (M4).
+pub(crate) fn query(service: &Service, id: u16) -> Option<Vec<u8>> {
+    let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+    message.add_query(Query::query(service.name.clone(), RecordType::PTR));
+    message.to_vec().ok()
+}
+
+/// The answer to the question which services there are (M5).
+pub(crate) fn services_response(service: &Service, ttl: u32) -> Option<Vec<u8>> {
+    let mut message = response(0);
+    let pointer = RData::PTR(PTR(service.name.clone()));
+    message.add_answer(Record::from_rdata(service.meta.clone(), ttl, pointer));
+    message.to_vec().ok()
+}
+
+fn response(id: u16) -> Message {
+    let mut message = Message::new(id, MessageType::Response, OpCode::Query);
+    message.metadata.authoritative = true;
+    message
+}
+
+/// A packet read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Packet {
+    /// Somebody asks.
+    Query {
+        /// To be repeated in an answer by unicast.
+        id: u16,
+        /// Asks for instances of the service.
+        service: bool,
+        /// Asks which services there are.
+        meta: bool,
+    },
+    /// Somebody announces or answers; empty where it is not about the service.
+    Response(Vec<Found>),
+}
+
+/// One instance in a response.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) peer: PeerId,
+    /// Without the peer's id at their end.
+    pub(crate) addresses: Vec<Multiaddr>,
+    /// In seconds; 0 takes the addresses back.
+    pub(crate) ttl: u32,
+}
+
+/// Why a packet was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PacketError {
+    #[error("longer than {MAX_PACKET} bytes")]
+    TooLong,
+    #[error("shorter than a header, or more than {MAX_RECORDS} records")]
+    Header,
+    #[error("not a DNS message: {0}")]
+    Dns(String),
+}
+
+/// Reads a packet (M3).
+pub(crate) fn read(service: &Service, bytes: &[u8]) -> Result<Packet, PacketError> {
+    if bytes.len() > MAX_PACKET {
+        return Err(PacketError::TooLong);
+    }
+    let counts = bytes.get(4..HEADER).ok_or(PacketError::Header)?;
+    let records: usize = counts
+        .chunks_exact(2)
+        .map(|count| usize::from(u16::from_be_bytes([count[0], count[1]])))
+        .sum();
+    if records > MAX_RECORDS {
+        return Err(PacketError::Header);
+    }
+    let message = Message::from_vec(bytes).map_err(|error| PacketError::Dns(error.to_string()))?;
+    Ok(match message.metadata.message_type {
+        MessageType::Query => Packet::Query {
+            id: message.metadata.id,
+            service: asks_for(&message, &service.name),
+            meta: asks_for(&message, &service.meta),
+        },
+        MessageType::Response => Packet::Response(found(service, &message)),
     })
 }
 
-fn read_answer(names: &Names, message: &Message) -> Received {
-    let mut peers: Vec<Announced> = Vec::new();
-    for record in &message.answers {
-        let RData::PTR(pointer) = &record.data else {
-            continue;
-        };
-        // Our own packets come back by the multicast loop.
-        if record.name != names.service || pointer.0 == names.instance {
-            continue;
-        }
-        if peers.len() == MAX_PEERS_PER_PACKET {
-            break;
-        }
-        if let Some(peer) = announced(message, &pointer.0, record.ttl)
-            && peers.iter().all(|other| other.peer != peer.peer)
-        {
-            peers.push(peer);
-        }
-    }
-    if peers.is_empty() {
-        Received::Other
-    } else {
-        Received::Answer(peers)
-    }
+fn asks_for(message: &Message, name: &Name) -> bool {
+    message.queries.iter().any(|query| {
+        let class = plain(query.query_class());
+        matches!(query.query_type(), RecordType::PTR | RecordType::ANY)
+            && matches!(class, DNSClass::IN | DNSClass::ANY)
+            && query.name() == name
+    })
 }
 
-/// The peer whose TXT records are under `instance`: its addresses must all
-/// name the same PeerId; those that do not are skipped.
-fn announced(message: &Message, instance: &Name, seconds: u32) -> Option<Announced> {
-    let mut found: Option<PeerId> = None;
-    let mut addresses = Vec::new();
-    // The specification says additionals; js-libp2p uses answers.
-    let records = message.additionals.iter().chain(&message.answers);
-    let strings = records
-        .filter(|record| record.name == *instance)
+/// The class without the top bit, which mDNS uses as a flag.
+fn plain(class: DNSClass) -> DNSClass {
+    DNSClass::from(u16::from(class) & 0x7fff)
+}
+
+fn found(service: &Service, message: &Message) -> Vec<Found> {
+    message
+        .answers
+        .iter()
+        .filter(|record| plain(record.dns_class) == DNSClass::IN && record.name == service.name)
         .filter_map(|record| match &record.data {
-            RData::TXT(txt) => Some(txt),
+            RData::PTR(instance) => found_instance(message, instance, record.ttl),
             _ => None,
         })
-        .flat_map(|txt| txt.txt_data.iter());
-    for string in strings {
-        let Some((address, peer)) = parse(string) else {
+        .take(MAX_INSTANCES)
+        .collect()
+}
+
+/// The addresses of one instance. The specification has its TXT records among
+/// the additional ones, js-libp2p sends them as answers: both are read.
+fn found_instance(message: &Message, instance: &Name, mut ttl: u32) -> Option<Found> {
+    let mut found: Option<(PeerId, Vec<Multiaddr>)> = None;
+    for record in message.answers.iter().chain(&message.additionals) {
+        let RData::TXT(text) = &record.data else {
             continue;
         };
-        if *found.get_or_insert(peer) == peer
-            && addresses.len() < MAX_ADDRESSES_PER_PEER
-            && !addresses.contains(&address)
-        {
-            addresses.push(address);
+        if record.name != *instance {
+            continue;
+        }
+        ttl = ttl.min(record.ttl);
+        for string in &text.txt_data {
+            let Some((address, peer)) = read_string(string) else {
+                continue;
+            };
+            // M3: an instance is one peer, the first one named.
+            let (first, addresses) = found.get_or_insert_with(|| (peer, Vec::new()));
+            if *first == peer && addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
+                addresses.push(address);
+            }
         }
     }
-    let time_to_live = Duration::from_secs(seconds.into());
-    found.map(|peer| Announced {
+    found.map(|(peer, addresses)| Found {
         peer,
         addresses,
-        time_to_live,
+        ttl,
     })
 }
 
-fn parse(string: &[u8]) -> Option<(Multiaddr, PeerId)> {
+fn read_string(string: &[u8]) -> Option<(Multiaddr, PeerId)> {
     let text = std::str::from_utf8(string).ok()?.strip_prefix(PREFIX)?;
     let mut address: Multiaddr = text.parse().ok()?;
-    let Protocol::P2p(peer) = address.pop()? else {
+    let Some(Protocol::P2p(peer)) = address.pop() else {
         return None;
     };
     Some((address, peer))
-}
-
-fn strings(peer: PeerId, addresses: &[Multiaddr]) -> Vec<String> {
-    let mut room = TXT_ROOM;
-    let mut strings = Vec::new();
-    for address in addresses.iter().take(MAX_ADDRESSES_PER_PEER) {
-        let string = format!("{PREFIX}{address}/p2p/{peer}");
-        if string.len() > MAX_TXT || !string.is_ascii() {
-            tracing::debug!(%address, "too long for an mDNS answer");
-            continue;
-        }
-        // One byte for the length.
-        let Some(left) = room.checked_sub(string.len() + 1) else {
-            break;
-        };
-        room = left;
-        strings.push(string);
-    }
-    strings
-}
-
-fn response() -> Message {
-    let mut message = Message::new(0, MessageType::Response, OpCode::Query);
-    message.metadata.authoritative = true;
-    message
 }
 
 #[cfg(test)]

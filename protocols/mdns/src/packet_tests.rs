@@ -1,218 +1,249 @@
-//! Packets, as bytes and as meanings.
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
 use super::*;
 
-const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzabcdefghijklmn";
-const OTHER: &str = "zyxwvutsrqponmlkjihgfedcbazyxwvutsrqponm";
-const PEER: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
-const TTL: Duration = Duration::from_secs(360);
+const PEER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 
-fn names(letters: &str) -> Names {
-    Names::new(Name::from_ascii("_p2p._udp.local.").unwrap(), letters)
+fn service() -> Service {
+    Service::new("_p2p._udp.local").unwrap()
 }
 
 fn peer() -> PeerId {
     PEER.parse().unwrap()
 }
 
-fn encode(letters: &str, addresses: &[Multiaddr], time_to_live: Duration) -> Option<Vec<u8>> {
-    let ipv4 = Some("10.77.0.1".parse().unwrap());
-    let ours = Answer {
-        peer: peer(),
-        addresses,
-        ipv4,
-        ipv6: None,
-        time_to_live,
-    };
-    answer(&names(letters), &ours)
+fn labels() -> impl FnMut() -> String {
+    let mut next = 0;
+    move || {
+        next += 1;
+        format!("{next:032}")
+    }
+}
+
+fn instances(addresses: &[&str]) -> Vec<Instance> {
+    let addresses: Vec<Multiaddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+    Instance::split(peer(), &addresses, labels())
+}
+
+fn read_found(bytes: &[u8]) -> Vec<Found> {
+    match read(&service(), bytes).unwrap() {
+        Packet::Response(found) => found,
+        Packet::Query { .. } => panic!("a query"),
+    }
 }
 
 #[test]
-fn the_query_is_the_bytes_of_the_specification() {
-    let expected: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\0\x04_p2p\x04_udp\x05local\0\0\x0c\0\x01";
-    let bytes = query(&names(LETTERS)).unwrap();
-    assert_eq!(bytes, expected);
-    assert_eq!(read(&names(OTHER), &bytes, TTL), Received::Query);
+fn the_query_has_the_bytes_others_send() {
+    let golden = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x04_p2p\x04_udp\x05local\0\0\x0c\0\x01";
+    assert_eq!(query(&service(), 0x1234).unwrap(), golden);
 }
 
 #[test]
-fn the_answer_is_byte_for_byte_the_documented_one() {
-    let address = "/ip4/10.77.0.1/tcp/4747".parse().unwrap();
-    let bytes = encode(LETTERS, &[address], TTL).unwrap();
-    let string = format!("dnsaddr=/ip4/10.77.0.1/tcp/4747/p2p/{PEER}");
-    let mut expected: Vec<u8> = b"\0\0\x84\0\0\0\0\x01\0\0\0\x03".to_vec();
-    // PTR: the service, at offset 12, points to the instance, at offset 39.
-    expected.extend(b"\x04_p2p\x04_udp\x05local\0\0\x0c\0\x01\0\0\x01\x68\0\x2b\x28");
-    expected.extend(LETTERS.as_bytes());
-    expected.extend(b"\xc0\x0c");
-    // TXT of the instance.
-    expected.extend(b"\xc0\x27\0\x10\x80\x01\0\0\x01\x68\0");
-    expected.extend([
-        u8::try_from(string.len() + 1).unwrap(),
-        u8::try_from(string.len()).unwrap(),
+fn the_answer_about_services_has_the_bytes_of_rfc_6763() {
+    let golden = b"\0\0\x84\0\0\0\0\x01\0\0\0\0\
+        \x09_services\x07_dns-sd\x04_udp\x05local\0\0\x0c\0\x01\0\0\0\x78\0\x0c\
+        \x04_p2p\x04_udp\xc0\x23";
+    let bytes = services_response(&service(), 120).unwrap();
+    // The tail of the name may or may not be a pointer: both are the same name.
+    let message = Message::from_vec(&bytes).unwrap();
+    assert_eq!(message, Message::from_vec(&bytes_fixed(golden)).unwrap());
+}
+
+/// The golden packet above with its last name written out.
+fn bytes_fixed(golden: &[u8]) -> Vec<u8> {
+    let mut bytes = golden[..golden.len() - 14].to_vec();
+    bytes.extend_from_slice(b"\0\x11\x04_p2p\x04_udp\x05local\0");
+    bytes
+}
+
+#[test]
+fn a_response_has_these_bytes() {
+    let instance = &instances(&["/ip4/10.0.0.1/tcp/4747"])[0];
+    let bytes = instance.response(&service(), 0, 360, false).unwrap();
+    let text = format!("dnsaddr=/ip4/10.0.0.1/tcp/4747/p2p/{PEER}");
+    let label = b"\x2000000000000000000000000000000001";
+    let mut golden = b"\0\0\x84\0\0\0\0\x01\0\0\0\x03".to_vec();
+    golden.extend_from_slice(b"\x04_p2p\x04_udp\x05local\0\0\x0c\0\x01\0\0\x01\x68\0\x23");
+    golden.extend_from_slice(label);
+    golden.extend_from_slice(b"\xc0\x0c");
+    golden.extend_from_slice(b"\xc0\x27\0\x10\0\x01\0\0\x01\x68\0");
+    golden.push(u8::try_from(text.len() + 1).unwrap());
+    golden.push(u8::try_from(text.len()).unwrap());
+    golden.extend_from_slice(text.as_bytes());
+    golden.extend_from_slice(b"\xc0\x27\0\x21\0\x01\0\0\x01\x68\0\x2e\0\0\0\0\x12\x8b");
+    golden.extend_from_slice(label);
+    golden.extend_from_slice(b"\x05local\0");
+    let address = b"\0\x01\0\x01\0\0\x01\x68\0\x04\x0a\0\0\x01";
+    assert!(bytes.starts_with(&golden), "{}", bytes.escape_ascii());
+    assert!(bytes.ends_with(address), "{}", bytes.escape_ascii());
+}
+
+#[test]
+fn what_is_announced_is_read() {
+    let all = [
+        "/ip4/10.0.0.1/tcp/4747",
+        "/ip4/10.0.0.1/udp/4747/quic-v1",
+        "/ip6/fd00::1/tcp/4747",
+    ];
+    let instances = instances(&all);
+    assert_eq!(instances.len(), 1);
+    let found = read_found(&instances[0].response(&service(), 7, 360, true).unwrap());
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].peer, found[0].ttl), (peer(), 360));
+    let read: Vec<String> = found[0].addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(read, all);
+}
+
+#[test]
+fn taking_back_names_the_addresses_with_no_time_to_live() {
+    let instance = &instances(&["/ip4/10.0.0.1/tcp/1", "/ip4/10.0.0.2/tcp/1"])[0];
+    let gone: Multiaddr = "/ip4/10.0.0.2/tcp/1".parse().unwrap();
+    let gone = [gone, "/ip4/10.0.0.3/tcp/1".parse().unwrap()];
+    let goodbye = instance.only(peer(), &gone).unwrap();
+    let found = read_found(&goodbye.response(&service(), 0, 0, false).unwrap());
+    assert_eq!(found[0].ttl, 0);
+    assert_eq!(found[0].addresses, gone[..1]);
+    assert_eq!(instance.only(peer(), &gone[1..]), None);
+}
+
+#[test]
+fn many_addresses_go_into_several_small_packets_of_their_own_names() {
+    let all: Vec<String> = (0..32)
+        .map(|port| format!("/ip4/10.0.0.1/tcp/{port}"))
+        .collect();
+    let instances = instances(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(instances.len() > 1);
+    let mut read = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for instance in &instances {
+        let bytes = instance.response(&service(), 0, 360, false).unwrap();
+        assert!(bytes.len() < 1232, "{}", bytes.len());
+        names.insert(instance.label.clone());
+        read.extend(read_found(&bytes).remove(0).addresses);
+    }
+    assert_eq!(read.len(), 32);
+    assert_eq!(names.len(), instances.len());
+}
+
+#[test]
+fn an_address_too_long_for_a_string_is_left_out() {
+    let long = format!("/dns4/{}/tcp/1", "x".repeat(200));
+    assert!(instances(&[&long]).is_empty());
+    assert_eq!(instances(&[&long, "/ip4/10.0.0.1/tcp/1"]).len(), 1);
+}
+
+/// A response as js-libp2p sends it: TXT among the answers, one string each.
+#[test]
+fn texts_among_the_answers_are_read() {
+    let service = service();
+    let name = service.name.prepend_label("abc").unwrap();
+    let mut message = response(0);
+    let pointer = RData::PTR(PTR(name.clone()));
+    message.add_answer(Record::from_rdata(service.name.clone(), 120, pointer));
+    for port in [1, 2] {
+        let text = format!("dnsaddr=/ip4/10.0.0.1/tcp/{port}/p2p/{PEER}");
+        let mut record = Record::from_rdata(name.clone(), 120, RData::TXT(TXT::new(vec![text])));
+        // The flag with which rust-libp2p sends them.
+        record.dns_class = DNSClass::from(0x8001);
+        message.add_answer(record);
+    }
+    let found = read_found(&message.to_vec().unwrap());
+    assert_eq!(found[0].addresses.len(), 2);
+}
+
+#[test]
+fn strings_without_a_peer_or_of_another_one_are_left_out() {
+    let service = service();
+    let name = service.name.prepend_label("abc").unwrap();
+    let mut message = response(0);
+    let pointer = RData::PTR(PTR(name.clone()));
+    message.add_answer(Record::from_rdata(service.name.clone(), 120, pointer));
+    let text = TXT::new(vec![
+        "dnsaddr=/ip4/10.0.0.1/tcp/1".to_owned(),
+        "dnsaddr=nonsense".to_owned(),
+        "other".to_owned(),
+        format!("dnsaddr=/ip4/10.0.0.1/tcp/2/p2p/{PEER}"),
+        format!("dnsaddr=/ip4/10.0.0.1/tcp/3/p2p/{}", PeerId::random()),
     ]);
-    expected.extend(string.as_bytes());
-    let (head, rest) = bytes.split_at(expected.len());
-    assert_eq!(head, expected);
-    // SRV and A: their place moves with the address, their content does not.
-    assert_eq!(&rest[..10], b"\xc0\x27\0\x21\x80\x01\0\0\x01\x68");
-    assert!(rest.ends_with(b"\0\x04\x0a\x4d\0\x01"));
+    message.add_additional(Record::from_rdata(name, 120, RData::TXT(text)));
+    let found = read_found(&message.to_vec().unwrap());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].peer, peer());
+    assert_eq!(found[0].addresses.len(), 1);
 }
 
 #[test]
-fn an_answer_of_rust_libp2p_is_read() {
-    // One TXT record for each address, and a peer name without the service.
-    let mut bytes = b"\x12\x34\x84\0\0\0\0\x01\0\0\0\x02".to_vec();
-    bytes.extend(b"\x04_p2p\x04_udp\x05local\0\0\x0c\0\x01\0\0\x01\x68\0\x2a\x28");
-    bytes.extend(OTHER.as_bytes());
-    bytes.push(0);
-    for port in ["4001", "4002"] {
-        let string = format!("dnsaddr=/ip4/10.77.0.2/tcp/{port}/p2p/{PEER}");
-        bytes.push(40);
-        bytes.extend(OTHER.as_bytes());
-        bytes.extend(b"\0\0\x10\x80\x01\0\0\x01\x68\0");
-        bytes.push(u8::try_from(string.len() + 1).unwrap());
-        bytes.push(u8::try_from(string.len()).unwrap());
-        bytes.extend(string.as_bytes());
-    }
-    let Received::Answer(peers) = read(&names(LETTERS), &bytes, TTL) else {
-        panic!("no answer")
-    };
-    assert_eq!(peers.len(), 1);
-    assert_eq!(peers[0].peer, peer());
-    assert_eq!(peers[0].addresses.len(), 2);
-    assert_eq!(peers[0].time_to_live, TTL);
-}
-
-#[test]
-fn our_own_answer_and_other_services_are_nothing() {
-    let address = "/ip4/10.77.0.1/tcp/4747".parse().unwrap();
-    let bytes = encode(LETTERS, &[address], TTL).unwrap();
-    assert_eq!(read(&names(LETTERS), &bytes, TTL), Received::Other);
-    let elsewhere = Names::new(Name::from_ascii("_p2p-x._udp.local.").unwrap(), OTHER);
-    assert_eq!(read(&elsewhere, &bytes, TTL), Received::Other);
-}
-
-#[test]
-fn who_knows_us_gets_no_answer() {
-    let us = names(LETTERS);
-    let ask = |seconds| {
-        let mut message = Message::new(0, MessageType::Query, OpCode::Query);
-        message.add_query(Query::query(us.service.clone(), RecordType::PTR));
-        let data = RData::PTR(PTR(us.instance.clone()));
-        message.add_answer(Record::from_rdata(us.service.clone(), seconds, data));
-        read(&us, &message.to_vec().unwrap(), TTL)
-    };
-    assert_eq!(ask(300), Received::Other);
-    assert_eq!(ask(100), Received::Query);
-}
-
-#[test]
-fn services_are_listed() {
-    let us = names(LETTERS);
-    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
-    message.add_query(Query::query(us.meta.clone(), RecordType::PTR));
+fn queries_for_other_services_are_told_apart() {
+    let other = Service::new("_other._udp.local").unwrap();
+    let read = |bytes: Vec<u8>| read(&service(), &bytes).unwrap();
+    let query_for = |id, service, meta| Packet::Query { id, service, meta };
+    assert_eq!(read(query(&other, 1).unwrap()), query_for(1, false, false));
     assert_eq!(
-        read(&us, &message.to_vec().unwrap(), TTL),
-        Received::ServiceQuery
+        read(query(&service(), 2).unwrap()),
+        query_for(2, true, false)
     );
-    let list = Message::from_vec(&service_answer(&us, TTL).unwrap()).unwrap();
-    assert_eq!(list.answers[0].data, RData::PTR(PTR(us.service)));
+    let upper = Service::new("_P2P._udp.LOCAL").unwrap();
+    assert_eq!(read(query(&upper, 3).unwrap()), query_for(3, true, false));
+    let mut meta = service();
+    meta.name = meta.meta.clone();
+    assert_eq!(read(query(&meta, 4).unwrap()), query_for(4, false, true));
 }
 
 #[test]
-fn overlong_addresses_are_skipped_and_the_packet_fits_a_frame() {
-    let long: Multiaddr = format!("/dns4/{}/tcp/1", "a".repeat(240)).parse().unwrap();
-    assert_eq!(encode(LETTERS, std::slice::from_ref(&long), TTL), None);
-    let mut addresses = vec![long];
-    let quic = |n| {
-        format!("/ip6/fd77:aaaa:bbbb:cccc::{n}/udp/4747/quic-v1")
-            .parse()
-            .unwrap()
-    };
-    addresses.extend((1..50).map(quic));
-    let bytes = encode(LETTERS, &addresses, TTL).unwrap();
-    assert!(bytes.len() <= 1500 - 48, "{} bytes", bytes.len());
-}
-
-#[test]
-fn a_packet_full_of_peers_is_bounded() {
-    let us = names(LETTERS);
-    let mut message = response();
-    for number in 0..100 {
-        let instance = names(&format!("{number:040}")).instance;
-        let data = RData::PTR(PTR(instance.clone()));
-        message.add_answer(Record::from_rdata(us.service.clone(), 9, data));
-        let string = format!("dnsaddr=/ip4/10.77.0.9/tcp/1/p2p/{}", PeerId::random());
-        message.add_additional(Record::from_rdata(
-            instance,
-            9,
-            RData::TXT(TXT::new(vec![string])),
-        ));
-    }
-    let bytes = message.to_vec().unwrap();
-    let got = read(&us, &bytes, TTL);
-    if bytes.len() > MAX_PACKET {
-        assert_eq!(got, Received::Other);
-    }
-    message.answers.truncate(40);
-    message.additionals.truncate(40);
-    let Received::Answer(peers) = read(&us, &message.to_vec().unwrap(), TTL) else {
-        panic!("no answer")
-    };
-    assert_eq!(peers.len(), MAX_PEERS_PER_PACKET);
-}
-
-fn any_address() -> impl Strategy<Value = Multiaddr> {
-    (any::<bool>(), any::<u128>(), any::<u16>(), any::<bool>()).prop_map(|(v4, ip, port, tcp)| {
-        let ip = if v4 {
-            Protocol::Ip4(Ipv4Addr::from(ip as u32))
-        } else {
-            Protocol::Ip6(Ipv6Addr::from(ip))
-        };
-        let address = Multiaddr::empty().with(ip);
-        if tcp {
-            address.with(Protocol::Tcp(port))
-        } else {
-            address.with(Protocol::Udp(port)).with(Protocol::QuicV1)
-        }
-    })
+fn packets_beyond_the_bounds_are_refused() {
+    let read = |bytes: &[u8]| read(&service(), bytes);
+    assert!(matches!(
+        read(&[0; MAX_PACKET + 1]),
+        Err(PacketError::TooLong)
+    ));
+    assert!(matches!(read(&[0; 11]), Err(PacketError::Header)));
+    let mut many = vec![0; 4000];
+    many[4] = 0xff;
+    assert!(matches!(read(&many), Err(PacketError::Header)));
 }
 
 proptest! {
     #[test]
-    fn what_is_sent_is_what_is_read(
-        addresses in prop::collection::btree_set(any_address(), 1..8),
-        seconds in 0..10_000_u64,
-    ) {
-        let addresses: Vec<Multiaddr> = addresses.into_iter().collect();
-        let time_to_live = Duration::from_secs(seconds);
-        let bytes = encode(OTHER, &addresses, time_to_live).unwrap();
-        let expected = Announced { peer: peer(), addresses, time_to_live };
-        prop_assert_eq!(read(&names(LETTERS), &bytes, TTL), Received::Answer(vec![expected]));
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..1500)) {
+        let _ = read(&service(), &bytes);
     }
 
     #[test]
-    fn garbage_is_nothing(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let _ = read(&names(LETTERS), &bytes, TTL);
-    }
-
-    #[test]
-    fn a_damaged_answer_never_panics(
-        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    fn damaged_packets_never_panic(
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in any::<prop::sample::Index>(),
     ) {
-        let address = "/ip4/10.77.0.1/tcp/4747".parse().unwrap();
-        let mut bytes = encode(OTHER, &[address], TTL).unwrap();
-        for (index, value) in flips {
-            let at = index.index(bytes.len());
-            bytes[at] = value;
+        let instance = &instances(&["/ip4/10.0.0.1/tcp/4747", "/ip6/fd00::1/udp/1/quic-v1"])[0];
+        let mut bytes = instance.response(&service(), 0, 360, true).unwrap();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
         }
-        bytes.truncate(cut.index(bytes.len()) + 1);
-        if let Received::Answer(peers) = read(&names(LETTERS), &bytes, TTL) {
-            prop_assert!(peers.len() <= MAX_PEERS_PER_PACKET);
+        let _ = read(&service(), &bytes);
+        let _ = read(&service(), &bytes[..cut.index(bytes.len())]);
+    }
+
+    #[test]
+    fn any_addresses_survive_the_way(
+        ips in proptest::collection::btree_set((any::<[u8; 4]>(), any::<u16>()), 1..30),
+        ttl in any::<u32>(),
+    ) {
+        let all: BTreeSet<Multiaddr> = ips
+            .iter()
+            .map(|(ip, port)| {
+                Multiaddr::from(IpAddr::from(*ip)).with(Protocol::Udp(*port)).with(Protocol::QuicV1)
+            })
+            .collect();
+        let list: Vec<Multiaddr> = all.iter().cloned().collect();
+        let mut read = BTreeSet::new();
+        for instance in Instance::split(peer(), &list, labels()) {
+            let found = read_found(&instance.response(&service(), 0, ttl, false).unwrap());
+            prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(found[0].ttl, ttl);
+            read.extend(found[0].addresses.iter().cloned());
         }
+        prop_assert_eq!(read, all);
     }
 }
