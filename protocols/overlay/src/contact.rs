@@ -4,6 +4,8 @@ use guid::Guid;
 use libp2p_core::Multiaddr;
 use libp2p_identity::PeerId;
 
+use crate::addrs;
+
 /// A node of the overlay: its place on the ring, its libp2p identity and its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
@@ -13,4 +15,14 @@ pub struct Contact {
     pub peer: PeerId,
     /// Addresses under which the node says it can be dialled, best first.
     pub addrs: Vec<Multiaddr>,
+}
+
+impl From<&overlay_core::Contact<PeerId>> for Contact {
+    fn from(contact: &overlay_core::Contact<PeerId>) -> Self {
+        Self {
+            guid: contact.guid,
+            peer: contact.peer,
+            addrs: addrs::decode(&contact.addrs.0),
+        }
+    }
 }

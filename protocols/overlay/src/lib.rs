@@ -1,5 +1,50 @@
 //! Pastry on libp2p: the network behaviour and the application interface.
+//!
+//! [`Behaviour`] is a shell around `overlay_core::Overlay`, which decides everything:
+//! connections, frames and addresses become its inputs, its outputs become messages,
+//! dials and upcalls. Applications hold a [`Handle`], the interface of Dabek et al.,
+//! *Towards a Common API for Structured Peer-to-Peer Overlays* (IPTPS 2003).
+//!
+//! ```
+//! use libp2p_identity::Keypair;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let key = Keypair::generate_ed25519();
+//! let behaviour = overlay::Behaviour::new(overlay::Config::default(), &key);
+//! let handle = behaviour.handle();
+//! assert_eq!(handle.me().guid, overlay::guid_of_peer(&key.public().to_peer_id()));
+//! # }
+//! ```
+//!
+//! Rules O1 to O11 of `docs/specs/overlay.md` are cited where the code obeys them.
 
+mod addrs;
+mod behaviour;
+mod closest;
+mod command;
+mod config;
 mod contact;
+mod error;
+mod event;
+mod handle;
+mod identity;
+mod inbound;
+mod links;
+mod outputs;
+mod pending;
+mod refused;
+mod registry;
+mod snapshot;
+mod upcalls;
 
+pub use behaviour::{Behaviour, PROTOCOL};
+pub use config::{Config, ConfigError};
 pub use contact::Contact;
+pub use error::RouteError;
+pub use event::{Event, RefusalReason};
+pub use handle::{Handle, Hop, Reply};
+pub use identity::guid_of_peer;
+pub use overlay_core::{AppId, MAX_PAYLOAD};
+pub use snapshot::{Cell, Counters, LeafSet, Neighbour, Snapshot, State};
+pub use upcalls::{AppConfig, Delivery, Forward, Gate, Responder, Upcall, Upcalls};

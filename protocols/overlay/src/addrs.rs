@@ -1,0 +1,151 @@
+//! Addresses as the overlay's messages carry them (O4).
+//!
+//! The core sees opaque bytes. They are, for each address, its length as an unsigned
+//! varint and then its binary form; without the `/p2p` part, which the contact has.
+
+use libp2p_core::{Multiaddr, multiaddr::Protocol};
+
+/// Longest encoding in bytes, the core's bound.
+const MAX_BYTES: usize = overlay_core::MAX_ADDRS;
+
+/// How many addresses of a contact are used; more only make dialling slow.
+const MAX_ADDRS: usize = 16;
+
+/// The encoding of as many addresses, from the first on, as fit.
+pub(crate) fn encode(addrs: &[Multiaddr]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for addr in addrs.iter().take(MAX_ADDRS) {
+        let addr = without_peer(addr.clone());
+        let addr = addr.as_ref();
+        let header = wire::frame_header(addr.len());
+        if bytes.len() + header.len() + addr.len() > MAX_BYTES {
+            break;
+        }
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(addr);
+    }
+    bytes
+}
+
+/// The addresses in `bytes`. What another version or a hostile node put there and we
+/// cannot read is left out; a contact without addresses is still a contact.
+pub(crate) fn decode(bytes: &[u8]) -> Vec<Multiaddr> {
+    let mut decoder = wire::FrameDecoder::new(MAX_BYTES);
+    decoder.feed(&bytes[..bytes.len().min(MAX_BYTES)]);
+    let mut addrs = Vec::new();
+    while addrs.len() < MAX_ADDRS
+        && let Ok(Some(addr)) = decoder.next_frame()
+    {
+        if let Ok(addr) = Multiaddr::try_from(addr.to_vec()) {
+            addrs.push(without_peer(addr));
+        }
+    }
+    addrs
+}
+
+/// Without a `/p2p` part at the end. A circuit address names its relay by one in the
+/// middle, which stays.
+fn without_peer(mut addr: Multiaddr) -> Multiaddr {
+    if let Some(Protocol::P2p(_)) = addr.iter().last() {
+        addr.pop();
+    }
+    addr
+}
+
+/// How useful an address is to others: they can use the lower ones better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Network,
+    /// Needs to know the interface, which a multiaddress does not say.
+    Link,
+    Loopback,
+    /// Stands for no address.
+    Nowhere,
+}
+
+fn reach(addr: &Multiaddr) -> Reach {
+    match addr.iter().next() {
+        Some(Protocol::Ip4(ip)) if ip.is_unspecified() => Reach::Nowhere,
+        Some(Protocol::Ip6(ip)) if ip.is_unspecified() => Reach::Nowhere,
+        Some(Protocol::Ip4(ip)) if ip.is_loopback() => Reach::Loopback,
+        Some(Protocol::Ip6(ip)) if ip.is_loopback() => Reach::Loopback,
+        Some(Protocol::Ip4(ip)) if ip.is_link_local() => Reach::Link,
+        Some(Protocol::Ip6(ip)) if ip.is_unicast_link_local() => Reach::Link,
+        _ => Reach::Network,
+    }
+}
+
+/// Of our addresses, those to tell others: only the best class there is, so loopback
+/// only where nothing else listens (tests, one machine).
+pub(crate) fn announced(own: &[&Multiaddr]) -> Vec<Multiaddr> {
+    let best = own.iter().map(|addr| reach(addr)).min();
+    let Some(best) = best.filter(|best| *best != Reach::Nowhere) else {
+        return Vec::new();
+    };
+    let mut addrs: Vec<Multiaddr> = Vec::new();
+    for addr in own.iter().filter(|addr| reach(addr) == best) {
+        if !addrs.contains(*addr) {
+            addrs.push((*addr).clone());
+        }
+    }
+    addrs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(texts: &[&str]) -> Vec<Multiaddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn addresses_survive_and_lose_the_peer() {
+        let peer = libp2p_identity::PeerId::random();
+        let addrs = parse(&["/ip4/10.0.0.1/tcp/4747", "/ip6/fd00::1/udp/4747/quic-v1"]);
+        let with_peer: Vec<_> = addrs
+            .iter()
+            .map(|addr| addr.clone().with(Protocol::P2p(peer)))
+            .collect();
+        assert_eq!(decode(&encode(&addrs)), addrs);
+        assert_eq!(decode(&encode(&with_peer)), addrs);
+    }
+
+    #[test]
+    fn the_encoding_is_bounded_and_garbage_is_harmless() {
+        let many: Vec<Multiaddr> = (0..100)
+            .map(|port| {
+                format!("/dns/a-rather-long-name.example/tcp/{port}")
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        let bytes = encode(&many);
+        assert!(bytes.len() <= MAX_BYTES);
+        let read = decode(&bytes);
+        assert!(!read.is_empty());
+        assert_eq!(read, many[..read.len()]);
+        for garbage in [
+            &[0xff; 600][..],
+            &[3, 1, 2],
+            &[0; 600],
+            b"\x04\x04\x7f\x00\x00",
+        ] {
+            assert!(decode(garbage).len() <= MAX_ADDRS);
+        }
+    }
+
+    #[test]
+    fn loopback_is_announced_only_when_there_is_nothing_else() {
+        let announced = |own: &[Multiaddr]| announced(&own.iter().collect::<Vec<_>>());
+        let own = parse(&[
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip6/fe80::1/tcp/1",
+            "/ip4/10.0.0.1/tcp/1",
+        ]);
+        assert_eq!(announced(&own), parse(&["/ip4/10.0.0.1/tcp/1"]));
+        assert_eq!(announced(&own[..2]), parse(&["/ip6/fe80::1/tcp/1"]));
+        assert_eq!(announced(&own[..1]), own[..1]);
+        assert_eq!(announced(&parse(&["/ip4/0.0.0.0/tcp/1"])), []);
+    }
+}

@@ -1,0 +1,50 @@
+//! What handles ask the behaviour to do. Each ends in exactly one outcome (O7).
+
+use bytes::Bytes;
+use guid::Guid;
+use tokio::sync::oneshot;
+
+use crate::{AppId, Contact, Hop, Reply, RouteError, upcalls::Asker};
+
+/// Where an outcome goes. A receiver that has gone away is nobody's concern.
+pub(crate) type Outcome<T> = oneshot::Sender<Result<T, RouteError>>;
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Route {
+        key: Guid,
+        app: AppId,
+        payload: Bytes,
+        outcome: Outcome<()>,
+    },
+    Request {
+        key: Guid,
+        app: AppId,
+        payload: Bytes,
+        outcome: Outcome<Reply>,
+    },
+    ReplicaSet {
+        key: Guid,
+        k: usize,
+        outcome: Outcome<Vec<Contact>>,
+    },
+    Trace {
+        key: Guid,
+        outcome: Outcome<Vec<Hop>>,
+    },
+    /// An application's answer; `None` refuses.
+    Respond {
+        asker: Asker,
+        payload: Option<Bytes>,
+    },
+    /// An intercepted message goes on, with this payload, or is stopped.
+    Resume {
+        ticket: overlay_core::Ticket,
+        payload: Option<Bytes>,
+    },
+    /// An application was registered; the behaviour looks the registry up.
+    Registered,
+    Leave {
+        done: oneshot::Sender<()>,
+    },
+}

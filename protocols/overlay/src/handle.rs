@@ -1,0 +1,177 @@
+//! What applications hold: the overlay as functions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use guid::Guid;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    AppConfig, AppId, Contact, RouteError, Snapshot, State, Upcalls,
+    command::{Command, Outcome},
+    registry::Registry,
+};
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The node that answered: the root of the key.
+    pub from: Contact,
+    /// What it said.
+    pub payload: Bytes,
+    /// How many hops the request took.
+    pub hops: usize,
+}
+
+/// One node on the way to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The node.
+    pub contact: Contact,
+    /// How many leading digits its GUID shares with the key.
+    pub shared_prefix: usize,
+    /// The round trip to it as its predecessor on the way has measured it; `None` for
+    /// the first node and where there was no measurement.
+    pub rtt: Option<std::time::Duration>,
+}
+
+/// A way to use the overlay from any task. Cheap to clone; it does not keep the node
+/// running, and every method fails with [`RouteError::Stopped`] once it has stopped.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) leaf_set_size: usize,
+}
+
+impl Handle {
+    /// This node, with the addresses it tells others.
+    pub fn me(&self) -> Contact {
+        self.snapshot.borrow().me.clone()
+    }
+
+    /// Routes a message to the root of `key` and waits until the next hop has taken it.
+    ///
+    /// # Errors
+    ///
+    /// See [`RouteError`]. Success does not say that the root got it: ask for a reply
+    /// with [`Handle::request`] to know.
+    pub async fn route(&self, key: Guid, app: AppId, payload: Bytes) -> Result<(), RouteError> {
+        self.command(|outcome| Command::Route {
+            key,
+            app,
+            payload,
+            outcome,
+        })
+        .await
+    }
+
+    /// Routes a message to the root of `key` and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`RouteError`].
+    pub async fn request(
+        &self,
+        key: Guid,
+        app: AppId,
+        payload: Bytes,
+    ) -> Result<Reply, RouteError> {
+        self.command(|outcome| Command::Request {
+            key,
+            app,
+            payload,
+            outcome,
+        })
+        .await
+    }
+
+    /// The `k` nodes numerically closest to `key`, the closest first, as the root of
+    /// `key` knows them; fewer if the overlay has fewer. This node may be among them.
+    ///
+    /// # Errors
+    ///
+    /// See [`RouteError`].
+    pub async fn replica_set(&self, key: Guid, k: usize) -> Result<Vec<Contact>, RouteError> {
+        match self.local_replica_set(key, k) {
+            Some(set) => Ok(set),
+            None => {
+                self.command(|outcome| Command::ReplicaSet { key, k, outcome })
+                    .await
+            }
+        }
+    }
+
+    /// The same without asking anybody: `Some` only if this node's leaf set decides it.
+    pub fn local_replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact>> {
+        let snapshot = Arc::clone(&self.snapshot.borrow());
+        if snapshot.state != State::Active {
+            return None;
+        }
+        crate::closest::closest(&snapshot.me, &snapshot.leaf_set, self.leaf_set_size, key, k)
+    }
+
+    /// The nodes a message to `key` passes, from this one to the root.
+    ///
+    /// # Errors
+    ///
+    /// See [`RouteError`].
+    pub async fn trace(&self, key: Guid) -> Result<Vec<Hop>, RouteError> {
+        self.command(|outcome| Command::Trace { key, outcome })
+            .await
+    }
+
+    /// The state of this node. Refreshed at once when the leaf set changes, and at most
+    /// a few times a second for the rest.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// A number that is counted up at each change of the leaf set.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    /// Waits until this node is an active member; returns at once if it is. Pending for
+    /// ever if the node stops before.
+    pub async fn active(&self) {
+        let mut snapshot = self.snapshot.clone();
+        if snapshot
+            .wait_for(|snapshot| snapshot.state == State::Active)
+            .await
+            .is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Registers an application. Messages for `app` reach this node's application through
+    /// the stream returned, until it is dropped. A second registration of the same
+    /// application takes the place of the first, whose stream ends.
+    pub fn register(&self, app: AppId, config: AppConfig) -> Upcalls {
+        let upcalls = self.registry.register(app, config);
+        // If the queue is full the behaviour is busy and will look at the registry anyway.
+        let _ = self.commands.try_send(Command::Registered);
+        upcalls
+    }
+
+    /// Says good-bye to the neighbours and leaves the overlay. Returns when the messages
+    /// are handed to their connections; keep driving the swarm for a moment.
+    pub async fn leave(&self) {
+        let (done, left) = oneshot::channel();
+        if self.commands.send(Command::Leave { done }).await.is_ok() {
+            let _ = left.await;
+        }
+    }
+
+    async fn command<T>(&self, make: impl FnOnce(Outcome<T>) -> Command) -> Result<T, RouteError> {
+        let (outcome, result) = oneshot::channel();
+        self.commands
+            .send(make(outcome))
+            .await
+            .map_err(|_| RouteError::Stopped)?;
+        result.await.map_err(|_| RouteError::Stopped)?
+    }
+}

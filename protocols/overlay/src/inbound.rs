@@ -1,0 +1,57 @@
+//! What is checked of a message before the core sees it (O2, O3).
+
+use libp2p_identity::PeerId;
+use overlay_core::{Config, InvalidMessage, Message};
+
+use crate::guid_of_peer;
+
+/// Why a message is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Rejected {
+    #[error(transparent)]
+    Undecodable(#[from] wire::DecodeError),
+    #[error(transparent)]
+    Invalid(#[from] InvalidMessage),
+    #[error("a contact's GUID does not belong to its key")]
+    Forged,
+    #[error("the sender names itself as another peer")]
+    NotItself,
+}
+
+/// Reads a message that came on a connection with `from`.
+pub(crate) fn read(
+    bytes: &[u8],
+    from: PeerId,
+    config: &Config,
+) -> Result<Message<PeerId>, Rejected> {
+    let message: Message<PeerId> = wire::decode(bytes)?;
+    message.validate(config)?;
+    if claimed_sender(&message).is_some_and(|claimed| claimed != from) {
+        return Err(Rejected::NotItself);
+    }
+    if message
+        .contacts()
+        .any(|contact| contact.guid != guid_of_peer(&contact.peer))
+    {
+        return Err(Rejected::Forged);
+    }
+    Ok(message)
+}
+
+/// Whom the message says it is from, if its kind says so.
+fn claimed_sender(message: &Message<PeerId>) -> Option<PeerId> {
+    match message {
+        Message::Probe { view, .. } | Message::ProbeReply { view, .. } => Some(view.sender.peer),
+        Message::Reply { from, .. } => Some(from.peer),
+        // A routed message names who sent it first, which is rarely who brings it.
+        Message::Route(_)
+        | Message::Ping { .. }
+        | Message::Pong { .. }
+        | Message::Heartbeat
+        | Message::Ack { .. }
+        | Message::Refuse { .. }
+        | Message::StateRequest { .. }
+        | Message::StateReply { .. }
+        | Message::Leave => None,
+    }
+}

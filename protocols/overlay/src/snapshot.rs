@@ -1,0 +1,128 @@
+//! What a node knows, as values to look at.
+
+use std::time::Duration;
+
+use libp2p_identity::PeerId;
+use overlay_core::Overlay;
+
+use crate::Contact;
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not a member yet.
+    Joining,
+    /// A member: its leaf set has answered.
+    Active,
+    /// It has said good-bye.
+    Left,
+}
+
+/// The neighbours on the ring. In a small ring a node can stand on both sides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeafSet {
+    /// Going down from this node, the closest first.
+    pub smaller: Vec<Contact>,
+    /// Going up from this node, the closest first.
+    pub larger: Vec<Contact>,
+}
+
+impl LeafSet {
+    /// Every neighbour once, from the farthest below to the farthest above.
+    pub fn contacts(&self) -> impl Iterator<Item = &Contact> {
+        let above = self
+            .larger
+            .iter()
+            .filter(|contact| self.smaller.iter().all(|below| below.peer != contact.peer));
+        self.smaller.iter().rev().chain(above)
+    }
+}
+
+/// A filled cell of the routing table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// How many leading digits the node shares with this one.
+    pub row: usize,
+    /// Its next digit.
+    pub column: usize,
+    /// The node.
+    pub contact: Contact,
+    /// Measured round trip, if there was a measurement.
+    pub rtt: Option<Duration>,
+}
+
+/// A node of the neighbourhood set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// The node.
+    pub contact: Contact,
+    /// Measured round trip, if there was a measurement.
+    pub rtt: Option<Duration>,
+}
+
+/// What has happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages given to connections.
+    pub sent: u64,
+    /// Messages received and accepted.
+    pub received: u64,
+    /// Messages dropped because a queue to a peer was full.
+    pub dropped: u64,
+    /// Messages that could not be decoded, or broke the framing.
+    pub garbage: u64,
+    /// Messages refused because a contact in them was forged.
+    pub forged: u64,
+    /// Upcalls dropped because an application's queue was full.
+    pub upcalls_dropped: u64,
+    /// Dials that failed.
+    pub dials_failed: u64,
+}
+
+/// The state of a node at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where the node stands.
+    pub state: State,
+    /// The node itself, with the addresses it tells others.
+    pub me: Contact,
+    /// Its neighbours on the ring.
+    pub leaf_set: LeafSet,
+    /// The filled cells of its routing table, row by row.
+    pub routing_table: Vec<Cell>,
+    /// The nodes near it in the network, nearest first.
+    pub neighbourhood: Vec<Neighbour>,
+    /// What has happened since the start.
+    pub counters: Counters,
+}
+
+/// Reads the core's state. The counters are the shell's to fill in.
+pub(crate) fn take(core: &Overlay<PeerId>) -> Snapshot {
+    let contacts =
+        |list: &[overlay_core::Contact<PeerId>]| list.iter().map(Contact::from).collect();
+    let cells = core.table().map(|(row, column, contact)| Cell {
+        row,
+        column,
+        contact: Contact::from(contact),
+        rtt: core.rtt(contact.peer),
+    });
+    let near = core.neighbourhood().map(|contact| Neighbour {
+        contact: Contact::from(contact),
+        rtt: core.rtt(contact.peer),
+    });
+    Snapshot {
+        state: match core.state() {
+            overlay_core::State::Joining => State::Joining,
+            overlay_core::State::Active => State::Active,
+            overlay_core::State::Left => State::Left,
+        },
+        me: Contact::from(core.me()),
+        leaf_set: LeafSet {
+            smaller: contacts(core.smaller_leafs()),
+            larger: contacts(core.larger_leafs()),
+        },
+        routing_table: cells.collect(),
+        neighbourhood: near.collect(),
+        counters: Counters::default(),
+    }
+}

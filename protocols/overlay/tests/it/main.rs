@@ -1,0 +1,7 @@
+//! Overlays of a few nodes on the memory transport.
+
+mod applications;
+mod hostile;
+mod membership;
+mod net;
+mod routing;
