@@ -87,8 +87,8 @@ fn nodes_find_each_other_and_share_a_file() {
     );
     assert_eq!(again.status.code(), Some(6), "{}", stderr(&again));
 
-    // What nobody has.
-    let absent = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    // What nobody has: the block of the five bytes `hello`.
+    let absent = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq";
     let output = at(&lab, 0, &["object", "get", absent, "-o", "-"]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     assert!(stderr(&output).contains("asked"));
