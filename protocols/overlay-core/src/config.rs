@@ -1,0 +1,121 @@
+//! The overlay's settings.
+
+use std::time::Duration;
+
+use guid::Base;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Settings of one node's overlay. All nodes of a network need the same
+/// `digit_bits` and `leaf_set`; the rest is each node's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Bits in a digit, Pastry's b: 1, 2, 4 or 8.
+    pub digit_bits: u32,
+    /// Nodes in the leaf set, half of them on each side: |L|.
+    pub leaf_set: usize,
+    /// Nodes in the neighbourhood set: |M|.
+    pub neighbourhood: usize,
+    /// How long a node that knows nobody waits for company before it is a network alone.
+    pub lonely_wait: Duration,
+    /// How long a joiner compares seeds by round-trip time before it takes the nearest.
+    pub seed_wait: Duration,
+    /// How long a joiner waits for its way in before it takes another seed.
+    pub join_timeout: Duration,
+    /// A heartbeat goes to the left neighbour this often: Tls of MSPastry.
+    pub heartbeat: Duration,
+    /// How long an answer to a probe may take: To of MSPastry.
+    pub probe_timeout: Duration,
+    /// How often a probe is repeated before its node is called dead.
+    pub probe_retries: u32,
+    /// Each entry of the routing table is heard of at least this often.
+    pub table_probe: Duration,
+    /// One row of the table is compared with another node's this often.
+    pub row_exchange: Duration,
+    /// A dead node is not believed alive on hearsay for this long.
+    pub failed_memory: Duration,
+    /// Shortest wait for a hop's acknowledgement.
+    pub min_rto: Duration,
+    /// Longest wait for a hop's acknowledgement.
+    pub max_rto: Duration,
+    /// How long a routed request may take in all.
+    pub request_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            digit_bits: 4,
+            leaf_set: 16,
+            neighbourhood: 32,
+            // Discovery on a LAN answers within 300 ms.
+            lonely_wait: Duration::from_millis(400),
+            seed_wait: Duration::from_millis(20),
+            join_timeout: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(2),
+            probe_timeout: Duration::from_millis(500),
+            probe_retries: 2,
+            table_probe: Duration::from_secs(60),
+            row_exchange: Duration::from_secs(20 * 60),
+            failed_memory: Duration::from_secs(60),
+            min_rto: Duration::from_millis(20),
+            max_rto: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why settings are unusable.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// A digit must not straddle two bytes.
+    #[error("digit_bits is {0}: it has to be 1, 2, 4 or 8")]
+    DigitBits(u32),
+    /// Two sides of equal size, and small enough for one message.
+    #[error("leaf_set is {0}: it has to be an even number from 4 to 128")]
+    LeafSet(usize),
+    /// Small enough for one message.
+    #[error("neighbourhood is {0}: it has to be from 1 to 256")]
+    Neighbourhood(usize),
+    /// A duration that must not be zero is.
+    #[error("{0} is zero: it has to be longer")]
+    Zero(&'static str),
+}
+
+impl Config {
+    /// Checks that the settings can work.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if Base::new(self.digit_bits).is_none() {
+            return Err(ConfigError::DigitBits(self.digit_bits));
+        }
+        if !(4..=128).contains(&self.leaf_set) || !self.leaf_set.is_multiple_of(2) {
+            return Err(ConfigError::LeafSet(self.leaf_set));
+        }
+        if !(1..=256).contains(&self.neighbourhood) {
+            return Err(ConfigError::Neighbourhood(self.neighbourhood));
+        }
+        let spans = [
+            ("join_timeout", self.join_timeout),
+            ("heartbeat", self.heartbeat),
+            ("probe_timeout", self.probe_timeout),
+            ("table_probe", self.table_probe),
+            ("row_exchange", self.row_exchange),
+            ("min_rto", self.min_rto),
+            ("max_rto", self.max_rto),
+            ("request_timeout", self.request_timeout),
+        ];
+        match spans.into_iter().find(|(_, span)| span.is_zero()) {
+            Some((name, _)) => Err(ConfigError::Zero(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The digit width.
+    ///
+    /// # Panics
+    /// When [`Config::validate`] would have refused it.
+    pub fn base(&self) -> Base {
+        Base::new(self.digit_bits).expect("validated settings")
+    }
+}

@@ -1,0 +1,210 @@
+//! Joining: the way in, the leaf set's answers, becoming active (P7, P8; Pastry, section
+//! 2.4; MSPastry, "consistent join").
+
+use std::collections::BTreeMap;
+
+use crate::message::Body;
+use crate::timers::Timer;
+use crate::{Answer, Contact, MessageId, Output, Overlay, Peer, Routed, State, Time};
+
+/// Contacts a join message collects: the rows of a table in the largest network.
+pub(crate) const MAX_JOIN_ROWS: usize = 512;
+
+/// How far a joiner is.
+#[derive(Clone, Debug)]
+pub(crate) struct Joining<P> {
+    /// Nodes found, and whether they said that they are active.
+    pub(crate) seeds: BTreeMap<P, bool>,
+    pub(crate) lonely_rounds: u32,
+    /// The seed asked for the way in, and the message's name.
+    pub(crate) asked: Option<(P, MessageId)>,
+    /// Whether the root has answered, so that only the leaf set's answers are missing.
+    pub(crate) answered: bool,
+}
+
+impl<P> Default for Joining<P> {
+    fn default() -> Self {
+        Joining {
+            seeds: BTreeMap::new(),
+            lonely_rounds: 0,
+            asked: None,
+            answered: false,
+        }
+    }
+}
+
+impl<P: Peer> Overlay<P> {
+    /// An active node answered a joiner: for a moment others may answer that are nearer.
+    pub(crate) fn note_active_seed(&mut self, now: Time, peer: P) {
+        let first = !self.joining.seeds.values().any(|active| *active);
+        self.joining.seeds.insert(peer, true);
+        if first && self.joining.asked.is_none() {
+            self.timers.cancel(Timer::Lonely);
+            self.timers.set(Timer::Seed, now + self.config.seed_wait);
+        }
+    }
+
+    /// Sends the join message by the nearest active node that was found.
+    pub(crate) fn handle_seed_chosen(&mut self, now: Time) {
+        if self.state != State::Joining || self.joining.asked.is_some() {
+            return;
+        }
+        let active = self.joining.seeds.iter().filter(|(_, active)| **active);
+        let nearest = active
+            .filter_map(|(peer, _)| self.peers.get(peer))
+            .min_by_key(|peer| {
+                (
+                    peer.rtt.smoothed().is_none(),
+                    peer.rtt.smoothed(),
+                    peer.contact.guid,
+                )
+            })
+            .map(|peer| peer.contact.clone());
+        let Some(seed) = nearest else {
+            self.look_again(now);
+            return;
+        };
+        let id = MessageId {
+            origin: self.me.guid,
+            number: self.next_number(),
+        };
+        let routed = Routed {
+            id,
+            key: self.me.guid,
+            origin: self.me.clone(),
+            hops: 0,
+            trace: None,
+            body: Body::Join {
+                rows: Vec::new(),
+                near: Vec::new(),
+            },
+        };
+        self.joining.asked = Some((seed.peer, id));
+        self.joining.answered = false;
+        self.timers.set(Timer::Join, now + self.config.join_timeout);
+        self.transmit(now, routed, seed, Vec::new(), 0);
+    }
+
+    pub(crate) fn handle_join_timeout(&mut self, now: Time) {
+        if self.state != State::Joining {
+            return;
+        }
+        if let Some((seed, id)) = self.joining.asked.take() {
+            self.forget_hop(id);
+            self.joining.seeds.remove(&seed);
+        }
+        self.joining.answered = false;
+        self.handle_seed_chosen(now);
+    }
+
+    /// No seed is left: ask those known again, and count as lonely until one answers.
+    fn look_again(&mut self, now: Time) {
+        self.timers
+            .set(Timer::Lonely, now + self.config.lonely_wait);
+        let known: Vec<_> = self
+            .peers
+            .values()
+            .map(|peer| peer.contact.clone())
+            .collect();
+        for contact in known {
+            self.joining.seeds.entry(contact.peer).or_insert(false);
+            self.probe(now, &contact, true, false);
+        }
+    }
+
+    /// A node on the way adds what it knows for the joiner's table.
+    pub(crate) fn add_join_rows(&self, routed: &mut Routed<P>) {
+        let Body::Join { rows, near } = &mut routed.body else {
+            return;
+        };
+        if routed.hops == 1 {
+            near.extend(
+                self.near
+                    .entries()
+                    .iter()
+                    .map(|entry| entry.contact.clone()),
+            );
+            near.truncate(self.config.neighbourhood);
+        }
+        let shared = self.me.guid.shared_prefix(routed.key, self.base);
+        for row in 0..=shared {
+            rows.extend(self.table.row(row).map(|entry| entry.contact.clone()));
+        }
+        rows.push(self.me.clone());
+        rows.sort_by_key(|contact| contact.guid);
+        rows.dedup_by_key(|contact| contact.guid);
+        rows.truncate(MAX_JOIN_ROWS);
+    }
+
+    /// The root's answer: the joiner asks every candidate itself before it uses it.
+    pub(crate) fn handle_join_answer(
+        &mut self,
+        now: Time,
+        id: MessageId,
+        from: Contact<P>,
+        answer: Answer<P>,
+    ) {
+        let expected = self.joining.asked.is_some_and(|(_, asked)| asked == id);
+        let Answer::Join { rows, near, leafs } = answer else {
+            return;
+        };
+        if self.state != State::Joining || !expected {
+            return;
+        }
+        self.joining.answered = true;
+        // From here on the probes' own timeouts bound the wait.
+        self.timers
+            .set(Timer::Join, now + self.config.request_timeout);
+        for contact in leafs.iter().chain([&from]) {
+            if self.leafs.wants(contact.guid) && !self.is_failed(now, contact.guid) {
+                self.probe(now, contact, true, false);
+            }
+        }
+        self.consider_for_table(now, rows.into_iter().chain(near));
+        self.activate_if_answered(now);
+    }
+
+    /// Active once every candidate for the leaf set has answered or is dead (P8).
+    pub(crate) fn activate_if_answered(&mut self, now: Time) {
+        if self.state != State::Joining || !self.joining.answered {
+            return;
+        }
+        let waits = self.peers.values().any(|peer| {
+            peer.probe.is_some_and(|probe| probe.full) && self.leafs.wants(peer.contact.guid)
+        });
+        if waits {
+            return;
+        }
+        if self.leafs.members().is_empty() {
+            // Everyone named has died meanwhile.
+            self.handle_join_timeout(now);
+        } else {
+            self.activate(now);
+        }
+    }
+
+    /// Takes the place on the ring, and says so to everyone who should know.
+    pub(crate) fn activate(&mut self, now: Time) {
+        self.state = State::Active;
+        self.outputs.push_back(Output::StateChanged(State::Active));
+        for timer in [Timer::Lonely, Timer::Seed, Timer::Join] {
+            self.timers.cancel(timer);
+        }
+        self.timers
+            .set(Timer::Heartbeat, now + self.config.heartbeat);
+        self.timers
+            .set(Timer::TableProbe, now + self.config.table_probe / 4);
+        self.timers
+            .set(Timer::RowExchange, now + self.config.row_exchange);
+        let seeds = std::mem::take(&mut self.joining).seeds;
+        let found = seeds.keys().filter_map(|peer| self.peers.get(peer));
+        let mut told: Vec<_> = found.map(|peer| peer.contact.clone()).collect();
+        told.extend(self.members());
+        told.sort_by_key(|contact| contact.guid);
+        told.dedup_by_key(|contact| contact.guid);
+        for contact in told {
+            self.probe_anew(now, &contact);
+        }
+        self.release_held(now);
+    }
+}

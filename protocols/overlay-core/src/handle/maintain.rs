@@ -1,0 +1,157 @@
+//! Keeping the sets fresh: heartbeats, table probes, row exchange (P9, P16 to P18).
+
+use rand::Rng;
+
+use crate::message::Part;
+use crate::timers::Timer;
+use crate::{Contact, Message, Overlay, Peer, State, Time};
+
+/// Table entries asked in one round, so that a large table is no burst.
+const PINGS_A_ROUND: usize = 16;
+
+/// Strangers considered out of one answer.
+const CANDIDATES_AN_ANSWER: usize = 64;
+
+impl<P: Peer> Overlay<P> {
+    /// One neighbour is told, the other watched: each node hears and is heard once per
+    /// period, however wide the leaf set (MSPastry).
+    pub(crate) fn handle_heartbeat_due(&mut self, now: Time) {
+        let period = self.config.heartbeat;
+        self.timers.set(Timer::Heartbeat, now + period);
+        if let Some(left) = self.leafs.smaller().first().cloned() {
+            // Whatever went there in the last half period says as much.
+            if self
+                .peers
+                .get(&left.peer)
+                .is_none_or(|peer| now.since(peer.told) > period / 2)
+            {
+                self.send(now, &left, Message::Heartbeat);
+            }
+        }
+        if let Some(right) = self.leafs.larger().first().cloned() {
+            let heard = self.peers.get(&right.peer).map(|peer| peer.heard);
+            // It skips a heartbeat it sent other things for, which makes one and a half
+            // periods between two at most.
+            let longest = period * 3 / 2 + self.config.probe_timeout;
+            if heard.is_none_or(|heard| now.since(heard) > longest) {
+                self.probe(now, &right, true, false);
+            }
+        }
+    }
+
+    /// Asks the members not heard of for long. Any message counts as hearing.
+    pub(crate) fn handle_table_probe_due(&mut self, now: Time) {
+        self.timers
+            .set(Timer::TableProbe, now + self.config.table_probe / 4);
+        let silent: Vec<_> = self
+            .members()
+            .into_iter()
+            .filter(|contact| {
+                let heard = self.peers.get(&contact.peer).map(|peer| peer.heard);
+                heard.is_none_or(|heard| now.since(heard) > self.config.table_probe)
+            })
+            .take(PINGS_A_ROUND)
+            .collect();
+        for contact in silent {
+            self.probe(now, &contact, false, false);
+        }
+        self.forget_strangers();
+        self.failed.retain(|_, until| *until > now);
+    }
+
+    /// Drops what is known of nodes that stand in no set and are not being asked.
+    fn forget_strangers(&mut self) {
+        let strangers: Vec<P> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.probe.is_none() && !self.is_member(peer.contact.guid))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in strangers {
+            self.peers.remove(&peer);
+        }
+    }
+
+    /// Compares a row and the neighbourhood set with those of a random member.
+    pub(crate) fn handle_row_exchange_due(&mut self, now: Time) {
+        self.timers
+            .set(Timer::RowExchange, now + self.config.row_exchange);
+        let rows = self.table.used_rows();
+        if rows > 0 {
+            let row = self.random_below(rows);
+            let cells: Vec<_> = self
+                .table
+                .row(row)
+                .map(|entry| entry.contact.clone())
+                .collect();
+            if !cells.is_empty() {
+                let partner = cells[self.random_below(cells.len())].clone();
+                self.ask_for_state(now, &partner, Part::Row(row as u8));
+            }
+        }
+        let near = self.near.entries().len();
+        if near > 0 {
+            let at = self.random_below(near);
+            let partner = self.near.entries()[at].contact.clone();
+            self.ask_for_state(now, &partner, Part::Near);
+        }
+    }
+
+    fn random_below(&mut self, count: usize) -> usize {
+        (self.rng.next_u64() % count as u64) as usize
+    }
+
+    /// Repairs a row that lost an entry: another node of the row is asked, or of the rows
+    /// below, which share the prefix too (Pastry, section 2.4).
+    pub(crate) fn ask_for_row(&mut self, now: Time, row: usize) {
+        let helper = (row..self.table.used_rows())
+            .find_map(|row| self.table.row(row).next())
+            .map(|entry| entry.contact.clone());
+        if let Some(helper) = helper {
+            self.ask_for_state(now, &helper, Part::Row(row as u8));
+        }
+    }
+
+    fn ask_for_state(&mut self, now: Time, from: &Contact<P>, part: Part) {
+        self.send(now, from, Message::StateRequest { part });
+    }
+
+    pub(crate) fn handle_state_request(&mut self, now: Time, from: P, part: Part) {
+        let contacts = match part {
+            Part::Row(row) => self
+                .table
+                .row(row.into())
+                .map(|entry| entry.contact.clone())
+                .collect(),
+            Part::Near => self
+                .near
+                .entries()
+                .iter()
+                .map(|entry| entry.contact.clone())
+                .collect(),
+        };
+        // Only peers that are known first-hand are told: a stranger probes first.
+        let Some(to) = self.peers.get(&from).map(|peer| peer.contact.clone()) else {
+            return;
+        };
+        self.send(now, &to, Message::StateReply { part, contacts });
+    }
+
+    pub(crate) fn handle_state_reply(&mut self, now: Time, contacts: Vec<Contact<P>>) {
+        if self.state != State::Active {
+            return;
+        }
+        let unknown: Vec<_> = contacts
+            .into_iter()
+            .filter(|contact| {
+                contact.guid != self.me.guid
+                    && !self.peers.contains_key(&contact.peer)
+                    && !self.is_failed(now, contact.guid)
+            })
+            .take(CANDIDATES_AN_ANSWER)
+            .collect();
+        for contact in unknown {
+            self.probe(now, &contact, false, false);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What a node does about each input, a file for each concern.
+
+mod discovery;
+pub(crate) mod join;
+mod leave;
+mod maintain;
+mod probe;
+pub(crate) mod request;
+pub(crate) mod route;

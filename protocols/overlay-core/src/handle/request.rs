@@ -1,0 +1,362 @@
+//! What applications ask for, what is delivered to them, and answers (P14, P20).
+
+use bytes::Bytes;
+use guid::Guid;
+
+use crate::message::{Body, MAX_PAYLOAD, TraceHop};
+use crate::timers::Timer;
+use crate::{
+    Answer, AppId, Contact, Message, MessageId, Outcome, Output, Overlay, Peer, RequestId,
+    RouteFailure, Routed, State, Time,
+};
+
+/// Most requests of this node under way.
+const MAX_REQUESTS: usize = 4096;
+
+/// A request this node waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Request<P> {
+    id: MessageId,
+    deadline: Time,
+    /// Not sent yet, because the node has not joined.
+    held: Option<Routed<P>>,
+    /// What is sent again when no answer comes: only what does no harm twice.
+    again: Option<Routed<P>>,
+    wants_reply: bool,
+}
+
+impl<P: Peer> Overlay<P> {
+    pub(crate) fn handle_route_command(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        key: Guid,
+        app: AppId,
+        payload: Bytes,
+        wants_reply: bool,
+    ) {
+        if payload.len() > MAX_PAYLOAD {
+            let reason = format!(
+                "a message of {} bytes where {MAX_PAYLOAD} is the most",
+                payload.len()
+            );
+            self.end(request, Err(RouteFailure::Invalid(reason)));
+            return;
+        }
+        let body = Body::App {
+            app,
+            payload,
+            wants_reply,
+        };
+        self.start_request(now, request, key, body, None, wants_reply);
+    }
+
+    pub(crate) fn handle_locate(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        key: Guid,
+        k: usize,
+        trace: bool,
+    ) {
+        if k == 0 || k > self.config.leaf_set / 2 {
+            let most = self.config.leaf_set / 2;
+            let reason = format!("{k} nodes asked for: from 1 to {most} are possible");
+            self.end(request, Err(RouteFailure::Invalid(reason)));
+            return;
+        }
+        if !trace && let Some(closest) = self.replica_set(key, k) {
+            let from = self.me.clone();
+            let answer = Answer::ReplicaSet(closest);
+            self.end(
+                request,
+                Ok(Outcome::Replied {
+                    from,
+                    answer,
+                    hops: 0,
+                    trace: None,
+                }),
+            );
+            return;
+        }
+        let trace = trace.then(|| {
+            vec![TraceHop {
+                contact: self.me.clone(),
+                rtt_micros: None,
+            }]
+        });
+        let k = u8::try_from(k).unwrap_or(u8::MAX);
+        self.start_request(now, request, key, Body::ReplicaSet { k }, trace, true);
+    }
+
+    fn start_request(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        key: Guid,
+        body: Body<P>,
+        trace: Option<Vec<TraceHop<P>>>,
+        wants_reply: bool,
+    ) {
+        if self.state == State::Left {
+            self.end(request, Err(RouteFailure::Left));
+            return;
+        }
+        if self.requests.len() >= MAX_REQUESTS || self.requests.contains_key(&request) {
+            self.end(request, Err(RouteFailure::Busy));
+            return;
+        }
+        let id = MessageId {
+            origin: self.me.guid,
+            number: self.next_number(),
+        };
+        let again = matches!(body, Body::ReplicaSet { .. });
+        let routed = Routed {
+            id,
+            key,
+            origin: self.me.clone(),
+            hops: 0,
+            trace,
+            body,
+        };
+        let deadline = now + self.config.request_timeout;
+        let joined = self.state == State::Active;
+        self.requests.insert(
+            request,
+            Request {
+                id,
+                deadline,
+                held: (!joined).then(|| routed.clone()),
+                again: again.then(|| routed.clone()),
+                wants_reply,
+            },
+        );
+        let wait = if again {
+            self.config.request_timeout / 5
+        } else {
+            self.config.request_timeout
+        };
+        self.timers.set(Timer::Request(request), now + wait);
+        if joined {
+            self.forward(now, routed, Vec::new(), 0);
+        }
+    }
+
+    /// The node has joined: what was asked of it meanwhile goes out.
+    pub(crate) fn release_held(&mut self, now: Time) {
+        let held: Vec<Routed<P>> = self
+            .requests
+            .values_mut()
+            .filter_map(|request| request.held.take())
+            .collect();
+        for routed in held {
+            self.forward(now, routed, Vec::new(), 0);
+        }
+    }
+
+    pub(crate) fn handle_request_timeout(&mut self, now: Time, request: RequestId) {
+        let Some(state) = self.requests.get(&request) else {
+            return;
+        };
+        let again = state
+            .again
+            .clone()
+            .filter(|_| now < state.deadline && state.held.is_none());
+        if now >= state.deadline {
+            let id = state.id;
+            self.forget_hop(id);
+            self.end(
+                request,
+                Err(RouteFailure::TimedOut(self.config.request_timeout)),
+            );
+            return;
+        }
+        let next = (now + self.config.request_timeout / 5).min(state.deadline);
+        self.timers.set(Timer::Request(request), next);
+        if let Some(mut routed) = again {
+            // A name of its own, or the hops that have seen it would drop it.
+            let old = routed.id;
+            routed.id.number = self.next_number();
+            self.forget_hop(old);
+            if let Some(state) = self.requests.get_mut(&request) {
+                state.id = routed.id;
+                state.again = Some(routed.clone());
+            }
+            self.forward(now, routed, Vec::new(), 0);
+        }
+    }
+
+    /// This node is the root of the message's key.
+    pub(crate) fn deliver(&mut self, now: Time, routed: Routed<P>) {
+        self.stats.delivered += 1;
+        let Routed {
+            id,
+            key,
+            origin,
+            hops,
+            trace,
+            body,
+        } = routed;
+        match body {
+            Body::App {
+                app,
+                payload,
+                wants_reply,
+            } => {
+                let output = Output::Deliver {
+                    id,
+                    key,
+                    app,
+                    payload,
+                    origin,
+                    hops,
+                    wants_reply,
+                };
+                self.outputs.push_back(output);
+                self.note_accepted(id);
+            }
+            Body::Join { rows, near } => {
+                let leafs = self.leafs.members();
+                self.answer(
+                    now,
+                    id,
+                    origin,
+                    hops,
+                    trace,
+                    Answer::Join { rows, near, leafs },
+                );
+            }
+            Body::ReplicaSet { k } => {
+                let mut closest = self.leafs.closest(key, &self.me);
+                closest.truncate(usize::from(k).clamp(1, self.config.leaf_set / 2));
+                self.answer(now, id, origin, hops, trace, Answer::ReplicaSet(closest));
+            }
+        }
+    }
+
+    pub(crate) fn handle_app_reply(
+        &mut self,
+        now: Time,
+        id: MessageId,
+        origin: Contact<P>,
+        hops: u8,
+        answer: Result<Bytes, String>,
+    ) {
+        let answer = match answer {
+            Ok(payload) if payload.len() > MAX_PAYLOAD => Answer::Refused(format!(
+                "an answer of {} bytes where {MAX_PAYLOAD} is the most",
+                payload.len()
+            )),
+            Ok(payload) => Answer::App(payload),
+            Err(reason) => Answer::Refused(reason.chars().take(256).collect()),
+        };
+        self.answer(now, id, origin, hops, None, answer);
+    }
+
+    fn answer(
+        &mut self,
+        now: Time,
+        id: MessageId,
+        origin: Contact<P>,
+        hops: u8,
+        trace: Option<Vec<TraceHop<P>>>,
+        answer: Answer<P>,
+    ) {
+        let from = self.me.clone();
+        if origin.guid == self.me.guid {
+            self.handle_reply(now, id, hops, trace, from, answer);
+        } else {
+            self.send(
+                now,
+                &origin,
+                Message::Reply {
+                    id,
+                    hops,
+                    trace,
+                    from,
+                    answer,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn handle_reply(
+        &mut self,
+        now: Time,
+        id: MessageId,
+        hops: u8,
+        trace: Option<Vec<TraceHop<P>>>,
+        from: Contact<P>,
+        answer: Answer<P>,
+    ) {
+        if matches!(answer, Answer::Join { .. }) {
+            // The answer says that the seed has passed the message on.
+            self.forget_hop(id);
+            self.handle_join_answer(now, id, from, answer);
+            return;
+        }
+        let Some(request) = self.request_of(id).filter(|_| id.origin == self.me.guid) else {
+            return;
+        };
+        // A root that answers has the message, whether its acknowledgement came or not.
+        self.forget_hop(id);
+        let outcome = match answer {
+            Answer::Refused(reason) => Err(RouteFailure::Refused(reason)),
+            answer => Ok(Outcome::Replied {
+                from,
+                answer,
+                hops,
+                trace,
+            }),
+        };
+        self.end(request, outcome);
+    }
+
+    /// A message of this node is with its next hop, or delivered here.
+    pub(crate) fn note_accepted(&mut self, id: MessageId) {
+        let Some(request) = self.request_of(id) else {
+            return;
+        };
+        if self
+            .requests
+            .get(&request)
+            .is_some_and(|request| !request.wants_reply)
+        {
+            self.end(request, Ok(Outcome::Accepted));
+        }
+    }
+
+    /// A message was given up. If it was this node's, its request fails, unless it is
+    /// tried again by and by.
+    pub(crate) fn note_dropped(&mut self, id: MessageId) {
+        let Some(request) = self.request_of(id) else {
+            return;
+        };
+        if self
+            .requests
+            .get(&request)
+            .is_some_and(|request| request.again.is_none())
+        {
+            self.end(
+                request,
+                Err(RouteFailure::TimedOut(self.config.request_timeout)),
+            );
+        }
+    }
+
+    fn request_of(&self, id: MessageId) -> Option<RequestId> {
+        if id.origin != self.me.guid {
+            return None;
+        }
+        self.requests
+            .iter()
+            .find(|(_, request)| request.id == id)
+            .map(|(request, _)| *request)
+    }
+
+    fn end(&mut self, request: RequestId, outcome: Result<Outcome<P>, RouteFailure>) {
+        self.requests.remove(&request);
+        self.timers.cancel(Timer::Request(request));
+        self.outputs.push_back(Output::Done { request, outcome });
+    }
+}

@@ -1,0 +1,76 @@
+//! The neighbourhood set: the nearest nodes by round-trip time (P4; Pastry, section 2.1).
+
+use std::time::Duration;
+
+use guid::Guid;
+
+use crate::table::Entry;
+use crate::{Contact, Peer};
+
+/// The |M| nearest nodes known, nearest first.
+#[derive(Clone, Debug)]
+pub(crate) struct Near<P> {
+    size: usize,
+    entries: Vec<Entry<P>>,
+}
+
+impl<P: Peer> Near<P> {
+    pub(crate) fn new(size: usize) -> Self {
+        Near {
+            size,
+            entries: Vec::new(),
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry<P>] {
+        &self.entries
+    }
+
+    pub(crate) fn contains(&self, guid: Guid) -> bool {
+        self.entries.iter().any(|entry| entry.contact.guid == guid)
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries.len() < self.size
+    }
+
+    /// Takes a node in if it is near enough. Returns the node that had to go.
+    pub(crate) fn insert(&mut self, contact: &Contact<P>, rtt: Duration) -> Option<Contact<P>> {
+        self.entries
+            .retain(|entry| entry.contact.guid != contact.guid);
+        let key = (rtt, contact.guid);
+        let at = self
+            .entries
+            .partition_point(|entry| (entry.rtt, entry.contact.guid) < key);
+        self.entries.insert(
+            at,
+            Entry {
+                contact: contact.clone(),
+                rtt,
+            },
+        );
+        if self.entries.len() > self.size {
+            return self.entries.pop().map(|entry| entry.contact);
+        }
+        None
+    }
+
+    pub(crate) fn remove(&mut self, guid: Guid) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.contact.guid != guid);
+        self.entries.len() < before
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        assert!(
+            self.entries.len() <= self.size,
+            "the neighbourhood set is over its size"
+        );
+        assert!(
+            self.entries
+                .windows(2)
+                .all(|pair| pair[0].rtt <= pair[1].rtt),
+            "the neighbourhood set is out of order"
+        );
+    }
+}

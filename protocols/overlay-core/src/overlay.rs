@@ -1,0 +1,353 @@
+//! One node's state, and the dispatcher of its inputs.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use guid::{Base, Guid};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::handle::join::Joining;
+use crate::handle::request::Request;
+use crate::handle::route::{Hop, Waiting};
+use crate::leaf_set::LeafSet;
+use crate::near::Near;
+use crate::peers::PeerState;
+use crate::seen::Seen;
+use crate::table::Table;
+use crate::timers::{Timer, Timers};
+use crate::{
+    AppId, Config, Contact, Input, Message, MessageId, Output, Peer, RequestId, State, Stats,
+    Ticket, Time, TimerKind, View,
+};
+
+/// Most nodes remembered as dead: more than a leaf set loses while they are remembered.
+const MAX_FAILED_MEMORY: usize = 1024;
+
+/// One node's part in the overlay. The crate's page says how it is driven.
+#[derive(Debug)]
+pub struct Overlay<P: Peer> {
+    pub(crate) config: Config,
+    pub(crate) base: Base,
+    pub(crate) me: Contact<P>,
+    pub(crate) state: State,
+    pub(crate) leafs: LeafSet<P>,
+    pub(crate) table: Table<P>,
+    pub(crate) near: Near<P>,
+    /// Everyone something is going on with.
+    pub(crate) peers: BTreeMap<P, PeerState<P>>,
+    /// Dead nodes, and until when hearsay of them is not believed.
+    pub(crate) failed: BTreeMap<Guid, Time>,
+    pub(crate) joining: Joining<P>,
+    /// Messages handed to a next hop that has not acknowledged them.
+    pub(crate) hops: BTreeMap<MessageId, Hop<P>>,
+    pub(crate) seen: Seen,
+    pub(crate) requests: BTreeMap<RequestId, Request<P>>,
+    pub(crate) waiting: BTreeMap<Ticket, Waiting<P>>,
+    pub(crate) intercepted: BTreeSet<AppId>,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) next_number: u64,
+    pub(crate) timers: Timers<P>,
+    pub(crate) outputs: VecDeque<Output<P>>,
+    pub(crate) stats: Stats,
+}
+
+impl<P: Peer> Overlay<P> {
+    /// A node that starts to look for its network at `now`.
+    ///
+    /// # Panics
+    /// When [`Config::validate`] refuses the settings.
+    pub fn new(config: Config, me: Contact<P>, seed: u64, now: Time) -> Self {
+        config
+            .validate()
+            .expect("settings are validated where they are read");
+        let base = config.base();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // A restarted node must not reuse the numbers its neighbours have seen.
+        let next_number = rng.next_u64() >> 1;
+        let mut timers = Timers::new();
+        timers.set(Timer::Lonely, now + config.lonely_wait);
+        Overlay {
+            base,
+            state: State::Joining,
+            leafs: LeafSet::new(me.guid, config.leaf_set),
+            table: Table::new(me.guid, base),
+            near: Near::new(config.neighbourhood),
+            peers: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            joining: Joining::default(),
+            hops: BTreeMap::new(),
+            seen: Seen::default(),
+            requests: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            intercepted: BTreeSet::new(),
+            rng,
+            next_number,
+            timers,
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            me,
+            config,
+        }
+    }
+
+    /// Takes in what happened at `now`. Drain [`Overlay::poll_output`] afterwards.
+    pub fn handle_input(&mut self, now: Time, input: Input<P>) {
+        match input {
+            Input::PeerFound(contact) => self.handle_peer_found(now, contact),
+            Input::PeerGone(peer) => self.handle_peer_gone(now, peer),
+            Input::Received { from, message } => self.handle_message(now, from, message),
+            Input::Route {
+                request,
+                key,
+                app,
+                payload,
+                wants_reply,
+            } => {
+                self.handle_route_command(now, request, key, app, payload, wants_reply);
+            }
+            Input::Locate {
+                request,
+                key,
+                k,
+                trace,
+            } => {
+                self.handle_locate(now, request, key, k, trace);
+            }
+            Input::Reply {
+                id,
+                origin,
+                hops,
+                answer,
+            } => {
+                self.handle_app_reply(now, id, origin, hops, answer);
+            }
+            Input::Resume { ticket, payload } => self.handle_resume(now, ticket, payload),
+            Input::Intercept(app) => {
+                self.intercepted.insert(app);
+            }
+            Input::AddrsChanged(addrs) => self.handle_addrs_changed(now, addrs),
+            Input::Leave => self.handle_leave_command(now),
+            Input::Timeout => self.handle_timeout(now),
+        }
+        if cfg!(debug_assertions) {
+            self.check_invariants();
+        }
+    }
+
+    /// What to do next, in order; `None` until the next input.
+    pub fn poll_output(&mut self) -> Option<Output<P>> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is wanted next, and why.
+    pub fn poll_timeout(&self) -> Option<(Time, TimerKind)> {
+        self.timers.next()
+    }
+
+    fn handle_message(&mut self, now: Time, from: P, message: Message<P>) {
+        if self.state == State::Left || from == self.me.peer {
+            return;
+        }
+        self.stats.received += 1;
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.heard = now;
+        }
+        match message {
+            Message::Probe { nonce, view } => self.handle_probe(now, from, nonce, view),
+            Message::ProbeReply { nonce, view } => self.handle_probe_reply(now, from, nonce, view),
+            Message::Ping { nonce } => self.handle_ping(now, from, nonce),
+            Message::Pong { nonce, active } => self.handle_pong(now, from, nonce, active),
+            Message::Heartbeat => {}
+            Message::Route(routed) => self.handle_routed(now, from, routed),
+            Message::Ack { id } => self.handle_ack(now, from, id),
+            Message::Refuse { id } => self.handle_refuse(now, from, id),
+            Message::Reply {
+                id,
+                hops,
+                trace,
+                from: root,
+                answer,
+            } => {
+                self.handle_reply(now, id, hops, trace, root, answer);
+            }
+            Message::StateRequest { part } => self.handle_state_request(now, from, part),
+            Message::StateReply { contacts, .. } => self.handle_state_reply(now, contacts),
+            Message::Leave => self.handle_leave(now, from),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Lonely => self.handle_lonely(now),
+                Timer::Seed => self.handle_seed_chosen(now),
+                Timer::Join => self.handle_join_timeout(now),
+                Timer::Heartbeat => self.handle_heartbeat_due(now),
+                Timer::TableProbe => self.handle_table_probe_due(now),
+                Timer::RowExchange => self.handle_row_exchange_due(now),
+                Timer::Probe(peer) => self.handle_probe_timeout(now, peer),
+                Timer::Hop(id) => self.handle_hop_timeout(now, id),
+                Timer::Request(request) => self.handle_request_timeout(now, request),
+                Timer::Ticket(ticket) => self.handle_ticket_timeout(now, ticket),
+            }
+        }
+    }
+
+    /// Whether the node looks for its network, answers for keys, or has left.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// This node.
+    pub fn me(&self) -> &Contact<P> {
+        &self.me
+    }
+
+    /// The counter-clockwise half of the leaf set, nearest first.
+    pub fn smaller_leafs(&self) -> &[Contact<P>] {
+        self.leafs.smaller()
+    }
+
+    /// The clockwise half of the leaf set, nearest first.
+    pub fn larger_leafs(&self) -> &[Contact<P>] {
+        self.leafs.larger()
+    }
+
+    /// The routing table's entries as (row, column, node), by row and column.
+    pub fn table(&self) -> impl Iterator<Item = (usize, usize, &Contact<P>)> {
+        self.table
+            .entries()
+            .map(|(row, column, entry)| (row, column, &entry.contact))
+    }
+
+    /// The neighbourhood set, nearest first.
+    pub fn neighbourhood(&self) -> impl Iterator<Item = &Contact<P>> {
+        self.near.entries().iter().map(|entry| &entry.contact)
+    }
+
+    /// Smoothed round-trip time to a peer, once measured.
+    pub fn rtt(&self, peer: P) -> Option<std::time::Duration> {
+        self.peers.get(&peer)?.rtt.smoothed()
+    }
+
+    /// Whether a peer stands in the leaf set, the table or the neighbourhood set, so that
+    /// its connection is worth keeping.
+    pub fn keeps(&self, peer: P) -> bool {
+        self.peers
+            .get(&peer)
+            .is_some_and(|peer| self.is_member(peer.contact.guid))
+    }
+
+    /// The `k` nodes closest to a key, if the leaf set is sure of them (P14).
+    pub fn replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact<P>>> {
+        (self.state == State::Active)
+            .then(|| self.leafs.replica_set(key, k, &self.me))
+            .flatten()
+    }
+
+    /// Where a message for `key` would go next; `None` when it ends here.
+    pub fn next_hop(&self, key: Guid) -> Option<&Contact<P>> {
+        self.choose_next(key, &[], None)
+    }
+
+    /// What the node has counted.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    pub(crate) fn is_member(&self, guid: Guid) -> bool {
+        self.leafs.contains(guid) || self.table.contains(guid) || self.near.contains(guid)
+    }
+
+    /// Everyone in the leaf set, the table or the neighbourhood set, once.
+    pub(crate) fn members(&self) -> Vec<Contact<P>> {
+        let mut all = self.leafs.members();
+        all.extend(
+            self.table
+                .entries()
+                .map(|(_, _, entry)| entry.contact.clone()),
+        );
+        all.extend(
+            self.near
+                .entries()
+                .iter()
+                .map(|entry| entry.contact.clone()),
+        );
+        all.sort_by_key(|contact| contact.guid);
+        all.dedup_by_key(|contact| contact.guid);
+        all
+    }
+
+    pub(crate) fn view(&self, now: Time) -> View<P> {
+        let remembered = self.failed.iter().filter(|(_, until)| **until > now);
+        View {
+            sender: self.me.clone(),
+            active: self.state == State::Active,
+            leafs: self.leafs.members(),
+            failed: remembered
+                .map(|(guid, _)| *guid)
+                .take(crate::message::MAX_FAILED)
+                .collect(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, now: Time, to: &Contact<P>, message: Message<P>) {
+        self.stats.sent += 1;
+        if let Some(peer) = self.peers.get_mut(&to.peer) {
+            peer.told = now;
+        }
+        self.outputs.push_back(Output::Send {
+            to: to.clone(),
+            message,
+        });
+    }
+
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number
+    }
+
+    /// Remembers a dead node, so that nobody's hearsay brings it back (P9).
+    pub(crate) fn remember_failed(&mut self, now: Time, guid: Guid) {
+        self.failed.retain(|_, until| *until > now);
+        if self.failed.len() < MAX_FAILED_MEMORY {
+            self.failed.insert(guid, now + self.config.failed_memory);
+        }
+    }
+
+    pub(crate) fn is_failed(&self, now: Time, guid: Guid) -> bool {
+        self.failed.get(&guid).is_some_and(|until| *until > now)
+    }
+
+    /// Checks what must hold between two inputs.
+    ///
+    /// # Panics
+    /// When it does not hold: a mistake in this crate.
+    pub fn check_invariants(&self) {
+        self.leafs.check_invariants();
+        self.table.check_invariants();
+        self.near.check_invariants();
+        for contact in self.members() {
+            assert!(
+                contact.guid != self.me.guid,
+                "a node is no neighbour of its own"
+            );
+            assert!(
+                self.peers.contains_key(&contact.peer),
+                "a member of a set is known only by hearsay"
+            );
+            assert!(
+                !self.failed.contains_key(&contact.guid),
+                "a member of a set is dead"
+            );
+        }
+        assert!(
+            self.peers.len() <= crate::peers::MAX_PEERS,
+            "too many peers are kept"
+        );
+        assert!(
+            self.hops.len() <= crate::handle::route::MAX_IN_FLIGHT,
+            "too many hops are open"
+        );
+    }
+}

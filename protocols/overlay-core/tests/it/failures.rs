@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use overlay_core::{Input, Outcome};
+
+use crate::net::Net;
+
+#[test]
+fn leaf_sets_are_whole_again_after_deaths_one_by_one() {
+    let mut net = Net::grow(1, 60);
+    for _ in 0..30 {
+        let live: Vec<_> = net.nodes.keys().copied().collect();
+        let victim = live[(net.random_key().as_u128() % live.len() as u128) as usize];
+        net.kill(victim);
+        net.run(Duration::from_secs(12));
+        net.assert_leaf_sets();
+    }
+}
+
+#[test]
+fn a_quarter_of_all_nodes_may_die_at_once() {
+    let mut net = Net::grow(2, 60);
+    for node in (0..60).step_by(4) {
+        net.kill(node);
+    }
+    net.run(Duration::from_secs(60));
+    net.assert_leaf_sets();
+}
+
+#[test]
+fn neighbours_on_the_ring_may_die_at_once() {
+    let mut net = Net::grow(3, 60);
+    let key = net.random_key();
+    for node in net.closest(key)[..5].to_vec() {
+        net.kill(node);
+    }
+    net.run(Duration::from_secs(30));
+    net.assert_leaf_sets();
+}
+
+#[test]
+fn messages_reach_the_root_round_silent_hops() {
+    let mut net = Net::grow(4, 100);
+    for node in (0..100).step_by(10) {
+        net.kill(node);
+    }
+    // Nobody has noticed yet: every hop has to find out for itself.
+    for number in 0..200u32 {
+        let key = net.random_key();
+        let from = number % 100;
+        if net.nodes.contains_key(&from) {
+            net.route(from, key);
+        }
+    }
+    net.run(Duration::from_secs(12));
+    assert!(net.done.values().all(Result::is_ok), "{:?}", net.done);
+    for delivery in net.deliveries.clone() {
+        assert_eq!(delivery.at, net.closest(delivery.key)[0]);
+    }
+}
+
+#[test]
+fn loss_delays_messages_and_loses_few() {
+    let mut net = Net::grow(5, 60);
+    net.loss = 50;
+    for number in 0..500u32 {
+        let key = net.random_key();
+        net.locate(number % 60, key, 3, true);
+        net.run(Duration::from_millis(20));
+    }
+    net.run(Duration::from_secs(12));
+    let answered = net.done.values().filter(|outcome| outcome.is_ok()).count();
+    assert!(answered >= 499, "{answered} of 500 answered");
+}
+
+#[test]
+fn a_lost_connection_to_a_living_node_costs_nobody_its_place() {
+    let mut net = Net::grow(6, 20);
+    for node in 0..20 {
+        for other in 0..20 {
+            net.input(node, Input::PeerGone(other));
+        }
+    }
+    net.run(Duration::from_secs(5));
+    net.assert_leaf_sets();
+    assert!(
+        net.nodes
+            .values()
+            .all(|overlay| overlay.stats().failures == 0)
+    );
+}
+
+#[test]
+fn a_lost_connection_to_a_dead_node_is_noticed_before_the_next_heartbeat() {
+    let mut net = Net::grow(7, 8);
+    net.kill(3);
+    for node in net.nodes.keys().copied().collect::<Vec<_>>() {
+        net.input(node, Input::PeerGone(3));
+    }
+    net.run(Duration::from_millis(1600));
+    net.assert_leaf_sets();
+    let key = net.random_key();
+    let request = net.route(0, key);
+    net.run(Duration::from_millis(20));
+    assert!(matches!(net.done[&request], Ok(Outcome::Replied { .. })));
+}

@@ -1,0 +1,350 @@
+//! Nodes and a network in virtual time: one seed decides everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::time::Duration;
+
+use guid::Guid;
+use overlay_core::{
+    Addrs, Config, Contact, Input, Message, Outcome, Output, Overlay, RequestId, RouteFailure,
+    State, Time,
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub(crate) type Node = u32;
+
+/// A message delivered to an application, and by whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) at: Node,
+    pub(crate) key: Guid,
+}
+
+/// The network.
+pub(crate) struct Net {
+    pub(crate) now: Time,
+    pub(crate) nodes: BTreeMap<Node, Overlay<Node>>,
+    pub(crate) contacts: BTreeMap<Node, Contact<Node>>,
+    /// Messages per thousand that are lost.
+    pub(crate) loss: u32,
+    /// Nodes that receive but never answer.
+    pub(crate) silent: BTreeSet<Node>,
+    /// Pairs that do not hear each other, smaller first.
+    pub(crate) cut: BTreeSet<(Node, Node)>,
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) done: BTreeMap<RequestId, Result<Outcome<Node>, RouteFailure>>,
+    pub(crate) log: String,
+    queue: BTreeMap<(Time, u64), (Node, Input<Node>)>,
+    sequence: u64,
+    next_request: u64,
+    places: BTreeMap<Node, (f64, f64)>,
+    pub(crate) rng: ChaCha8Rng,
+    config: Config,
+}
+
+impl Net {
+    pub(crate) fn new(seed: u64) -> Net {
+        Net::with(seed, Config::default())
+    }
+
+    pub(crate) fn with(seed: u64, config: Config) -> Net {
+        Net {
+            now: Time::ZERO,
+            nodes: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            loss: 0,
+            silent: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            deliveries: Vec::new(),
+            done: BTreeMap::new(),
+            log: String::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            next_request: 0,
+            places: BTreeMap::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            config,
+        }
+    }
+
+    /// A new node at a random place, which knows nobody.
+    pub(crate) fn add(&mut self) -> Node {
+        let node = self.contacts.len() as Node;
+        let guid =
+            Guid::new(u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()));
+        let contact = Contact {
+            guid,
+            peer: node,
+            addrs: Addrs::default(),
+        };
+        let place = |rng: &mut ChaCha8Rng| (rng.next_u64() % 1000) as f64;
+        let place = (place(&mut self.rng), place(&mut self.rng));
+        self.places.insert(node, place);
+        self.contacts.insert(node, contact.clone());
+        let overlay = Overlay::new(self.config.clone(), contact, self.rng.next_u64(), self.now);
+        self.nodes.insert(node, overlay);
+        node
+    }
+
+    /// `count` nodes that join one after the other by a random node.
+    pub(crate) fn grow(seed: u64, count: usize) -> Net {
+        let mut net = Net::new(seed);
+        for number in 0..count {
+            let node = net.add();
+            if number > 0 {
+                let seed = (net.rng.next_u64() % number as u64) as Node;
+                net.tell(node, seed);
+            }
+            net.run_until_active(node);
+        }
+        net.run(Duration::from_secs(1));
+        net
+    }
+
+    /// `count` nodes that start at once and find each other within 100 ms.
+    pub(crate) fn burst(seed: u64, count: usize) -> Net {
+        let mut net = Net::new(seed);
+        let nodes: Vec<Node> = (0..count).map(|_| net.add()).collect();
+        for one in &nodes {
+            for other in nodes.iter().filter(|other| *other != one) {
+                let found = Duration::from_micros(net.rng.next_u64() % 100_000);
+                let contact = net.contacts[other].clone();
+                net.later(found, *one, Input::PeerFound(contact));
+            }
+        }
+        net
+    }
+
+    /// Discovery tells `node` of `other`.
+    pub(crate) fn tell(&mut self, node: Node, other: Node) {
+        let contact = self.contacts[&other].clone();
+        self.input(node, Input::PeerFound(contact));
+    }
+
+    pub(crate) fn kill(&mut self, node: Node) {
+        self.nodes.remove(&node);
+    }
+
+    pub(crate) fn run_until_active(&mut self, node: Node) {
+        let begin = self.now;
+        while self.nodes[&node].state() != State::Active {
+            assert!(
+                self.now.since(begin) < Duration::from_secs(60),
+                "node {node} never joined"
+            );
+            assert!(self.step(None), "node {node} waits for nothing");
+        }
+    }
+
+    /// Lets virtual time pass.
+    pub(crate) fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.step(Some(end)) {}
+        self.now = end;
+    }
+
+    /// Sends an application's message; its outcome will be in [`Net::done`].
+    pub(crate) fn route(&mut self, from: Node, key: Guid) -> RequestId {
+        let request = self.request();
+        let app = overlay_core::AppId(1);
+        let payload = bytes::Bytes::from_static(b"hello");
+        self.input(
+            from,
+            Input::Route {
+                request,
+                key,
+                app,
+                payload,
+                wants_reply: true,
+            },
+        );
+        request
+    }
+
+    pub(crate) fn locate(&mut self, from: Node, key: Guid, k: usize, trace: bool) -> RequestId {
+        let request = self.request();
+        self.input(
+            from,
+            Input::Locate {
+                request,
+                key,
+                k,
+                trace,
+            },
+        );
+        request
+    }
+
+    pub(crate) fn random_key(&mut self) -> Guid {
+        Guid::new(u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()))
+    }
+
+    /// The live nodes by closeness to a key.
+    pub(crate) fn closest(&self, key: Guid) -> Vec<Node> {
+        let mut live: Vec<Node> = self.nodes.keys().copied().collect();
+        live.sort_by(|a, b| key.cmp_distance(self.contacts[a].guid, self.contacts[b].guid));
+        live
+    }
+
+    /// Every live node is active, and its leaf set is what the ring says.
+    pub(crate) fn assert_leaf_sets(&self) {
+        let half = self.config.leaf_set / 2;
+        for (node, overlay) in &self.nodes {
+            assert_eq!(
+                overlay.state(),
+                State::Active,
+                "node {node} at {}",
+                self.now
+            );
+            let me = self.contacts[node].guid;
+            for (clockwise, side) in [
+                (true, overlay.larger_leafs()),
+                (false, overlay.smaller_leafs()),
+            ] {
+                let steps = |other: &Node| {
+                    let guid = self.contacts[other].guid;
+                    if clockwise {
+                        me.clockwise_to(guid)
+                    } else {
+                        guid.clockwise_to(me)
+                    }
+                };
+                let mut others: Vec<Node> = self
+                    .nodes
+                    .keys()
+                    .copied()
+                    .filter(|other| other != node)
+                    .collect();
+                others.sort_by_key(steps);
+                others.truncate(half);
+                let side: Vec<Node> = side.iter().map(|contact| contact.peer).collect();
+                assert_eq!(
+                    side, others,
+                    "node {node}, clockwise {clockwise}, at {}",
+                    self.now
+                );
+            }
+        }
+    }
+
+    pub(crate) fn input(&mut self, node: Node, input: Input<Node>) {
+        if let Some(overlay) = self.nodes.get_mut(&node) {
+            overlay.handle_input(self.now, input);
+            self.drain(node);
+        }
+    }
+
+    fn later(&mut self, wait: Duration, node: Node, input: Input<Node>) {
+        self.sequence += 1;
+        self.queue
+            .insert((self.now + wait, self.sequence), (node, input));
+    }
+
+    fn request(&mut self) -> RequestId {
+        self.next_request += 1;
+        RequestId(self.next_request)
+    }
+
+    /// One event; `false` when there is none before `end`.
+    fn step(&mut self, end: Option<Time>) -> bool {
+        let message = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let timer = self
+            .nodes
+            .iter()
+            .filter_map(|(node, overlay)| overlay.poll_timeout().map(|(at, _)| (at, *node)))
+            .min();
+        let timer_first = match (message, timer) {
+            (None, None) => return false,
+            (Some(message), Some((timer, _))) => timer < message,
+            (message, _) => message.is_none(),
+        };
+        let at = if timer_first {
+            timer.expect("a timer").0
+        } else {
+            message.expect("a message")
+        };
+        let at = at.max(self.now);
+        if end.is_some_and(|end| at > end) {
+            return false;
+        }
+        self.now = at;
+        if timer_first {
+            self.input(timer.expect("a timer").1, Input::Timeout);
+        } else {
+            let (_, (node, input)) = self.queue.pop_first().expect("a message");
+            self.input(node, input);
+        }
+        true
+    }
+
+    fn drain(&mut self, node: Node) {
+        while let Some(output) = self.nodes.get_mut(&node).and_then(Overlay::poll_output) {
+            match output {
+                Output::Send { to, message } => self.send(node, to.peer, message),
+                Output::Deliver {
+                    id,
+                    key,
+                    payload,
+                    origin,
+                    hops,
+                    wants_reply,
+                    ..
+                } => {
+                    self.deliveries.push(Delivery { at: node, key });
+                    if wants_reply {
+                        let answer = Ok(payload);
+                        self.input(
+                            node,
+                            Input::Reply {
+                                id,
+                                origin,
+                                hops,
+                                answer,
+                            },
+                        );
+                    }
+                }
+                Output::Done { request, outcome } => {
+                    assert!(
+                        self.done.insert(request, outcome).is_none(),
+                        "two ends of {request:?}"
+                    );
+                }
+                Output::Forward {
+                    ticket, payload, ..
+                } => {
+                    self.input(
+                        node,
+                        Input::Resume {
+                            ticket,
+                            payload: Some(payload),
+                        },
+                    );
+                }
+                Output::StateChanged(_) | Output::LeafSetChanged { .. } => {}
+            }
+        }
+    }
+
+    fn send(&mut self, from: Node, to: Node, message: Message<Node>) {
+        writeln!(self.log, "{} {from}->{to} {}", self.now, message.kind()).expect("memory");
+        message
+            .validate(&self.config)
+            .expect("a node sends what others take");
+        let pair = (from.min(to), from.max(to));
+        let lost = (self.rng.next_u64() % 1000) < u64::from(self.loss);
+        let nobody = !self.places.contains_key(&to);
+        if lost || nobody || self.cut.contains(&pair) || self.silent.contains(&from) {
+            return;
+        }
+        let wait = self.latency(from, to);
+        self.later(wait, to, Input::Received { from, message });
+    }
+
+    /// One way: the distance on the plane, 0.1 to about 3 ms.
+    pub(crate) fn latency(&self, one: Node, other: Node) -> Duration {
+        let ((a, b), (c, d)) = (self.places[&one], self.places[&other]);
+        Duration::from_micros(100 + ((a - c).hypot(b - d) * 2.0) as u64)
+    }
+}
