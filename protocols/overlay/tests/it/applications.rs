@@ -15,38 +15,23 @@ async fn requests_to_nobody_or_to_a_full_application_fail_by_name() {
     let error = in_time(ask()).await.expect_err("nobody is there");
     assert!(matches!(error, RouteError::Refused(_)), "{error}");
 
-    let mut upcalls = root.handle.register(
-        APP,
-        AppConfig {
-            queue: 1,
-            intercept: false,
-        },
-    );
-    let first = tokio::spawn({
-        let (asker, key) = (asker.clone(), root.guid());
-        async move { asker.request(key, APP, Bytes::new()).await }
-    });
-    // The first takes the only place, so each further one is refused; which of the two
-    // arrives first is decided by the network.
-    let error = in_time(async {
-        loop {
-            match ask().await {
-                Err(error) => return error,
-                Ok(_) => unreachable!("nobody answers"),
-            }
-        }
-    })
-    .await;
+    let config = AppConfig {
+        queue: 1,
+        intercept: false,
+    };
+    let mut upcalls = root.handle.register(APP, config);
+    // Takes the only place.
+    in_time(root.handle.route(root.guid(), APP, Bytes::new()))
+        .await
+        .expect("taken");
+    let error = in_time(ask()).await.expect_err("no room");
     assert_eq!(error, RouteError::Overloaded);
-    assert!(root.handle.snapshot().counters.upcalls_dropped > 0 || !first.is_finished());
 
     // An application that drops a request has answered it too.
     drop(in_time(upcalls.next()).await);
-    let error = in_time(first)
-        .await
-        .expect("no panic")
-        .expect_err("not answered");
-    assert!(matches!(error, RouteError::Refused(_)), "{error}");
+    let (answer, ()) =
+        in_time(async { tokio::join!(ask(), async { drop(upcalls.next().await) }) }).await;
+    assert!(matches!(answer, Err(RouteError::Refused(_))), "{answer:?}");
 }
 
 #[tokio::test]

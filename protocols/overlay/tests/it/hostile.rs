@@ -24,6 +24,8 @@ use crate::net::{Node, in_time, network};
 /// Speaks the protocol by hand.
 #[derive(Default)]
 struct Attacker {
+    /// Sent again each time the node has dropped our stream and we gave up.
+    persistent: Option<Bytes>,
     actions: VecDeque<ToSwarm<(), wire::Command>>,
 }
 
@@ -71,10 +73,19 @@ impl NetworkBehaviour for Attacker {
 
     fn on_connection_handler_event(
         &mut self,
-        _: PeerId,
+        peer_id: PeerId,
         _: ConnectionId,
-        _: THandlerOutEvent<Self>,
+        event: THandlerOutEvent<Self>,
     ) {
+        if let (wire::Event::MessagesFailed(_), Some(message)) = (event, &self.persistent) {
+            let event = wire::Command::Send(message.clone());
+            let handler = NotifyHandler::Any;
+            self.actions.push_back(ToSwarm::NotifyHandler {
+                peer_id,
+                handler,
+                event,
+            });
+        }
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<(), THandlerInEvent<Self>>> {
@@ -87,7 +98,9 @@ async fn attack(node: &Node, make: impl FnOnce(PeerId) -> Vec<Bytes>) -> PeerId 
     let mut swarm = Swarm::new_ephemeral_tokio(|_| Attacker::default());
     let me = *swarm.local_peer_id();
     swarm.dial(node.addr.clone()).expect("dialled");
-    for message in make(me) {
+    let messages = make(me);
+    swarm.behaviour_mut().persistent = messages.last().cloned();
+    for message in messages {
         let event = wire::Command::Send(message);
         let handler = NotifyHandler::Any;
         let action = ToSwarm::NotifyHandler {
@@ -216,7 +229,7 @@ async fn garbage_disturbs_nobody_else() {
         refused(&mut nodes[0]).await,
         (attacker, RefusalReason::Garbage)
     );
-    let oversized = || vec![Bytes::from(vec![0; 1 << 20]); 32];
+    let oversized = || vec![Bytes::from(vec![0; 1 << 20]); 4];
     let attacker = attack(&nodes[0], |_| oversized()).await;
     assert_eq!(
         refused(&mut nodes[0]).await,
