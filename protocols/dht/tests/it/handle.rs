@@ -4,7 +4,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dht::{GetError, Handle, Limits, MAX_LIFETIME, MAX_VALUE, MemoryRecords, PutError};
+use dht::{GetError, Handle, Limits, MAX_LIFETIME, MAX_VALUE, MemoryRecords, PutError, Record};
 use guid::Guid;
 use libp2p_swarm::Swarm;
 use libp2p_swarm_test::SwarmExt;
@@ -101,6 +101,13 @@ impl Net {
     }
 }
 
+/// The one record under [`KEY`].
+async fn only(node: &Handle) -> Record {
+    let found = node.get(KEY).await.unwrap();
+    assert_eq!((found.records.len(), found.missed), (1, 0));
+    found.records.into_iter().next().unwrap()
+}
+
 fn value(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
@@ -115,17 +122,12 @@ async fn what_one_node_puts_another_gets() {
     assert_eq!(receipt.replicas.wanted, 3);
     assert!(receipt.replicas.stored_on.len() >= 2);
     assert_eq!(receipt.record.expires(), NOW + 3_600);
-    let found = other.get(KEY).await.unwrap();
-    assert_eq!(found.records, [receipt.record.clone()]);
-    assert_eq!(found.missed, 0);
+    assert_eq!(only(other).await, receipt.record);
 
     let second = one.put(KEY, value("second"), HOUR).await.unwrap();
     assert_eq!(second.record.seq(), receipt.record.seq() + 1);
     for node in &net.nodes {
-        assert_eq!(
-            node.get(KEY).await.unwrap().records,
-            [second.record.clone()]
-        );
+        assert_eq!(only(node).await, second.record);
         let from = node
             .get_from(KEY, receipt.record.publisher())
             .await
@@ -154,7 +156,7 @@ async fn publishers_share_a_key_and_remove_only_their_own() {
     assert_eq!(removed.seq(), ours.seq() + 1);
     assert_eq!(removed.expires(), NOW + MAX_LIFETIME);
     for node in &net.nodes {
-        assert_eq!(node.get(KEY).await.unwrap().records, [theirs.clone()]);
+        assert_eq!(only(node).await, theirs);
         let gone = node.get_from(KEY, ours.publisher()).await;
         assert!(matches!(gone, Err(GetError::Over)));
     }
@@ -202,7 +204,7 @@ async fn what_expired_is_not_got_and_can_be_put_anew() {
         .unwrap()
         .record;
     assert!(next.seq() > first.seq());
-    assert_eq!(net.nodes[1].get(KEY).await.unwrap().records, [next]);
+    assert_eq!(only(&net.nodes[1]).await, next);
 }
 
 #[tokio::test]
@@ -220,7 +222,7 @@ async fn a_shorter_record_that_ended_does_not_stand_in_the_way() {
         .await
         .unwrap()
         .record;
-    assert_eq!(net.nodes[1].get(KEY).await.unwrap().records, [next]);
+    assert_eq!(only(&net.nodes[1]).await, next);
 }
 
 #[tokio::test]
@@ -239,7 +241,7 @@ async fn a_replica_that_is_behind_is_brought_up_to_date() {
     let behind = &net.nodes[1];
     behind.store().discard(old.item()).await.unwrap();
     behind.store().put(old).await.unwrap();
-    assert_eq!(behind.get(KEY).await.unwrap().records, [new.clone()]);
+    assert_eq!(only(behind).await, new);
     assert_eq!(behind.store().get(new.item()).await.unwrap(), Some(new));
 }
 
@@ -296,10 +298,7 @@ async fn writers_of_one_node_take_turns() {
         .iter()
         .max_by_key(|receipt| receipt.record.seq())
         .unwrap();
-    assert_eq!(
-        net.nodes[2].get(KEY).await.unwrap().records,
-        [newest.record.clone()]
-    );
+    assert_eq!(only(&net.nodes[2]).await, newest.record);
 }
 
 #[tokio::test]
@@ -309,10 +308,7 @@ async fn a_majority_is_enough_and_less_is_not() {
     net.kill(2).await;
     let second = net.nodes[0].put(KEY, value("second"), HOUR).await.unwrap();
     assert_eq!(second.replicas.stored_on.len(), 2);
-    assert_eq!(
-        net.nodes[1].get(KEY).await.unwrap().records,
-        [second.record.clone()]
-    );
+    assert_eq!(only(&net.nodes[1]).await, second.record);
 
     net.kill(1).await;
     let third = net.nodes[0].put(KEY, value("third"), HOUR).await;
