@@ -153,7 +153,7 @@ pub(crate) enum Dht {
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Object {
     /// Store a file or a directory and print its CID
     Put {

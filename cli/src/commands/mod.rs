@@ -21,6 +21,10 @@ use crate::{
 /// Runs the command within its time.
 pub(crate) async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     let timeout = cli.global.timeout;
+    let object = match &cli.command {
+        Command::Object(object) => Some(object.clone()),
+        _ => None,
+    };
     let work = dispatch(cli, output);
     match timeout {
         None => work.await,
@@ -28,9 +32,10 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
             .await
             .unwrap_or_else(|_| {
                 let after = humantime::format_duration(timeout);
+                let kept = object.as_ref().map(object::left_behind).unwrap_or_default();
                 Err(Failure::new(
                     Code::TryAgain,
-                    format!("not done within {after}"),
+                    format!("not done within {after}{kept}"),
                 ))
             }),
     }

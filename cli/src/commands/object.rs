@@ -36,9 +36,8 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
         } => {
             let cid = parse(&reference)?;
             let to = to.unwrap_or_else(|| PathBuf::from(cid.to_string()));
-            let kept = part_note(&cid, &to);
             interruptible(get(&cid, &to, client, output), || {
-                Failure::other(format!("interrupted{kept}"))
+                Failure::other(format!("interrupted{}", part_note(&cid, &to)))
             })
             .await
         }
@@ -78,6 +77,20 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
             })
         }
     }
+}
+
+/// What a command that is cut off by its `--timeout` leaves behind, if it is a get.
+pub(super) fn left_behind(command: &Object) -> String {
+    let Object::Get { reference, output } = command else {
+        return String::new();
+    };
+    let Ok(cid) = parse(reference) else {
+        return String::new();
+    };
+    let to = output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(cid.to_string()));
+    part_note(&cid, &to)
 }
 
 /// Reads `CID`, `/ipfs/CID` and `ipfs://CID`.
@@ -130,7 +143,7 @@ async fn put(path: &Path, client: &Client, output: &Output) -> Result<(), Failur
     output.result(&result, |out| writeln!(out, "{}", imported.cid))?;
     if fewest < wanted {
         output.say(format_args!(
-            "kept on {fewest} of {wanted} nodes; more copies are made as nodes appear"
+            "some blocks are on {fewest} of {wanted} nodes so far; the other copies follow"
         ));
     }
     if let Some(failed) = blocks.example_of_failure() {

@@ -63,6 +63,24 @@ fn nodes_find_each_other_and_share_a_file() {
         assert_eq!(json(&lab, 1, &["object", "stat", cid])["size"], *size);
     }
 
+    // A get that was broken off goes on where it stopped.
+    let bytes = content(5_000_000, 5);
+    let put = json(
+        &lab,
+        1,
+        &["object", "put", dir.path().join("from-5").to_str().unwrap()],
+    );
+    let cid = put["cid"].as_str().unwrap();
+    let resumed = dir.path().join("resumed");
+    fs::write(dir.path().join(format!(".{cid}.part")), &bytes[..2 << 20]).unwrap();
+    let got = json(
+        &lab,
+        2,
+        &["object", "get", cid, "-o", resumed.to_str().unwrap()],
+    );
+    assert_eq!(got["kept"], 2 << 20);
+    assert!(fs::read(&resumed).unwrap() == bytes);
+
     // A directory.
     let tree = dir.path().join("tree");
     fs::create_dir_all(tree.join("inner")).unwrap();
@@ -92,6 +110,11 @@ fn nodes_find_each_other_and_share_a_file() {
     let output = at(&lab, 0, &["object", "get", absent, "-o", "-"]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     assert!(stderr(&output).contains("asked"));
+
+    // An idle node is small.
+    let status = json(&lab, 0, &["node", "status"]);
+    let resident = status["resident_bytes"].as_u64().unwrap();
+    assert!(resident < 60 << 20, "{resident} bytes resident");
 
     // A small value: put, got elsewhere, removed.
     ok(&lab, 0, &["dht", "put", "greeting", "hello"]);
