@@ -1,4 +1,4 @@
-//! The NetworkBehaviour: what the swarm reports becomes inputs.
+//! The shell's state, and how commands and messages become inputs.
 
 use std::{
     collections::VecDeque,
@@ -9,11 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
+use guid::Base;
+use libp2p_core::Multiaddr;
 use libp2p_identity::{Keypair, PeerId};
 use libp2p_swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, ExternalAddresses, FromSwarm, ListenAddresses,
-    NetworkBehaviour, StreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    CloseConnection, ConnectionDenied, ExternalAddresses, ListenAddresses, StreamProtocol, ToSwarm,
 };
 use overlay_core::{Addrs, Input, Overlay, Time};
 use tokio::{
@@ -28,10 +28,10 @@ use crate::{
     guid_of_peer,
     inbound::{self, Rejected},
     links::Links,
-    outputs,
     pending::{Pending, Waiting},
     refused::Refused,
     registry::Registry,
+    swarm::PeerRefused,
 };
 
 /// Protocol id of overlay messages.
@@ -43,9 +43,6 @@ const MAX_FRAME: usize = 512 * 1024;
 
 /// Commands of handles that wait for the behaviour; a handle waits for room.
 const COMMAND_QUEUE: usize = 1024;
-
-/// Commands taken per poll, so that messages and timers get their turn.
-const COMMANDS_PER_POLL: usize = 64;
 
 /// The core's time: microseconds since this behaviour was made.
 pub(crate) struct Clock(Instant);
@@ -79,13 +76,13 @@ pub struct Behaviour {
     /// When the snapshot is due, if anything changed.
     pub(crate) publish_at: Option<Instant>,
     pub(crate) handle: Handle,
-    closing: VecDeque<PeerId>,
-    commands: mpsc::Receiver<Command>,
-    leaving: Vec<oneshot::Sender<()>>,
-    listen: ListenAddresses,
-    external: ExternalAddresses,
-    announced: Vec<Multiaddr>,
-    sleep: Pin<Box<Sleep>>,
+    pub(crate) closing: VecDeque<PeerId>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) leaving: Vec<oneshot::Sender<()>>,
+    pub(crate) listen: ListenAddresses,
+    pub(crate) external: ExternalAddresses,
+    pub(crate) announced: Vec<Multiaddr>,
+    pub(crate) sleep: Pin<Box<Sleep>>,
 }
 
 impl Behaviour {
@@ -97,6 +94,7 @@ impl Behaviour {
     pub fn new(config: Config, key: &Keypair) -> Self {
         config.validate().expect("validated settings");
         let peer = key.public().to_peer_id();
+        let base = Base::new(config.pastry.digit_bits).expect("validated settings");
         let clock = Clock(Instant::now());
         let me = overlay_core::Contact {
             guid: guid_of_peer(&peer),
@@ -119,7 +117,7 @@ impl Behaviour {
             core,
             clock,
             links: Links::default(),
-            pending: Pending::new(config.pastry.base(), config.max_pending),
+            pending: Pending::new(base, config.max_pending),
             refused: Refused::new(config.refuse_for),
             registry,
             counters: Counters::default(),
@@ -159,7 +157,7 @@ impl Behaviour {
         }));
     }
 
-    fn wire_handler(&self, peer: &PeerId) -> Result<wire::Handler, ConnectionDenied> {
+    pub(crate) fn wire_handler(&self, peer: &PeerId) -> Result<wire::Handler, ConnectionDenied> {
         if self.refused.contains(peer) {
             return Err(ConnectionDenied::new(PeerRefused));
         }
@@ -175,7 +173,7 @@ impl Behaviour {
         }))
     }
 
-    fn on_message(&mut self, from: PeerId, bytes: &[u8]) {
+    pub(crate) fn on_message(&mut self, from: PeerId, bytes: &[u8]) {
         match inbound::read(bytes, from, &self.config.pastry) {
             Ok(message) => {
                 tracing::trace!(%from, kind = message.kind(), "received");
@@ -197,7 +195,7 @@ impl Behaviour {
         }
     }
 
-    fn on_garbage(&mut self, peer: PeerId) {
+    pub(crate) fn on_garbage(&mut self, peer: PeerId) {
         self.counters.garbage += 1;
         if self.refused.strike(peer) {
             self.refuse(peer, RefusalReason::Garbage);
@@ -218,7 +216,7 @@ impl Behaviour {
     }
 
     /// Tells the core of our addresses if they changed (O4).
-    fn on_addresses(&mut self) {
+    pub(crate) fn on_addresses(&mut self) {
         // Sorted, because the set of addresses has no order of its own.
         let mut own: Vec<&Multiaddr> = self.listen.iter().collect();
         own.sort();
@@ -231,7 +229,7 @@ impl Behaviour {
         }
     }
 
-    fn on_command(&mut self, command: Command) {
+    pub(crate) fn on_command(&mut self, command: Command) {
         match command {
             Command::Route {
                 key,
@@ -314,7 +312,7 @@ impl Behaviour {
     }
 
     /// Ready when the core or the snapshot is due.
-    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let core = self
                 .core
@@ -335,7 +333,7 @@ impl Behaviour {
         }
     }
 
-    fn on_timers(&mut self) {
+    pub(crate) fn on_timers(&mut self) {
         if self.publish_at.is_some_and(|due| due <= Instant::now()) {
             self.publish();
         }
@@ -345,7 +343,7 @@ impl Behaviour {
         }
     }
 
-    fn pop_action(&mut self) -> Option<ToSwarm<Event, wire::Command>> {
+    pub(crate) fn pop_action(&mut self) -> Option<ToSwarm<Event, wire::Command>> {
         if let Some(event) = self.events.pop_front() {
             return Some(ToSwarm::GenerateEvent(event));
         }
@@ -357,141 +355,5 @@ impl Behaviour {
             });
         }
         self.links.pop_action()
-    }
-}
-
-/// Why a connection is denied.
-#[derive(Debug, thiserror::Error)]
-#[error("the peer broke the rules of the overlay and is refused for a while")]
-struct PeerRefused;
-
-impl NetworkBehaviour for Behaviour {
-    type ConnectionHandler = wire::Handler;
-    type ToSwarm = Event;
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        _: ConnectionId,
-        peer: PeerId,
-        _: &Multiaddr,
-        _: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.wire_handler(&peer)
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        _: ConnectionId,
-        peer: Option<PeerId>,
-        _: &[Multiaddr],
-        _: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        let Some(peer) = peer else {
-            return Ok(Vec::new());
-        };
-        if self.refused.contains(&peer) {
-            return Err(ConnectionDenied::new(PeerRefused));
-        }
-        let snapshot = self.handle.snapshot();
-        let known = outputs::contacts(&snapshot).find(|contact| contact.peer == peer);
-        Ok(known
-            .map(|contact| contact.addrs.clone())
-            .unwrap_or_default())
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        _: ConnectionId,
-        peer: PeerId,
-        _: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.wire_handler(&peer)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if self.listen.on_swarm_event(&event) | self.external.on_swarm_event(&event) {
-            self.on_addresses();
-        }
-        match event {
-            FromSwarm::ConnectionEstablished(event) => {
-                self.links
-                    .on_established(event.peer_id, event.connection_id);
-            }
-            FromSwarm::ConnectionClosed(event) => {
-                let peer = event.peer_id;
-                if self.links.on_closed(peer, event.connection_id) {
-                    self.refused.on_disconnected(&peer);
-                    self.links.confirm(peer);
-                }
-            }
-            FromSwarm::DialFailure(event) => {
-                if let Some(peer) = event.peer_id
-                    && self
-                        .links
-                        .on_dial_failure(peer, event.connection_id, event.error)
-                {
-                    self.counters.dials_failed += 1;
-                    self.input(Input::PeerGone(peer));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn on_connection_handler_event(
-        &mut self,
-        peer: PeerId,
-        _: ConnectionId,
-        event: THandlerOutEvent<Self>,
-    ) {
-        match event {
-            wire::Event::Received(bytes) => {
-                if !self.refused.contains(&peer) {
-                    self.on_message(peer, &bytes);
-                }
-            }
-            wire::Event::QueueFull { dropped } => self.counters.dropped += dropped,
-            wire::Event::MessagesUnsupported => self.input(Input::PeerGone(peer)),
-            wire::Event::MessagesFailed(why) => {
-                tracing::debug!(%peer, why, "message stream failed");
-                self.on_garbage(peer);
-            }
-            // No raw streams are configured.
-            wire::Event::StreamOpened { .. }
-            | wire::Event::StreamFailed { .. }
-            | wire::Event::Inbound(_) => {}
-        }
-    }
-
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        let mut budget = COMMANDS_PER_POLL;
-        loop {
-            // What is decided goes out before new work comes in.
-            if let Some(action) = self.pop_action() {
-                return Poll::Ready(action);
-            }
-            for done in self.leaving.drain(..) {
-                let _ = done.send(());
-            }
-            if self.poll_timers(cx).is_ready() {
-                self.on_timers();
-                continue;
-            }
-            if budget == 0 {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            match self.commands.poll_recv(cx) {
-                Poll::Ready(Some(command)) => self.on_command(command),
-                // A handle of ours keeps the channel open.
-                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
-            }
-            budget -= 1;
-        }
     }
 }

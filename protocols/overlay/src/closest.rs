@@ -20,7 +20,8 @@ pub(crate) fn closest(
     nodes.sort_by(|a, b| key.cmp_distance(a.guid, b.guid));
     let known = nodes.len();
     nodes.truncate(k);
-    if known - 1 >= size {
+    // One of the known is this node itself.
+    if known > size {
         let (low, high) = (leaf_set.smaller.last()?.guid, leaf_set.larger.last()?.guid);
         if low.clockwise_to(key) > low.clockwise_to(high) {
             return None;

@@ -36,6 +36,7 @@ mod pending;
 mod refused;
 mod registry;
 mod snapshot;
+mod swarm;
 mod upcalls;
 
 pub use behaviour::{Behaviour, PROTOCOL};
