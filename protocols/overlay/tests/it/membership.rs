@@ -28,7 +28,7 @@ async fn nodes_find_each_other_through_one() {
                 .find(|other| other.peer == contact.peer)
                 .expect("a node");
             assert_eq!(*contact, other.handle.me());
-            assert_eq!(contact.addrs, [other.addr.clone()]);
+            assert_eq!(contact.addrs, std::slice::from_ref(&other.addr));
         }
     }
 }
