@@ -46,7 +46,9 @@ impl Net {
             .home(node)
             .to_str()
             .expect("a lab's paths are text");
-        let args = ["--home", home, "--no-progress"].into_iter().chain(args.iter().copied());
+        let args = ["--home", home, "--no-progress", "--timeout", "2min"]
+            .into_iter()
+            .chain(args.iter().copied());
         self.lab
             .output(node, HEDGEROW, args)
             .expect("the command runs")
