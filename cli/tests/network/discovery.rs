@@ -60,11 +60,11 @@ fn restarted_nodes_keep_their_names_and_find_each_other_again() {
         );
     }
     net.lab.start_all().expect("nodes start");
-    for node in 0..3 {
+    for (node, name) in before.iter().enumerate() {
         net.lab
             .wait_ready(node, Duration::from_secs(60))
             .expect("ready again");
-        assert_eq!(net.peer_id(node), before[node]);
+        assert_eq!(net.peer_id(node), *name);
     }
     net.until_settled(&[0, 1, 2]);
 }
