@@ -19,7 +19,8 @@ fn digits_read_from_the_most_significant_end() {
 }
 
 fn base() -> impl Strategy<Value = Base> {
-    prop::sample::select(vec![1, 2, 4, 8]).prop_map(|bits| Base::new(bits).unwrap())
+    prop::sample::select(vec![1, 2, 4, 8])
+        .prop_map(|bits| Base::new(bits).expect("a width that divides 8"))
 }
 
 proptest! {
