@@ -274,6 +274,9 @@ pub(crate) async fn get_newest<C: Collection>(
             None => break,
         }
     }
+    // A question left half asked is never polled again, and would keep the lock under
+    // which its stream is being opened from whoever asks that peer next.
+    drop(asking);
     match newest {
         Some((_, item)) => {
             if differ

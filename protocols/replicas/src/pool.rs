@@ -161,7 +161,9 @@ impl Pool {
                 Err(_) => return Ok((stream, false)),
             },
             _ => {
-                let guard = peer.opening.lock().await;
+                let guard = timeout(self.config.open_timeout, peer.opening.lock())
+                    .await
+                    .map_err(|_| RequestError::Unreachable("no stream in time".into()))?;
                 match peer.best(full) {
                     Best::Use(stream) | Best::Crowded(stream) => return Ok((stream, false)),
                     Best::None => guard,
