@@ -35,6 +35,9 @@ pub struct Config {
     pub row_exchange: Duration,
     /// A dead node is not believed alive on hearsay for this long.
     pub failed_memory: Duration,
+    /// One of the nodes that were found dead is asked this often whether it is back, so
+    /// that a network that was cut in two becomes one again.
+    pub heal_period: Duration,
     /// Shortest wait for a hop's acknowledgement.
     pub min_rto: Duration,
     /// Longest wait for a hop's acknowledgement.
@@ -59,6 +62,7 @@ impl Default for Config {
             table_probe: Duration::from_secs(60),
             row_exchange: Duration::from_secs(20 * 60),
             failed_memory: Duration::from_secs(60),
+            heal_period: Duration::from_secs(15),
             min_rto: Duration::from_millis(20),
             max_rto: Duration::from_secs(3),
             request_timeout: Duration::from_secs(10),
@@ -101,6 +105,7 @@ impl Config {
             ("probe_timeout", self.probe_timeout),
             ("table_probe", self.table_probe),
             ("row_exchange", self.row_exchange),
+            ("heal_period", self.heal_period),
             ("min_rto", self.min_rto),
             ("max_rto", self.max_rto),
             ("request_timeout", self.request_timeout),

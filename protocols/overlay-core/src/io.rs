@@ -207,6 +207,8 @@ pub enum TimerKind {
     TableProbe,
     /// A row to be compared.
     RowExchange,
+    /// A dead node to be asked whether it is back.
+    Heal,
     /// A probe without an answer.
     Probe,
     /// A hop without an acknowledgement.

@@ -16,6 +16,9 @@ pub(crate) struct LeafSet<P> {
     smaller: Vec<Contact<P>>,
     /// Clockwise, nearest first.
     larger: Vec<Contact<P>>,
+    /// While a member was lost and whoever follows it has not been found: how far down and
+    /// up from this node everybody is known. The dead do not shorten that.
+    gap: Option<(u128, u128)>,
 }
 
 impl<P: Peer> LeafSet<P> {
@@ -25,6 +28,7 @@ impl<P: Peer> LeafSet<P> {
             half: size / 2,
             smaller: Vec::new(),
             larger: Vec::new(),
+            gap: None,
         }
     }
 
@@ -78,32 +82,88 @@ impl<P: Peer> LeafSet<P> {
 
     /// Takes a node out. Says whether it was in.
     pub(crate) fn remove(&mut self, guid: Guid) -> bool {
-        let known = self.contains(guid);
+        if !self.contains(guid) {
+            return false;
+        }
+        if !self.knows_whole_ring() {
+            self.gap = Some(self.reach());
+        }
         self.smaller.retain(|contact| contact.guid != guid);
         self.larger.retain(|contact| contact.guid != guid);
-        known
+        // Where few nodes are left, one side's farthest is the other side's next.
+        for contact in self.members() {
+            self.insert(&contact);
+        }
+        true
+    }
+
+    /// Everybody who could fill the gaps has been asked.
+    pub(crate) fn settle(&mut self) {
+        self.gap = None;
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.gap.is_none()
     }
 
     /// Whether the leaf set names every node of the network: a side has room left, or
-    /// the sides meet behind the ring's far end.
+    /// the sides meet behind the ring's far end. While a gap is being mended neither
+    /// says anything (P2).
     pub(crate) fn knows_whole_ring(&self) -> bool {
-        self.smaller.len() < self.half
-            || self.larger.len() < self.half
-            || self
-                .smaller
-                .iter()
-                .any(|one| self.larger.iter().any(|other| one.guid == other.guid))
+        self.is_settled()
+            && (self.smaller.len() < self.half
+                || self.larger.len() < self.half
+                || self
+                    .smaller
+                    .iter()
+                    .any(|one| self.larger.iter().any(|other| one.guid == other.guid)))
+    }
+
+    /// How far down and up from this node nobody is unknown, where that is not the whole
+    /// ring. With a gap a side may end with nodes from behind the far end.
+    fn reach(&self) -> (u128, u128) {
+        let (down, up) = self.gap.unwrap_or((u128::MAX, u128::MAX));
+        let last = self.smaller.last();
+        let below = last.map_or(down, |last| last.guid.clockwise_to(self.me));
+        let last = self.larger.last();
+        let above = last.map_or(up, |last| self.me.clockwise_to(last.guid));
+        (down.min(below), up.min(above))
+    }
+
+    /// The arc on which nobody is unknown, where that is not the whole ring.
+    fn arc(&self) -> Span {
+        let (down, up) = self.reach();
+        let me = self.me.as_u128();
+        Span::new(
+            Guid::new(me.wrapping_sub(down)),
+            Guid::new(me.wrapping_add(up)),
+        )
+    }
+
+    /// How far from `key` nobody is unknown; `None` where the next identifier may be
+    /// somebody's.
+    fn horizon(&self, key: Guid) -> Option<u128> {
+        if self.knows_whole_ring() {
+            return Some(u128::MAX);
+        }
+        let arc = self.arc();
+        arc.contains(key)
+            .then(|| arc.from.clockwise_to(key).min(key.clockwise_to(arc.to)))
     }
 
     /// Whether the leaf set decides who is closest to `key` (P5, first case).
     pub(crate) fn covers(&self, key: Guid) -> bool {
-        if self.knows_whole_ring() {
-            return true;
-        }
-        match (self.smaller.last(), self.larger.last()) {
-            (Some(first), Some(last)) => Span::new(first.guid, last.guid).contains(key),
-            _ => true,
-        }
+        let Some(horizon) = self.horizon(key) else {
+            return false;
+        };
+        // Where the ends are alive, they are closer than whoever is behind them.
+        self.is_settled()
+            || key.distance(self.me) <= horizon
+            || self
+                .smaller
+                .iter()
+                .chain(&self.larger)
+                .any(|leaf| key.distance(leaf.guid) <= horizon)
     }
 
     /// The members that may be closest to `key`, `me` among them, closest first.
@@ -114,8 +174,8 @@ impl<P: Peer> LeafSet<P> {
         all
     }
 
-    /// The `k` nodes closest to `key`, if the leaf set is sure of them (P14): all of
-    /// them lie within it, so that nobody unknown can be closer.
+    /// The `k` nodes closest to `key`, if the leaf set is sure of them (P14): whoever is
+    /// unknown lies beyond an end, and each of them is as close as the nearer end.
     pub(crate) fn replica_set(
         &self,
         key: Guid,
@@ -127,11 +187,10 @@ impl<P: Peer> LeafSet<P> {
         if self.knows_whole_ring() {
             return Some(closest);
         }
-        let ends = [self.smaller.last(), self.larger.last()];
-        let touches_an_end = closest
-            .iter()
-            .any(|one| ends.iter().flatten().any(|end| end.guid == one.guid));
-        (self.covers(key) && !touches_an_end).then_some(closest)
+        let horizon = self.horizon(key)?;
+        let all_known =
+            closest.len() == k && closest.iter().all(|one| key.distance(one.guid) <= horizon);
+        all_known.then_some(closest)
     }
 
     pub(crate) fn check_invariants(&self) {
@@ -177,5 +236,89 @@ fn place<P: Peer>(
             side.truncate(half);
         }
         Err(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn contact(guid: u128) -> Contact<u128> {
+        Contact {
+            guid: Guid::new(guid),
+            peer: guid,
+            addrs: crate::Addrs::default(),
+        }
+    }
+
+    /// Identifiers near each other, around zero, and anywhere.
+    fn identifier() -> impl Strategy<Value = u128> {
+        prop_oneof![0u128..50, (u128::MAX - 50)..=u128::MAX, any::<u128>()]
+    }
+
+    fn guids(side: &[Contact<u128>]) -> Vec<u128> {
+        side.iter().map(|one| one.guid.as_u128()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_sides_are_the_nearest_of_all_that_were_met(
+            me in identifier(),
+            met in prop::collection::vec(identifier(), 0..60),
+        ) {
+            let mut set = LeafSet::new(Guid::new(me), 8);
+            for guid in &met {
+                let wanted = set.wants(Guid::new(*guid));
+                prop_assert_eq!(set.insert(&contact(*guid)), wanted);
+                set.check_invariants();
+            }
+            let mut others: Vec<u128> = met.into_iter().filter(|guid| *guid != me).collect();
+            others.sort_unstable();
+            others.dedup();
+            let count = others.len();
+            others.sort_by_key(|guid| guid.wrapping_sub(me));
+            prop_assert_eq!(guids(set.larger()), &others[..count.min(4)]);
+            others.reverse();
+            prop_assert_eq!(guids(set.smaller()), &others[..count.min(4)]);
+            prop_assert_eq!(set.knows_whole_ring(), count < 8);
+        }
+
+        #[test]
+        fn what_it_says_is_true_of_everyone_alive(
+            me in identifier(),
+            met in prop::collection::btree_set(identifier(), 0..40),
+            dead in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+            key in identifier(),
+            k in 1usize..4,
+        ) {
+            let mine = contact(me);
+            let mut set = LeafSet::new(mine.guid, 8);
+            let mut alive: Vec<Contact<u128>> = met.iter().map(|guid| contact(*guid)).collect();
+            for one in &alive {
+                set.insert(one);
+            }
+            for index in dead {
+                let members = set.members();
+                if let Some(member) = (!members.is_empty()).then(|| index.get(&members)) {
+                    set.remove(member.guid);
+                    alive.retain(|one| one.guid != member.guid);
+                    set.check_invariants();
+                }
+            }
+            alive.retain(|one| one.guid != mine.guid);
+            alive.push(mine.clone());
+            let key = Guid::new(key);
+            alive.sort_by(|a, b| key.cmp_distance(a.guid, b.guid));
+            alive.truncate(k);
+            // Gaps that are not mended make it say less, never anything false.
+            if let Some(named) = set.replica_set(key, k, &mine) {
+                prop_assert_eq!(named, alive.clone());
+            }
+            if set.covers(key) {
+                prop_assert_eq!(&set.closest(key, &mine)[0], &alive[0]);
+            }
+        }
     }
 }

@@ -6,12 +6,13 @@ use guid::{Base, Guid};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::handle::intercept::Waiting;
 use crate::handle::join::Joining;
 use crate::handle::request::Request;
-use crate::handle::route::{Hop, Waiting};
+use crate::handle::route::{Hop, Next};
 use crate::leaf_set::LeafSet;
 use crate::near::Near;
-use crate::peers::PeerState;
+use crate::peers::{Lost, PeerState};
 use crate::seen::Seen;
 use crate::table::Table;
 use crate::timers::{Timer, Timers};
@@ -37,6 +38,8 @@ pub struct Overlay<P: Peer> {
     pub(crate) peers: BTreeMap<P, PeerState<P>>,
     /// Dead nodes, and until when hearsay of them is not believed.
     pub(crate) failed: BTreeMap<Guid, Time>,
+    /// Members found dead that may be back one day (P27).
+    pub(crate) lost: BTreeMap<P, Lost<P>>,
     pub(crate) joining: Joining<P>,
     /// Messages handed to a next hop that has not acknowledged them.
     pub(crate) hops: BTreeMap<MessageId, Hop<P>>,
@@ -74,6 +77,7 @@ impl<P: Peer> Overlay<P> {
             near: Near::new(config.neighbourhood),
             peers: BTreeMap::new(),
             failed: BTreeMap::new(),
+            lost: BTreeMap::new(),
             joining: Joining::default(),
             hops: BTreeMap::new(),
             seen: Seen::default(),
@@ -129,6 +133,9 @@ impl<P: Peer> Overlay<P> {
             Input::Leave => self.handle_leave_command(now),
             Input::Timeout => self.handle_timeout(now),
         }
+        if !self.leafs.is_settled() {
+            self.settle_leaf_set(now);
+        }
         if cfg!(debug_assertions) {
             self.check_invariants();
         }
@@ -183,8 +190,10 @@ impl<P: Peer> Overlay<P> {
                 Timer::Seed => self.handle_seed_chosen(now),
                 Timer::Join => self.handle_join_timeout(now),
                 Timer::Heartbeat => self.handle_heartbeat_due(now),
+                Timer::Watch => self.watch_right(now),
                 Timer::TableProbe => self.handle_table_probe_due(now),
                 Timer::RowExchange => self.handle_row_exchange_due(now),
+                Timer::Heal => self.handle_heal_due(now),
                 Timer::Probe(peer) => self.handle_probe_timeout(now, peer),
                 Timer::Hop(id) => self.handle_hop_timeout(now, id),
                 Timer::Request(request) => self.handle_request_timeout(now, request),
@@ -245,14 +254,30 @@ impl<P: Peer> Overlay<P> {
             .flatten()
     }
 
-    /// Where a message for `key` would go next; `None` when it ends here.
+    /// Whether the leaf set names every node there is. A side with room is no proof: it
+    /// may have a gap that is being mended (P2).
+    pub fn knows_whole_ring(&self) -> bool {
+        self.leafs.knows_whole_ring()
+    }
+
+    /// Where a message for `key` would go next; `None` when it ends here, or has to wait
+    /// here until the leaf set is mended.
     pub fn next_hop(&self, key: Guid) -> Option<&Contact<P>> {
-        self.choose_next(key, &[], None)
+        match self.choose_next(key, &[], None) {
+            Next::Hop(next) => Some(next),
+            Next::Here | Next::Nowhere => None,
+        }
     }
 
     /// What the node has counted.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Whether others may count on this node: it is active, or will be as soon as its
+    /// leaf set knows of it (P8).
+    pub(crate) fn has_place(&self) -> bool {
+        self.state == State::Active || self.joining.announced
     }
 
     pub(crate) fn is_member(&self, guid: Guid) -> bool {
@@ -282,7 +307,7 @@ impl<P: Peer> Overlay<P> {
         let remembered = self.failed.iter().filter(|(_, until)| **until > now);
         View {
             sender: self.me.clone(),
-            active: self.state == State::Active,
+            active: self.has_place(),
             leafs: self.leafs.members(),
             failed: remembered
                 .map(|(guid, _)| *guid)
@@ -344,6 +369,10 @@ impl<P: Peer> Overlay<P> {
         assert!(
             self.peers.len() <= crate::peers::MAX_PEERS,
             "too many peers are kept"
+        );
+        assert!(
+            self.lost.len() <= crate::peers::MAX_LOST,
+            "too many lost nodes are kept"
         );
         assert!(
             self.hops.len() <= crate::handle::route::MAX_IN_FLIGHT,

@@ -10,6 +10,20 @@ pub(crate) const MAX_PEERS: usize = 2048;
 /// Most probes out at a time, so that a long list of strangers is no flood.
 pub(crate) const MAX_PROBES: usize = 256;
 
+/// Most nodes asked again and again whether they are back: a few leaf sets.
+pub(crate) const MAX_LOST: usize = 64;
+
+/// How often a lost node is asked before it is given up: for two hours if it is the only
+/// one, longer where many were lost at once.
+pub(crate) const MAX_HEAL_TRIES: u32 = 480;
+
+/// A member that was found dead, and may only be cut off.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost<P> {
+    pub(crate) contact: Contact<P>,
+    pub(crate) tries: u32,
+}
+
 /// One peer.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerState<P> {
@@ -33,4 +47,6 @@ pub(crate) struct Probing {
     pub(crate) full: bool,
     /// Asked because another node called it dead, so that the others know already.
     pub(crate) announced: bool,
+    /// The view it carries is no longer the newest, so it is followed by another.
+    pub(crate) outdated: bool,
 }

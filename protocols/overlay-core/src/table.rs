@@ -136,3 +136,60 @@ impl<P: Peer> Table<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_cell_holds_the_nearest_that_was_met(
+            me in any::<u128>(),
+            met in prop::collection::vec((any::<u128>(), 0u32..128, 0u64..20, any::<bool>()), 0..80),
+            bits in prop::sample::select(vec![1u32, 2, 4, 8]),
+        ) {
+            let base = Base::new(bits).expect("a width");
+            let me = Guid::new(me);
+            let mut table = Table::new(me, base);
+            let mut model = BTreeMap::new();
+            for (other, shared, micros, leaves) in met {
+                // Shares `shared` bits with this node, so that deep rows are met too.
+                let mask = u128::MAX.checked_shr(shared).unwrap_or(0);
+                let guid = Guid::new(me.as_u128() ^ (other & mask));
+                let contact = Contact { guid, peer: guid.as_u128(), addrs: crate::Addrs::default() };
+                let rtt = Duration::from_micros(micros);
+                let Some(cell) = table.cell(guid) else {
+                    prop_assert_eq!(guid, me);
+                    continue;
+                };
+                if leaves {
+                    let removed = table.remove(guid);
+                    let was = model.get(&cell).is_some_and(|(known, _)| *known == guid);
+                    prop_assert_eq!(removed, was.then_some(cell));
+                    if was {
+                        model.remove(&cell);
+                    }
+                } else {
+                    table.insert(&contact, rtt);
+                    let known = model.entry(cell).or_insert((guid, rtt));
+                    if known.0 == guid || rtt < known.1 {
+                        *known = (guid, rtt);
+                    }
+                }
+                table.check_invariants();
+            }
+            let held: BTreeMap<_, _> = table
+                .entries()
+                .map(|(row, column, entry)| ((row, column), (entry.contact.guid, entry.rtt)))
+                .collect();
+            for ((row, _), (guid, _)) in &held {
+                prop_assert_eq!(me.shared_prefix(*guid, base), *row);
+            }
+            prop_assert_eq!(held, model);
+        }
+    }
+}

@@ -6,18 +6,13 @@ use crate::{Addrs, Contact, Overlay, Peer, State, Time};
 /// Rounds a node gives those with a smaller identifier to found the network.
 const MAX_LONELY_ROUNDS: u32 = 8;
 
-/// Most nodes found but not yet joined with.
-const MAX_SEEDS: usize = 64;
-
 impl<P: Peer> Overlay<P> {
     pub(crate) fn handle_peer_found(&mut self, now: Time, contact: Contact<P>) {
         if contact.guid == self.me.guid || self.state == State::Left {
             return;
         }
-        let room = self.joining.seeds.len() < MAX_SEEDS;
-        if self.state == State::Joining && (room || self.joining.seeds.contains_key(&contact.peer))
-        {
-            self.joining.seeds.insert(contact.peer, false);
+        if self.state == State::Joining {
+            self.joining.note_seed(contact.peer, false);
         }
         if self.state == State::Joining || !self.is_member(contact.guid) {
             self.probe(now, &contact, true, false);
@@ -55,7 +50,7 @@ impl<P: Peer> Overlay<P> {
         self.me.addrs = addrs;
         if self.state == State::Active {
             for leaf in self.leafs.members() {
-                self.probe(now, &leaf, true, false);
+                self.tell_news(now, &leaf);
             }
         }
     }

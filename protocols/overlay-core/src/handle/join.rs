@@ -10,6 +10,9 @@ use crate::{Answer, Contact, MessageId, Output, Overlay, Peer, Routed, State, Ti
 /// Contacts a join message collects: the rows of a table in the largest network.
 pub(crate) const MAX_JOIN_ROWS: usize = 512;
 
+/// Most nodes found but not yet joined with.
+const MAX_SEEDS: usize = 64;
+
 /// How far a joiner is.
 #[derive(Clone, Debug)]
 pub(crate) struct Joining<P> {
@@ -20,6 +23,11 @@ pub(crate) struct Joining<P> {
     pub(crate) asked: Option<(P, MessageId)>,
     /// Whether the root has answered, so that only the leaf set's answers are missing.
     pub(crate) answered: bool,
+    /// Whether the leaf set has been told that this node takes its place, so that only
+    /// its word that it knows is missing.
+    pub(crate) announced: bool,
+    /// What came for this node's keys since.
+    pub(crate) early: Vec<Routed<P>>,
 }
 
 impl<P> Default for Joining<P> {
@@ -29,7 +37,21 @@ impl<P> Default for Joining<P> {
             lonely_rounds: 0,
             asked: None,
             answered: false,
+            announced: false,
+            early: Vec::new(),
         }
+    }
+}
+
+impl<P: Peer> Joining<P> {
+    /// Notes a possible seed. Says whether there was room.
+    pub(crate) fn note_seed(&mut self, peer: P, active: bool) -> bool {
+        let known = self.seeds.get(&peer).copied();
+        if known.is_none() && self.seeds.len() >= MAX_SEEDS {
+            return false;
+        }
+        self.seeds.insert(peer, active || known == Some(true));
+        true
     }
 }
 
@@ -37,7 +59,9 @@ impl<P: Peer> Overlay<P> {
     /// An active node answered a joiner: for a moment others may answer that are nearer.
     pub(crate) fn note_active_seed(&mut self, now: Time, peer: P) {
         let first = !self.joining.seeds.values().any(|active| *active);
-        self.joining.seeds.insert(peer, true);
+        if !self.joining.note_seed(peer, true) {
+            return;
+        }
         if first && self.joining.asked.is_none() {
             self.timers.cancel(Timer::Lonely);
             self.timers.set(Timer::Seed, now + self.config.seed_wait);
@@ -94,6 +118,9 @@ impl<P: Peer> Overlay<P> {
             self.joining.seeds.remove(&seed);
         }
         self.joining.answered = false;
+        self.joining.announced = false;
+        let lost = std::mem::take(&mut self.joining.early);
+        self.stats.dropped += lost.len() as u64;
         self.handle_seed_chosen(now);
     }
 
@@ -107,7 +134,7 @@ impl<P: Peer> Overlay<P> {
             .map(|peer| peer.contact.clone())
             .collect();
         for contact in known {
-            self.joining.seeds.entry(contact.peer).or_insert(false);
+            self.joining.note_seed(contact.peer, false);
             self.probe(now, &contact, true, false);
         }
     }
@@ -164,27 +191,42 @@ impl<P: Peer> Overlay<P> {
         self.activate_if_answered(now);
     }
 
-    /// Active once every candidate for the leaf set has answered or is dead (P8).
+    /// Active once every candidate for the leaf set has answered or is dead, and each
+    /// member has then confirmed that it knows this node (P8).
     pub(crate) fn activate_if_answered(&mut self, now: Time) {
-        if self.state != State::Joining || !self.joining.answered {
-            return;
-        }
-        let waits = self.peers.values().any(|peer| {
-            peer.probe.is_some_and(|probe| probe.full) && self.leafs.wants(peer.contact.guid)
-        });
-        if waits {
+        if self.state != State::Joining || !self.joining.answered || self.asks_leafs() {
             return;
         }
         if self.leafs.members().is_empty() {
             // Everyone named has died meanwhile.
             self.handle_join_timeout(now);
-        } else {
+        } else if self.joining.announced {
             self.activate(now);
+        } else {
+            self.announce(now);
         }
     }
 
-    /// Takes the place on the ring, and says so to everyone who should know.
+    /// Says to everyone who should know that this node takes its place. From here on the
+    /// others deliver its keys no more; it delivers them when all of its leaf set do so.
+    fn announce(&mut self, now: Time) {
+        self.joining.announced = true;
+        let found = self.joining.seeds.keys();
+        let found = found.filter_map(|peer| self.peers.get(peer));
+        let mut told: Vec<_> = found.map(|peer| peer.contact.clone()).collect();
+        told.extend(self.members());
+        told.sort_by_key(|contact| contact.guid);
+        told.dedup_by_key(|contact| contact.guid);
+        for contact in told {
+            self.probe_anew(now, &contact);
+        }
+    }
+
+    /// Takes the place on the ring.
     pub(crate) fn activate(&mut self, now: Time) {
+        if !self.joining.announced {
+            self.announce(now);
+        }
         self.state = State::Active;
         self.outputs.push_back(Output::StateChanged(State::Active));
         for timer in [Timer::Lonely, Timer::Seed, Timer::Join] {
@@ -196,14 +238,11 @@ impl<P: Peer> Overlay<P> {
             .set(Timer::TableProbe, now + self.config.table_probe / 4);
         self.timers
             .set(Timer::RowExchange, now + self.config.row_exchange);
-        let seeds = std::mem::take(&mut self.joining).seeds;
-        let found = seeds.keys().filter_map(|peer| self.peers.get(peer));
-        let mut told: Vec<_> = found.map(|peer| peer.contact.clone()).collect();
-        told.extend(self.members());
-        told.sort_by_key(|contact| contact.guid);
-        told.dedup_by_key(|contact| contact.guid);
-        for contact in told {
-            self.probe_anew(now, &contact);
+        self.timers.set(Timer::Heal, now + self.config.heal_period);
+        let early = std::mem::take(&mut self.joining).early;
+        self.ask_for_nearer(now);
+        for routed in early {
+            self.take_on(now, routed);
         }
         self.release_held(now);
     }

@@ -3,6 +3,7 @@
 use rand::Rng;
 
 use crate::message::Part;
+use crate::peers::MAX_HEAL_TRIES;
 use crate::timers::Timer;
 use crate::{Contact, Message, Overlay, Peer, State, Time};
 
@@ -28,14 +29,22 @@ impl<P: Peer> Overlay<P> {
                 self.send(now, &left, Message::Heartbeat);
             }
         }
-        if let Some(right) = self.leafs.larger().first().cloned() {
-            let heard = self.peers.get(&right.peer).map(|peer| peer.heard);
-            // It skips a heartbeat it sent other things for, which makes one and a half
-            // periods between two at most.
-            let longest = period * 3 / 2 + self.config.probe_timeout;
-            if heard.is_none_or(|heard| now.since(heard) > longest) {
-                self.probe(now, &right, true, false);
-            }
+        self.watch_right(now);
+    }
+
+    /// Probes the right neighbour once its heartbeat is overdue, and comes back at the
+    /// moment when it will be.
+    pub(crate) fn watch_right(&mut self, now: Time) {
+        let Some(right) = self.leafs.larger().first().cloned() else {
+            return;
+        };
+        // It skips a heartbeat it sent other things for, which makes one and a half
+        // periods between two at most.
+        let longest = self.config.heartbeat * 3 / 2 + self.config.probe_timeout;
+        let heard = self.peers.get(&right.peer).map(|peer| peer.heard);
+        match heard.map(|heard| heard + longest) {
+            Some(overdue) if now < overdue => self.timers.set(Timer::Watch, overdue),
+            _ => self.probe(now, &right, true, false),
         }
     }
 
@@ -60,11 +69,12 @@ impl<P: Peer> Overlay<P> {
     }
 
     /// Drops what is known of nodes that stand in no set and are not being asked.
-    fn forget_strangers(&mut self) {
+    pub(crate) fn forget_strangers(&mut self) {
         let strangers: Vec<P> = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.probe.is_none() && !self.is_member(peer.contact.guid))
+            .filter(|(peer, _)| !self.joining.seeds.contains_key(peer))
             .map(|(peer, _)| *peer)
             .collect();
         for peer in strangers {
@@ -110,6 +120,40 @@ impl<P: Peer> Overlay<P> {
         if let Some(helper) = helper {
             self.ask_for_state(now, &helper, Part::Row(row as u8));
         }
+    }
+
+    /// The second stage of joining: the nodes on the way in named some for each row, those
+    /// know more, and who turns out to be nearer takes the place (P28; Pastry, section 2.5).
+    pub(crate) fn ask_for_nearer(&mut self, now: Time) {
+        let mut asked: Vec<(Contact<P>, Part)> = self
+            .table
+            .entries()
+            .map(|(row, _, entry)| (entry.contact.clone(), Part::Row(row as u8)))
+            .collect();
+        let near = self.near.entries().iter();
+        asked.extend(near.map(|entry| (entry.contact.clone(), Part::Near)));
+        for (contact, part) in asked {
+            self.ask_for_state(now, &contact, part);
+        }
+    }
+
+    /// A network that was cut in two finds itself again: one of those that seemed to die
+    /// is asked whether it is back (P27).
+    pub(crate) fn handle_heal_due(&mut self, now: Time) {
+        self.timers.set(Timer::Heal, now + self.config.heal_period);
+        if self.lost.is_empty() {
+            return;
+        }
+        let at = self.random_below(self.lost.len());
+        let Some(lost) = self.lost.values_mut().nth(at) else {
+            return;
+        };
+        lost.tries += 1;
+        let (contact, tries) = (lost.contact.clone(), lost.tries);
+        if tries >= MAX_HEAL_TRIES {
+            self.lost.remove(&contact.peer);
+        }
+        self.probe_once(now, &contact);
     }
 
     fn ask_for_state(&mut self, now: Time, from: &Contact<P>, part: Part) {

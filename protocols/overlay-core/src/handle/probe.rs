@@ -16,8 +16,7 @@ impl<P: Peer> Overlay<P> {
         if contact.guid == self.me.guid {
             return;
         }
-        let known = self.peers.contains_key(&contact.peer);
-        if !known && self.peers.len() >= MAX_PEERS {
+        if !self.has_room_for(contact.peer) {
             return;
         }
         let out = self
@@ -50,8 +49,40 @@ impl<P: Peer> Overlay<P> {
                 tries: 0,
                 full,
                 announced,
+                outdated: false,
             },
         );
+    }
+
+    /// Tells a node what has changed: now, or as soon as it has answered what it is being
+    /// asked, however much changes until then.
+    pub(crate) fn tell_news(&mut self, now: Time, contact: &Contact<P>) {
+        let peer = self.peers.get_mut(&contact.peer);
+        match peer.and_then(|peer| peer.probe.as_mut()) {
+            Some(probe) if probe.full => probe.outdated = true,
+            _ => self.probe(now, contact, true, false),
+        }
+    }
+
+    /// Asks a node whose silence is expected: it is not asked a second time.
+    pub(crate) fn probe_once(&mut self, now: Time, contact: &Contact<P>) {
+        self.probe(now, contact, true, true);
+        if let Some(probe) = self
+            .peers
+            .get_mut(&contact.peer)
+            .and_then(|p| p.probe.as_mut())
+        {
+            probe.tries = self.config.probe_retries;
+        }
+    }
+
+    /// Whether a peer is known or can be. Strangers make room for it.
+    fn has_room_for(&mut self, peer: P) -> bool {
+        if self.peers.contains_key(&peer) || self.peers.len() < MAX_PEERS {
+            return true;
+        }
+        self.forget_strangers();
+        self.peers.len() < MAX_PEERS
     }
 
     /// Asks a node with the view of this moment, whatever it was asked before.
@@ -68,9 +99,11 @@ impl<P: Peer> Overlay<P> {
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
+        // A repeated probe carries the view of its own moment.
         state.probe = Some(Probing {
             nonce,
             sent: now,
+            outdated: false,
             ..probe
         });
         let contact = state.contact.clone();
@@ -97,13 +130,18 @@ impl<P: Peer> Overlay<P> {
     }
 
     pub(crate) fn handle_probe_reply(&mut self, now: Time, from: P, nonce: u64, view: View<P>) {
+        let probe = self.peers.get(&from).and_then(|peer| peer.probe);
         if view.sender.peer == from && self.end_probe(now, from, nonce) {
+            let sender = view.sender.clone();
             self.note_view(now, view);
+            if probe.is_some_and(|probe| probe.outdated) {
+                self.tell_news(now, &sender);
+            }
         }
     }
 
     pub(crate) fn handle_ping(&mut self, now: Time, from: P, nonce: u64) {
-        let active = self.state == State::Active;
+        let active = self.has_place();
         // A peer that is only passing by is answered by its name alone: its connection is
         // open, so it needs no addresses.
         let to = match self.peers.get(&from) {
@@ -168,31 +206,31 @@ impl<P: Peer> Overlay<P> {
     /// A node has spoken for itself: it may be used (P13).
     fn note_alive(&mut self, now: Time, contact: Contact<P>, active: bool) {
         self.failed.remove(&contact.guid);
-        if !self.peers.contains_key(&contact.peer) {
-            if self.peers.len() >= MAX_PEERS {
-                return;
-            }
-            let rtt = Rtt::default();
-            let state = PeerState {
-                contact: contact.clone(),
-                rtt,
-                heard: now,
-                told: now,
-                probe: None,
-            };
-            self.peers.insert(contact.peer, state);
-        }
-        let Some(peer) = self.peers.get_mut(&contact.peer) else {
+        let healed = self.lost.remove(&contact.peer).is_some();
+        if !self.has_room_for(contact.peer) {
             return;
-        };
+        }
+        let peer = self.peers.entry(contact.peer).or_insert_with(|| PeerState {
+            contact: contact.clone(),
+            rtt: Rtt::default(),
+            heard: now,
+            told: now,
+            probe: None,
+        });
         if !contact.addrs.0.is_empty() {
             peer.contact.addrs = contact.addrs.clone();
         }
         peer.heard = now;
         let contact = peer.contact.clone();
+        if healed {
+            // Who was cut off together is back together.
+            for lost in self.lost.values().cloned().collect::<Vec<_>>() {
+                self.probe_once(now, &lost.contact);
+            }
+        }
         if !active {
             if self.state == State::Joining {
-                self.joining.seeds.entry(contact.peer).or_insert(false);
+                self.joining.note_seed(contact.peer, false);
             }
             return;
         }
@@ -300,56 +338,6 @@ impl<P: Peer> Overlay<P> {
             }
         }
         self.hurry_hops(now, peer);
-    }
-
-    fn declare_failed(&mut self, now: Time, peer: P, announced: bool) {
-        self.stats.failures += 1;
-        self.remove_peer(now, peer, announced);
-    }
-
-    /// Takes a dead or departed node out of everything and mends the gaps (P15, P16).
-    /// When it was `announced`, the others know; else they are told.
-    pub(crate) fn remove_peer(&mut self, now: Time, peer: P, announced: bool) {
-        let Some(state) = self.peers.remove(&peer) else {
-            return;
-        };
-        self.timers.cancel(Timer::Probe(peer));
-        let guid = state.contact.guid;
-        self.joining.seeds.remove(&peer);
-        let was_leaf = self.leafs.remove(guid);
-        let cell = self.table.remove(guid);
-        self.near.remove(guid);
-        self.remember_failed(now, guid);
-        if was_leaf {
-            let left = vec![state.contact];
-            self.outputs.push_back(Output::LeafSetChanged {
-                joined: Vec::new(),
-                left,
-            });
-            self.repair_leaf_set(now, announced);
-        }
-        if let Some((row, _)) = cell {
-            self.ask_for_row(now, row);
-        }
-        self.reroute_around(now, peer);
-        self.activate_if_answered(now);
-    }
-
-    /// The far ends name whoever comes next on their side; told of the death, every
-    /// member looks for itself.
-    fn repair_leaf_set(&mut self, now: Time, announced: bool) {
-        let ends = [
-            self.leafs.smaller().last().cloned(),
-            self.leafs.larger().last().cloned(),
-        ];
-        let asked = if announced {
-            ends.into_iter().flatten().collect()
-        } else {
-            self.leafs.members()
-        };
-        for leaf in asked {
-            self.probe(now, &leaf, true, false);
-        }
     }
 
     /// How long a hop may take to acknowledge (P10).

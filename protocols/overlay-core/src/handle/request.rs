@@ -138,7 +138,7 @@ impl<P: Peer> Overlay<P> {
         };
         self.timers.set(Timer::Request(request), now + wait);
         if joined {
-            self.forward(now, routed, Vec::new(), 0);
+            self.forward(now, routed);
         }
     }
 
@@ -150,7 +150,7 @@ impl<P: Peer> Overlay<P> {
             .filter_map(|request| request.held.take())
             .collect();
         for routed in held {
-            self.forward(now, routed, Vec::new(), 0);
+            self.forward(now, routed);
         }
     }
 
@@ -182,7 +182,7 @@ impl<P: Peer> Overlay<P> {
                 state.id = routed.id;
                 state.again = Some(routed.clone());
             }
-            self.forward(now, routed, Vec::new(), 0);
+            self.forward(now, routed);
         }
     }
 

@@ -1,14 +1,11 @@
 //! Passing messages on: the routing rule, acknowledgements, silent hops (P5, P10 to P12;
 //! Pastry, section 2.3; MSPastry, "per-hop acks").
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use guid::Guid;
 
 use crate::message::{Body, MAX_HOPS, TraceHop};
 use crate::timers::Timer;
-use crate::{Contact, Message, MessageId, Output, Overlay, Peer, Routed, State, Ticket, Time};
+use crate::{Contact, Message, MessageId, Overlay, Peer, Routed, State, Time};
 
 /// Most messages with a hop that has not acknowledged them.
 pub(crate) const MAX_IN_FLIGHT: usize = 4096;
@@ -18,37 +15,46 @@ pub(crate) const MAX_IN_FLIGHT: usize = 4096;
 const MAX_TRIES: u32 = 12;
 
 /// Most messages waiting for an application's decision.
-const MAX_WAITING: usize = 256;
-
-/// How long an application may think about a message that passes.
-const DECISION_TIME: Duration = Duration::from_secs(2);
+pub(crate) const MAX_WAITING: usize = 256;
 
 /// A message handed to a next hop.
 #[derive(Clone, Debug)]
 pub(crate) struct Hop<P> {
     pub(crate) routed: Routed<P>,
-    pub(crate) next: Contact<P>,
+    /// `None` while it waits here for the leaf set to be mended.
+    pub(crate) next: Option<Contact<P>>,
     pub(crate) sent: Time,
     pub(crate) tries: u32,
     /// Hops that were silent or refused.
     pub(crate) excluded: Vec<P>,
 }
 
-/// A message an application decides about.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiting<P> {
-    pub(crate) routed: Routed<P>,
-    pub(crate) next: Contact<P>,
+impl<P: Peer> Hop<P> {
+    fn is_to(&self, peer: P) -> bool {
+        self.next.as_ref().is_some_and(|next| next.peer == peer)
+    }
+}
+
+/// Where a message goes from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next<'a, P> {
+    /// Nowhere else: this node is the root.
+    Here,
+    /// To this node.
+    Hop(&'a Contact<P>),
+    /// This node is not the root and knows nobody closer: its leaf set has a gap.
+    Nowhere,
 }
 
 impl<P: Peer> Overlay<P> {
-    /// Pastry's rule. `None` means that nobody known is closer than this node.
+    /// Pastry's rule. Only the leaf set can say that a message ends here: that nobody
+    /// closer is known, or is left after the silent ones, is no reason to deliver (P12).
     pub(crate) fn choose_next(
         &self,
         key: Guid,
         excluded: &[P],
         joiner: Option<Guid>,
-    ) -> Option<&Contact<P>> {
+    ) -> Next<'_, P> {
         let usable = |contact: &&Contact<P>| {
             Some(contact.guid) != joiner && !excluded.contains(&contact.peer)
         };
@@ -59,28 +65,36 @@ impl<P: Peer> Overlay<P> {
             return leafs
                 .filter(|leaf| Some(leaf.guid) != joiner)
                 .min_by(|a, b| key.cmp_distance(a.guid, b.guid))
-                .filter(|leaf| key.cmp_distance(leaf.guid, self.me.guid).is_lt());
+                .filter(|leaf| key.cmp_distance(leaf.guid, self.me.guid).is_lt())
+                .map_or(Next::Here, Next::Hop);
         }
         // Second case: the table has a node that shares one digit more.
         if let Some(next) = self.table.towards(key).filter(usable) {
-            return Some(next);
+            return Next::Hop(next);
         }
         // Third, rare case: anyone who shares as much and is closer.
         let shared = self.me.guid.shared_prefix(key, self.base);
         let leafs = self.leafs.smaller().iter().chain(self.leafs.larger());
         let table = self.table.entries().map(|(_, _, entry)| &entry.contact);
         let near = self.near.entries().iter().map(|entry| &entry.contact);
-        leafs
+        let closer = leafs
             .chain(table)
             .chain(near)
             .filter(usable)
             .filter(|contact| contact.guid.shared_prefix(key, self.base) >= shared)
             .filter(|contact| key.cmp_distance(contact.guid, self.me.guid).is_lt())
-            .min_by(|a, b| key.cmp_distance(a.guid, b.guid))
+            .min_by(|a, b| key.cmp_distance(a.guid, b.guid));
+        match closer {
+            Some(next) => Next::Hop(next),
+            // Everyone closer was silent: they are asked again, until the probes tell
+            // who is dead.
+            None if !excluded.is_empty() => self.choose_next(key, &[], joiner),
+            None => Next::Nowhere,
+        }
     }
 
     /// A message came from the hop before.
-    pub(crate) fn handle_routed(&mut self, now: Time, from: P, mut routed: Routed<P>) {
+    pub(crate) fn handle_routed(&mut self, now: Time, from: P, routed: Routed<P>) {
         let id = routed.id;
         // The hop before is connected, so its name is address enough.
         let back = Contact {
@@ -89,7 +103,7 @@ impl<P: Peer> Overlay<P> {
             addrs: crate::Addrs::default(),
         };
         if self.state != State::Active {
-            self.send(now, &back, Message::Refuse { id });
+            self.hold_early(now, &back, routed);
             return;
         }
         self.send(now, &back, Message::Ack { id });
@@ -97,64 +111,83 @@ impl<P: Peer> Overlay<P> {
             self.stats.duplicates += 1;
             return;
         }
+        self.take_on(now, routed);
+    }
+
+    /// The others know this node already, but not yet all: what they send is kept until
+    /// they do, because before that another may deliver the same keys (P8).
+    fn hold_early(&mut self, now: Time, back: &Contact<P>, routed: Routed<P>) {
+        let id = routed.id;
+        if !self.joining.announced {
+            self.send(now, back, Message::Refuse { id });
+        } else if self.joining.early.len() < MAX_WAITING {
+            self.send(now, back, Message::Ack { id });
+            if self.seen.note(id) {
+                self.joining.early.push(routed);
+            }
+        }
+        // Where there is no room nothing is said, so the hop before sends it again.
+    }
+
+    /// A message that is this node's to see to from here on.
+    pub(crate) fn take_on(&mut self, now: Time, mut routed: Routed<P>) {
         if routed.hops >= MAX_HOPS {
             self.stats.dropped += 1;
             return;
         }
         routed.hops += 1;
         self.add_join_rows(&mut routed);
-        self.forward(now, routed, Vec::new(), 0);
+        self.forward(now, routed);
     }
 
-    /// Sends a message one hop on, or delivers it here.
-    pub(crate) fn forward(&mut self, now: Time, routed: Routed<P>, excluded: Vec<P>, tries: u32) {
+    /// Hands a message to whoever is next, round those that were silent; delivers it
+    /// here; or keeps it until the leaf set can tell.
+    pub(crate) fn pass_on(&mut self, now: Time, routed: Routed<P>, excluded: Vec<P>, tries: u32) {
         let joiner = matches!(routed.body, Body::Join { .. }).then_some(routed.key);
-        let Some(next) = self.choose_next(routed.key, &excluded, joiner).cloned() else {
-            self.deliver(now, routed);
-            return;
-        };
-        if let Body::App { app, payload, .. } = &routed.body
-            && self.intercepted.contains(app)
-            && self.waiting.len() < MAX_WAITING
-        {
-            let (app, payload) = (*app, payload.clone());
-            let ticket = Ticket(self.next_number());
-            let (key, origin) = (routed.key, routed.origin.clone());
-            let output = Output::Forward {
-                ticket,
-                key,
-                app,
-                payload,
-                origin,
-                next: next.clone(),
-            };
-            self.outputs.push_back(output);
-            self.timers.set(Timer::Ticket(ticket), now + DECISION_TIME);
-            self.waiting.insert(ticket, Waiting { routed, next });
-            return;
+        match self.choose_next(routed.key, &excluded, joiner) {
+            Next::Hop(next) => {
+                let next = next.clone();
+                self.transmit(now, routed, next, excluded, tries);
+            }
+            // A question about neighbours waits until a gap among them is mended.
+            Next::Here if self.leafs.is_settled() || matches!(routed.body, Body::App { .. }) => {
+                self.deliver(now, routed);
+            }
+            Next::Here | Next::Nowhere => self.keep_until_settled(now, routed, tries),
         }
-        self.transmit(now, routed, next, excluded, tries);
     }
 
-    pub(crate) fn handle_resume(&mut self, now: Time, ticket: Ticket, payload: Option<Bytes>) {
-        let Some(Waiting { mut routed, next }) = self.waiting.remove(&ticket) else {
-            return;
-        };
-        self.timers.cancel(Timer::Ticket(ticket));
-        let Some(changed) = payload else {
+    fn keep_until_settled(&mut self, now: Time, routed: Routed<P>, tries: u32) {
+        if tries >= MAX_TRIES || self.hops.len() >= MAX_IN_FLIGHT {
             self.give_up(routed.id);
             return;
-        };
-        if let Body::App { payload, .. } = &mut routed.body {
-            *payload = changed;
         }
-        self.transmit(now, routed, next, Vec::new(), 0);
+        let id = routed.id;
+        self.timers
+            .set(Timer::Hop(id), now + self.config.probe_timeout);
+        let hop = Hop {
+            routed,
+            next: None,
+            sent: now,
+            tries,
+            excluded: Vec::new(),
+        };
+        self.hops.insert(id, hop);
     }
 
-    /// An application that does not decide lets the message pass.
-    pub(crate) fn handle_ticket_timeout(&mut self, now: Time, ticket: Ticket) {
-        if let Some(Waiting { routed, next }) = self.waiting.remove(&ticket) {
-            self.transmit(now, routed, next, Vec::new(), 0);
+    /// The leaf set has no gap any more: what waited for that goes on.
+    pub(crate) fn release_kept(&mut self, now: Time) {
+        let kept: Vec<MessageId> = self
+            .hops
+            .iter()
+            .filter(|(_, hop)| hop.next.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in kept {
+            self.timers.cancel(Timer::Hop(id));
+            if let Some(hop) = self.hops.remove(&id) {
+                self.pass_on(now, hop.routed, hop.excluded, hop.tries);
+            }
         }
     }
 
@@ -196,7 +229,7 @@ impl<P: Peer> Overlay<P> {
             routed.id,
             Hop {
                 routed,
-                next,
+                next: Some(next),
                 sent: now,
                 tries,
                 excluded,
@@ -205,7 +238,7 @@ impl<P: Peer> Overlay<P> {
     }
 
     pub(crate) fn handle_ack(&mut self, now: Time, from: P, id: MessageId) {
-        let Some(hop) = self.hops.get(&id).filter(|hop| hop.next.peer == from) else {
+        let Some(hop) = self.hops.get(&id).filter(|hop| hop.is_to(from)) else {
             return;
         };
         // Karn: an acknowledgement of a repeated message does not say of which sending.
@@ -220,7 +253,7 @@ impl<P: Peer> Overlay<P> {
 
     /// The next hop has not joined: it was known from before a restart.
     pub(crate) fn handle_refuse(&mut self, now: Time, from: P, id: MessageId) {
-        if self.hops.get(&id).is_none_or(|hop| hop.next.peer != from) {
+        if self.hops.get(&id).is_none_or(|hop| !hop.is_to(from)) {
             return;
         }
         let Some(hop) = self.hops.remove(&id) else {
@@ -229,8 +262,8 @@ impl<P: Peer> Overlay<P> {
         self.timers.cancel(Timer::Hop(id));
         // It will be taken in again when it has joined and says so.
         self.remove_peer(now, from, true);
-        if let Some(guid) = Some(hop.next.guid) {
-            self.failed.remove(&guid);
+        if let Some(next) = &hop.next {
+            self.failed.remove(&next.guid);
         }
         self.try_another(now, hop, from);
     }
@@ -239,7 +272,10 @@ impl<P: Peer> Overlay<P> {
         let Some(hop) = self.hops.remove(&id) else {
             return;
         };
-        let silent = hop.next.clone();
+        let Some(silent) = hop.next.clone() else {
+            self.pass_on(now, hop.routed, hop.excluded, hop.tries + 1);
+            return;
+        };
         // A missed acknowledgement is no death, but reason to ask.
         if self.is_member(silent.guid) {
             self.probe(now, &silent, true, false);
@@ -260,7 +296,7 @@ impl<P: Peer> Overlay<P> {
         if !hop.excluded.contains(&silent) {
             hop.excluded.push(silent);
         }
-        self.forward(now, hop.routed, hop.excluded, hop.tries + 1);
+        self.pass_on(now, hop.routed, hop.excluded, hop.tries + 1);
     }
 
     /// A node died: what waits for it goes another way at once.
@@ -268,7 +304,7 @@ impl<P: Peer> Overlay<P> {
         let waiting: Vec<MessageId> = self
             .hops
             .iter()
-            .filter(|(_, hop)| hop.next.peer == dead)
+            .filter(|(_, hop)| hop.is_to(dead))
             .map(|(id, _)| *id)
             .collect();
         for id in waiting {
@@ -285,7 +321,7 @@ impl<P: Peer> Overlay<P> {
         let waiting: Vec<MessageId> = self
             .hops
             .iter()
-            .filter(|(_, hop)| hop.next.peer == peer)
+            .filter(|(_, hop)| hop.is_to(peer))
             .map(|(id, _)| *id)
             .collect();
         for id in waiting {

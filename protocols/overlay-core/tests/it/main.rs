@@ -2,12 +2,16 @@
 
 mod net;
 
+mod consistency;
 mod determinism;
 mod discovery;
 mod failures;
+mod forwarding;
+mod idle;
 mod joining;
 mod leaving;
 mod merging;
 mod messages;
+mod proximity;
 mod requests;
 mod routing;

@@ -19,6 +19,8 @@ pub(crate) type Node = u32;
 pub(crate) struct Delivery {
     pub(crate) at: Node,
     pub(crate) key: Guid,
+    /// The active node closest to the key at that moment.
+    pub(crate) root: Node,
 }
 
 /// The network.
@@ -28,13 +30,21 @@ pub(crate) struct Net {
     pub(crate) contacts: BTreeMap<Node, Contact<Node>>,
     /// Messages per thousand that are lost.
     pub(crate) loss: u32,
+    /// Routed messages and their acknowledgements per thousand that are lost besides.
+    pub(crate) route_loss: u32,
     /// Nodes that receive but never answer.
     pub(crate) silent: BTreeSet<Node>,
     /// Pairs that do not hear each other, smaller first.
     pub(crate) cut: BTreeSet<(Node, Node)>,
     pub(crate) deliveries: Vec<Delivery>,
+    /// How often an application was asked about a message that passes.
+    pub(crate) asked: usize,
+    /// Whether applications stop what passes.
+    pub(crate) stops: bool,
     pub(crate) done: BTreeMap<RequestId, Result<Outcome<Node>, RouteFailure>>,
     pub(crate) log: String,
+    /// Bytes sent since it was set, as they go on the wire, without framing.
+    pub(crate) bytes: Option<usize>,
     queue: BTreeMap<(Time, u64), (Node, Input<Node>)>,
     sequence: u64,
     next_request: u64,
@@ -54,11 +64,15 @@ impl Net {
             nodes: BTreeMap::new(),
             contacts: BTreeMap::new(),
             loss: 0,
+            route_loss: 0,
             silent: BTreeSet::new(),
             cut: BTreeSet::new(),
             deliveries: Vec::new(),
+            asked: 0,
+            stops: false,
             done: BTreeMap::new(),
             log: String::new(),
+            bytes: None,
             queue: BTreeMap::new(),
             sequence: 0,
             next_request: 0,
@@ -76,7 +90,8 @@ impl Net {
         let contact = Contact {
             guid,
             peer: node,
-            addrs: Addrs::default(),
+            // As much as a node with a few addresses has.
+            addrs: Addrs(bytes::Bytes::from_static(&[7; 120])),
         };
         let place = |rng: &mut ChaCha8Rng| (rng.next_u64() % 1000) as f64;
         let place = (place(&mut self.rng), place(&mut self.rng));
@@ -291,7 +306,14 @@ impl Net {
                     wants_reply,
                     ..
                 } => {
-                    self.deliveries.push(Delivery { at: node, key });
+                    let active = |node: &Node| self.nodes[node].state() == State::Active;
+                    let root = self.closest(key).into_iter().find(active);
+                    let root = root.expect("who delivers is active");
+                    self.deliveries.push(Delivery {
+                        at: node,
+                        key,
+                        root,
+                    });
                     if wants_reply {
                         let answer = Ok(payload);
                         self.input(
@@ -314,13 +336,9 @@ impl Net {
                 Output::Forward {
                     ticket, payload, ..
                 } => {
-                    self.input(
-                        node,
-                        Input::Resume {
-                            ticket,
-                            payload: Some(payload),
-                        },
-                    );
+                    self.asked += 1;
+                    let payload = (!self.stops).then_some(payload);
+                    self.input(node, Input::Resume { ticket, payload });
                 }
                 Output::StateChanged(_) | Output::LeafSetChanged { .. } => {}
             }
@@ -332,8 +350,17 @@ impl Net {
         message
             .validate(&self.config)
             .expect("a node sends what others take");
+        if let Some(bytes) = &mut self.bytes {
+            *bytes += serde_ipld_dagcbor::to_vec(&message)
+                .expect("it encodes")
+                .len();
+        }
         let pair = (from.min(to), from.max(to));
-        let lost = (self.rng.next_u64() % 1000) < u64::from(self.loss);
+        let loss = match message {
+            Message::Route(_) | Message::Ack { .. } => self.loss + self.route_loss,
+            _ => self.loss,
+        };
+        let lost = (self.rng.next_u64() % 1000) < u64::from(loss);
         let nobody = !self.places.contains_key(&to);
         if lost || nobody || self.cut.contains(&pair) || self.silent.contains(&from) {
             return;
