@@ -32,13 +32,10 @@ fn full() -> (Overlay<u32>, Vec<Contact<u32>>) {
     let mut overlay = Overlay::new(Config::default(), contacts[0].clone(), 1, Time::ZERO);
     overlay.handle_input(now, Input::Timeout);
     for contact in &contacts[1..] {
-        let view = View {
-            sender: contact.clone(),
-            active: true,
-            leafs: Vec::new(),
-            failed: Vec::new(),
+        let probe = Message::Probe {
+            nonce: 0,
+            view: view(contact),
         };
-        let probe = Message::Probe { nonce: 0, view };
         overlay.handle_input(
             now,
             Input::Received {
@@ -46,31 +43,45 @@ fn full() -> (Overlay<u32>, Vec<Contact<u32>>) {
                 message: probe,
             },
         );
-        while let Some(output) = overlay.poll_output() {
-            if let Output::Send {
-                to,
-                message: Message::Ping { nonce },
-            } = output
-            {
-                now = now + Duration::from_micros(500);
-                let message = Message::Pong {
-                    nonce,
-                    active: true,
-                };
-                overlay.handle_input(
-                    now,
-                    Input::Received {
-                        from: to.peer,
-                        message,
-                    },
-                );
-            }
-        }
+        answer(&mut overlay, &contacts, &mut now);
         // The housekeeping that forgets strangers runs as it would in life.
         now = now + Duration::from_millis(20);
         overlay.handle_input(now, Input::Timeout);
+        answer(&mut overlay, &contacts, &mut now);
     }
     (overlay, contacts)
+}
+
+fn view(sender: &Contact<u32>) -> View<u32> {
+    View {
+        sender: sender.clone(),
+        active: true,
+        leafs: Vec::new(),
+        failed: Vec::new(),
+    }
+}
+
+/// Everyone lives: whoever is asked says so.
+fn answer(overlay: &mut Overlay<u32>, contacts: &[Contact<u32>], now: &mut Time) {
+    while let Some(output) = overlay.poll_output() {
+        let Output::Send { to, message } = output else {
+            continue;
+        };
+        let message = match message {
+            Message::Ping { nonce } => Message::Pong {
+                nonce,
+                active: true,
+            },
+            Message::Probe { nonce, .. } => Message::ProbeReply {
+                nonce,
+                view: view(&contacts[to.peer as usize]),
+            },
+            _ => continue,
+        };
+        *now = *now + Duration::from_micros(500);
+        let from = to.peer;
+        overlay.handle_input(*now, Input::Received { from, message });
+    }
 }
 
 fn route(criterion: &mut Criterion) {
@@ -90,6 +101,13 @@ fn route(criterion: &mut Criterion) {
         "{} table entries, {} nodes known",
         overlay.table().count(),
         known.len()
+    );
+
+    // With 20,000 nodes three rows are full and the fourth is begun.
+    assert!(overlay.table().count() >= 40, "this is about full tables");
+    assert_eq!(
+        overlay.smaller_leafs().len() + overlay.larger_leafs().len(),
+        16
     );
 
     let mut group = criterion.benchmark_group("one routing decision");
