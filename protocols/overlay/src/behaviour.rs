@@ -111,7 +111,6 @@ impl Behaviour {
             snapshot: seen,
             changes: changed,
             registry: Arc::clone(&registry),
-            leaf_set_size: config.pastry.leaf_set,
         };
         Self {
             core,

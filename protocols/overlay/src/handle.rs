@@ -43,7 +43,6 @@ pub struct Handle {
     pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) leaf_set_size: usize,
 }
 
 impl Handle {
@@ -110,7 +109,13 @@ impl Handle {
         if snapshot.state != State::Active {
             return None;
         }
-        crate::closest::closest(&snapshot.me, &snapshot.leaf_set, self.leaf_set_size, key, k)
+        crate::closest::closest(
+            &snapshot.me,
+            &snapshot.leaf_set,
+            snapshot.whole_ring,
+            key,
+            k,
+        )
     }
 
     /// The nodes a message to `key` passes, from this one to the root.

@@ -88,6 +88,8 @@ pub struct Snapshot {
     pub me: Contact,
     /// Its neighbours on the ring.
     pub leaf_set: LeafSet,
+    /// Whether the leaf set names every node of the overlay.
+    pub whole_ring: bool,
     /// The filled cells of its routing table, row by row.
     pub routing_table: Vec<Cell>,
     /// The nodes near it in the network, nearest first.
@@ -121,6 +123,7 @@ pub(crate) fn take(core: &Overlay<PeerId>) -> Snapshot {
             smaller: contacts(core.smaller_leafs()),
             larger: contacts(core.larger_leafs()),
         },
+        whole_ring: core.knows_whole_ring(),
         routing_table: cells.collect(),
         neighbourhood: near.collect(),
         counters: Counters::default(),
