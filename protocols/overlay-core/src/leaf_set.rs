@@ -131,7 +131,7 @@ impl<P: Peer> LeafSet<P> {
     }
 
     /// The arc on which nobody is unknown, where that is not the whole ring.
-    fn arc(&self) -> Span {
+    pub(crate) fn arc(&self) -> Span {
         let (down, up) = self.reach();
         let me = self.me.as_u128();
         Span::new(

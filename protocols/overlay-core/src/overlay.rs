@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use guid::{Base, Guid};
+use guid::{Base, Guid, Span};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -254,10 +254,10 @@ impl<P: Peer> Overlay<P> {
             .flatten()
     }
 
-    /// Whether the leaf set names every node there is. A side with room is no proof: it
-    /// may have a gap that is being mended (P2).
-    pub fn knows_whole_ring(&self) -> bool {
-        self.leafs.knows_whole_ring()
+    /// The arc on which nobody is unknown to the leaf set; `None` where that is the whole
+    /// ring. A side with room is no proof: it may have a gap that is being mended (P2).
+    pub fn known_arc(&self) -> Option<Span> {
+        (!self.leafs.knows_whole_ring()).then(|| self.leafs.arc())
     }
 
     /// Where a message for `key` would go next; `None` when it ends here, or has to wait

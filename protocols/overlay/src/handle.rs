@@ -109,13 +109,7 @@ impl Handle {
         if snapshot.state != State::Active {
             return None;
         }
-        crate::closest::closest(
-            &snapshot.me,
-            &snapshot.leaf_set,
-            snapshot.whole_ring,
-            key,
-            k,
-        )
+        crate::closest::closest(&snapshot.me, &snapshot.leaf_set, snapshot.known_arc, key, k)
     }
 
     /// The nodes a message to `key` passes, from this one to the root.

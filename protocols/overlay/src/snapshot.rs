@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use guid::Span;
 use libp2p_identity::PeerId;
 use overlay_core::Overlay;
 
@@ -88,8 +89,9 @@ pub struct Snapshot {
     pub me: Contact,
     /// Its neighbours on the ring.
     pub leaf_set: LeafSet,
-    /// Whether the leaf set names every node of the overlay.
-    pub whole_ring: bool,
+    /// The arc of the ring on which the leaf set leaves nobody out; `None` where that is
+    /// the whole ring.
+    pub known_arc: Option<Span>,
     /// The filled cells of its routing table, row by row.
     pub routing_table: Vec<Cell>,
     /// The nodes near it in the network, nearest first.
@@ -123,7 +125,7 @@ pub(crate) fn take(core: &Overlay<PeerId>) -> Snapshot {
             smaller: contacts(core.smaller_leafs()),
             larger: contacts(core.larger_leafs()),
         },
-        whole_ring: core.knows_whole_ring(),
+        known_arc: core.known_arc(),
         routing_table: cells.collect(),
         neighbourhood: near.collect(),
         counters: Counters::default(),
