@@ -8,7 +8,7 @@ use std::{
 use cid::Cid;
 use node::api::types::{DirectoryEntry, ObjectStat};
 use serde_json::json;
-use unixfs::{ExportError, ExportOptions, ImportError, Options, Progress};
+use unixfs::{ExportError, ExportOptions, ImportError, Options, Progress, RootOnce};
 
 use crate::{
     args::Object,
@@ -156,7 +156,7 @@ async fn put(path: &Path, client: &Client, output: &Output) -> Result<(), Failur
 }
 
 async fn get(cid: &Cid, to: &Path, client: &Client, output: &Output) -> Result<(), Failure> {
-    let blocks = ApiBlocks::new(client.clone());
+    let blocks = RootOnce::new(*cid, ApiBlocks::new(client.clone()));
     if to == Path::new("-") {
         let mut stdout = tokio::io::stdout();
         return match unixfs::export_to_writer(cid, &blocks, &mut stdout, IN_FLIGHT).await {
@@ -170,7 +170,7 @@ async fn get(cid: &Cid, to: &Path, client: &Client, output: &Output) -> Result<(
             Err(error) => Err(export_failure(error)),
         };
     }
-    let stat: ObjectStat = client.get(&format!("/api/v1/objects/{cid}/stat")).await?;
+    let stat = unixfs::stat(cid, &blocks).await.map_err(export_failure)?;
     let bar = output.bar(Some(stat.size), "getting");
     let count = Counter::new(&bar);
     let options = ExportOptions {

@@ -12,7 +12,7 @@ use cid::Cid;
 use futures::TryStreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::{ReaderStream, StreamReader};
-use unixfs::{BlockSink, BlockSource, BoxError, ExportError, ImportError, Kind, Options};
+use unixfs::{BlockSink, BlockSource, BoxError, ExportError, ImportError, Kind, Options, RootOnce};
 
 use super::{
     App,
@@ -80,7 +80,7 @@ pub(crate) async fn get(
     Path(cid): Path<String>,
 ) -> Result<Response, ApiError> {
     let cid = parse_cid(&cid)?;
-    let source = NodeBlocks(app.blocks.clone());
+    let source = RootOnce::new(cid, NodeBlocks(app.blocks.clone()));
     let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
     if stat.kind != Kind::File {
         return Err(
@@ -166,10 +166,13 @@ fn import_failed(error: ImportError) -> ApiError {
 
 fn export_failed(error: ExportError) -> ApiError {
     match error {
-        ExportError::Source { source, .. } => match source.downcast::<replicas::GetError>() {
-            Ok(error) => (*error).into(),
-            Err(error) => ApiError::internal(error),
-        },
+        ExportError::Source { cid, source } => {
+            let error = match source.downcast::<replicas::GetError>() {
+                Ok(error) => (*error).into(),
+                Err(error) => ApiError::internal(error),
+            };
+            error.about(format_args!("block {cid}"))
+        }
         ExportError::WrongKind { .. } => ApiError::bad_request(error),
         error => ApiError::internal(error),
     }

@@ -25,6 +25,13 @@ pub trait BlockSource: Send + Sync {
     async fn get(&self, cid: &Cid) -> Result<Bytes, BoxError>;
 }
 
+#[async_trait]
+impl<S: BlockSource + ?Sized> BlockSource for &S {
+    async fn get(&self, cid: &Cid) -> Result<Bytes, BoxError> {
+        (**self).get(cid).await
+    }
+}
+
 /// Blocks in memory: for tests, and for DAGs known to be small.
 #[derive(Debug, Default)]
 pub struct MemoryBlocks(Mutex<HashMap<Cid, Bytes>>);

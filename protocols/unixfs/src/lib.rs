@@ -40,6 +40,7 @@ mod names;
 mod part;
 mod profile;
 mod progress;
+mod root_once;
 mod walk;
 
 pub use blocks::{BlockSink, BlockSource, BoxError, MemoryBlocks};
@@ -55,3 +56,4 @@ pub use profile::{
     MAX_FILE_DEPTH, MAX_FILE_LINKS, MAX_LINKS, MAX_NAME, MAX_SYMLINK, Options,
 };
 pub use progress::Progress;
+pub use root_once::RootOnce;

@@ -161,6 +161,25 @@ async fn never_more_asked_for_than_allowed() {
 }
 
 #[tokio::test]
+async fn a_root_that_is_looked_at_first_is_got_once() {
+    let content = splitmix64(9_000);
+    let (cid, counting) = stored(&content).await;
+    let source = unixfs::RootOnce::new(cid, &counting);
+    let stat = unixfs::stat(&cid, &source).await.unwrap();
+    assert_eq!(stat.size, 9_000);
+    let mut out = Vec::new();
+    unixfs::export_to_writer(&cid, &source, &mut out, 5)
+        .await
+        .unwrap();
+    assert_eq!(out, content);
+    assert_eq!(
+        counting.gets.load(Ordering::SeqCst),
+        10,
+        "nine leaves and a root"
+    );
+}
+
+#[tokio::test]
 async fn small_files_are_not_got_twice() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path().join("in");
