@@ -94,6 +94,10 @@ impl Collection for Blocks {
         Ok(cids.into_iter().map(entry).collect())
     }
 
+    fn describe(&self, id: &ItemId) -> String {
+        parse_cid(id).map_or_else(|| "no CID".to_owned(), |cid| format!("block {cid}"))
+    }
+
     async fn discard_corrupt(&self, id: &ItemId) {
         if let Some(cid) = parse_cid(id)
             && let Err(error) = self.store.remove(&cid).await

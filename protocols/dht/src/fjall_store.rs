@@ -13,6 +13,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Pers
 use guid::{Guid, Span};
 use parking_lot::Mutex;
 use replicas::StoreError;
+use replicas::engine_error::{on_open, on_read, on_write};
 
 use crate::ledger::{Ledger, Limits, Meta, Usage, Verdict};
 use crate::store::{Outcome, RecordStore, Refused, SWEEP_STEP};
@@ -63,28 +64,21 @@ impl FjallRecords {
         limits: Limits,
         clock: Arc<dyn Clock>,
     ) -> Result<FjallRecords, StoreError> {
+        let not_opened = |error| on_open(path, error);
         let database = Database::builder(path)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(1)
             .open()
-            .map_err(failed)?;
-        FjallRecords::in_database(database, own, limits, clock)
-    }
-
-    /// Opens or creates the store in a database that others use too. Blocks on the disk.
-    pub fn in_database(
-        database: Database,
-        own: Guid,
-        limits: Limits,
-        clock: Arc<dyn Clock>,
-    ) -> Result<FjallRecords, StoreError> {
+            .map_err(not_opened)?;
         let small = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         // Values of a kilobyte and more stay where they were first written.
         let large = || small().with_kv_separation(Some(KvSeparationOptions::default()));
-        let meta = database.keyspace("dht_meta", small).map_err(failed)?;
-        let index = database.keyspace("dht_index", small).map_err(failed)?;
-        let records = database.keyspace("dht_records", large).map_err(failed)?;
+        let meta = database.keyspace("dht_meta", small).map_err(not_opened)?;
+        let index = database.keyspace("dht_index", small).map_err(not_opened)?;
+        let records = database
+            .keyspace("dht_records", large)
+            .map_err(not_opened)?;
         check_format(&database, &meta, &index)?;
         let ledger = Mutex::new(load(&index, &records, Ledger::new(own, limits))?);
         let inner = Inner {
@@ -118,16 +112,16 @@ fn check_format(database: &Database, meta: &Keyspace, index: &Keyspace) -> Resul
         found,
         known: FORMAT,
     };
-    match meta.get(FORMAT_KEY).map_err(failed)? {
+    match meta.get(FORMAT_KEY).map_err(on_read)? {
         Some(found) if *found == FORMAT.to_be_bytes() => Ok(()),
         Some(found) => Err(match <[u8; 4]>::try_from(&*found) {
             Ok(number) => format(u32::from_be_bytes(number).to_string()),
             Err(_) => format("unreadable".into()),
         }),
-        None if index.is_empty().map_err(failed)? => {
+        None if index.is_empty().map_err(on_read)? => {
             meta.insert(FORMAT_KEY, FORMAT.to_be_bytes())
-                .map_err(failed)?;
-            database.persist(PersistMode::SyncAll).map_err(failed)
+                .map_err(on_write)?;
+            database.persist(PersistMode::SyncAll).map_err(on_write)
         }
         None => Err(format("none".into())),
     }
@@ -135,14 +129,14 @@ fn check_format(database: &Database, meta: &Keyspace, index: &Keyspace) -> Resul
 
 fn load(index: &Keyspace, records: &Keyspace, mut ledger: Ledger) -> Result<Ledger, StoreError> {
     for row in index.iter() {
-        let (key, value) = row.into_inner().map_err(failed)?;
+        let (key, value) = row.into_inner().map_err(on_read)?;
         match (Item::from_bytes(&key), read_row(&value)) {
             (Some(item), Some(meta)) => ledger.set(item, meta),
             // One bad row costs one record, which its replicas still have.
             _ => {
                 tracing::warn!("a row of the record index is corrupted, its record is dropped");
-                index.remove(&*key).map_err(failed)?;
-                records.remove(&*key).map_err(failed)?;
+                index.remove(&*key).map_err(on_write)?;
+                records.remove(&*key).map_err(on_write)?;
             }
         }
     }
@@ -163,7 +157,7 @@ impl Inner {
     /// changed it.
     fn read(&self, item: Item, meta: Meta) -> Result<Record, StoreError> {
         let corrupt = |why: String| StoreError::Corrupt(format!("record {item}: {why}"));
-        let bytes = self.records.get(item.to_bytes()).map_err(failed)?;
+        let bytes = self.records.get(item.to_bytes()).map_err(on_read)?;
         let bytes = bytes.ok_or_else(|| corrupt("missing".into()))?;
         let record = Record::decode(&bytes).map_err(|error| corrupt(error.to_string()))?;
         if record.item() != item || record.version() != meta.version {
@@ -212,7 +206,7 @@ impl Inner {
         let mut batch = self.database.batch();
         batch.insert(&self.index, item.to_bytes(), write_row(meta));
         batch.insert(&self.records, item.to_bytes(), &record.encoded()[..]);
-        batch.commit().map_err(failed)?;
+        batch.commit().map_err(on_write)?;
         self.written.fetch_add(1, Memory::AcqRel);
         ledger.set(item, meta);
         Ok(Outcome {
@@ -226,7 +220,7 @@ impl Inner {
         let mut batch = self.database.batch();
         batch.remove(&self.index, item.to_bytes());
         batch.remove(&self.records, item.to_bytes());
-        batch.commit().map_err(failed)?;
+        batch.commit().map_err(on_write)?;
         ledger.remove(item);
         Ok(())
     }
@@ -256,7 +250,7 @@ impl Inner {
                 None => batch.remove(&self.index, item.to_bytes()),
             }
         }
-        batch.commit().map_err(failed)?;
+        batch.commit().map_err(on_write)?;
         for (item, rest) in &expired {
             match rest {
                 Some(meta) => ledger.set(*item, *meta),
@@ -276,7 +270,7 @@ impl Inner {
         let all = self.written.load(Memory::Acquire);
         self.database
             .persist(PersistMode::SyncAll)
-            .map_err(failed)?;
+            .map_err(on_write)?;
         *synced = all;
         Ok(())
     }
@@ -348,15 +342,4 @@ fn read_row(row: &[u8]) -> Option<Meta> {
         hold: u64::from_be_bytes(*hold),
         size: u32::from_be_bytes(size.try_into().ok()?),
     })
-}
-
-fn failed(error: fjall::Error) -> StoreError {
-    match error {
-        fjall::Error::Locked => StoreError::Locked,
-        fjall::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-            StoreError::Full(error.to_string())
-        }
-        fjall::Error::Io(error) => StoreError::Failed(error.to_string()),
-        error => StoreError::Failed(error.to_string()),
-    }
 }

@@ -116,6 +116,11 @@ pub trait Collection: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
+    /// The name of an item as people read it, for messages.
+    fn describe(&self, id: &ItemId) -> String {
+        id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Told when the kept copy of `id` could not be read back as it was put; a good copy
     /// is put again when a replica has one.
     async fn discard_corrupt(&self, _id: &ItemId) {}

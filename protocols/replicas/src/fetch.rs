@@ -29,6 +29,12 @@ pub enum GetError {
         /// Who was asked.
         asked: Vec<PeerId>,
     },
+    /// The copy kept here is not what was put, and nobody else has another.
+    #[error("the copy on this node is damaged, and there is no other on {}", others(.asked))]
+    Damaged {
+        /// Who was asked.
+        asked: Vec<PeerId>,
+    },
     /// Nobody delivered it, but not everybody could be asked.
     #[error("not found, and not all could be asked: {}", reasons(.failed))]
     Unavailable {
@@ -54,9 +60,16 @@ pub enum GetError {
 fn names(peers: &[PeerId]) -> String {
     match peers {
         [] => "this node, the only one known".into(),
+        peers => format!("this node and {}", others(peers)),
+    }
+}
+
+fn others(peers: &[PeerId]) -> String {
+    match peers {
+        [] => "any node known".into(),
         peers => {
             let names: Vec<String> = peers.iter().map(PeerId::to_string).collect();
-            format!("this node and {}", names.join(", "))
+            names.join(", ")
         }
     }
 }
@@ -87,25 +100,55 @@ pub(crate) async fn get<C: Collection>(
     shared: &Arc<Shared<C>>,
     id: &ItemId,
 ) -> Result<Bytes, GetError> {
-    match local(shared, id).await? {
-        Some(item) => Ok(item),
-        None => fetch(shared, id).await.map(|(item, _)| item),
+    let here = local(shared, id).await?;
+    if let Kept::Whole(item) = here {
+        return Ok(item);
+    }
+    match fetch(shared, id).await {
+        Ok((item, _)) => Ok(item),
+        Err(GetError::NotFound { asked }) if here == Kept::Damaged => {
+            Err(GetError::Damaged { asked })
+        }
+        Err(error) => Err(error),
     }
 }
 
-/// The copy kept here; a corrupted one counts as none and is replaced (R16).
+/// What is kept here of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// All of it.
+    Whole(Bytes),
+    /// Nothing.
+    Nothing,
+    /// A copy that is not what was put. It is on its way out (R16).
+    Damaged,
+}
+
+impl Kept {
+    /// The item, unless it is missing or damaged.
+    fn whole(self) -> Option<Bytes> {
+        match self {
+            Kept::Whole(item) => Some(item),
+            Kept::Nothing | Kept::Damaged => None,
+        }
+    }
+}
+
+/// The copy kept here; a damaged one is removed and replaced (R16).
 pub(crate) async fn local<C: Collection>(
     shared: &Arc<Shared<C>>,
     id: &ItemId,
-) -> Result<Option<Bytes>, GetError> {
+) -> Result<Kept, GetError> {
     match shared.collection.get(id).await {
-        Ok(None) => return Ok(None),
-        Ok(Some(item)) if verified(shared, id, &item).await.is_some() => return Ok(Some(item)),
+        Ok(None) => return Ok(Kept::Nothing),
+        Ok(Some(item)) if verified(shared, id, &item).await.is_some() => {
+            return Ok(Kept::Whole(item));
+        }
         Ok(Some(_)) | Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error.into()),
     }
     shared.found_corrupt(id).await;
-    Ok(None)
+    Ok(Kept::Damaged)
 }
 
 /// The version of an item if its bytes are what its name promises. Checked on a thread
@@ -246,7 +289,7 @@ pub(crate) async fn get_newest<C: Collection>(
     id: &ItemId,
 ) -> Result<Bytes, GetError> {
     let key = shared.collection.key_of(id).ok_or(GetError::Invalid)?;
-    let mine = local(shared, id).await?;
+    let mine = local(shared, id).await?.whole();
     let mut newest = mine.and_then(|item| {
         let version = shared.collection.verify(id, &item).ok()?;
         Some((version, item))

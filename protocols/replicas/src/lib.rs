@@ -17,6 +17,7 @@ mod budget;
 mod collection;
 mod config;
 mod digest;
+pub mod engine_error;
 mod fetch;
 mod handle;
 mod limiter;

@@ -56,18 +56,10 @@ impl<C: Collection> Shared<C> {
     pub(crate) async fn found_corrupt(&self, id: &ItemId) {
         self.counters.corrupted.one();
         tracing::warn!(
-            id = %Hex(id),
+            item = %self.collection.describe(id),
             "a stored item is corrupted, it will be fetched from its replicas"
         );
         self.collection.discard_corrupt(id).await;
         self.repair_later(id);
-    }
-}
-
-struct Hex<'a>(&'a [u8]);
-
-impl std::fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

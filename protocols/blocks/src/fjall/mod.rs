@@ -1,7 +1,6 @@
 //! Blocks on disk.
 
 mod disk;
-mod errors;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ use tokio::sync::{Mutex, Semaphore, oneshot};
 
 use crate::Block;
 use crate::store::{GUID_BYTES, Store, StoreError, Usage, cid_of_key, key_of, ranges};
-use errors::{on_open, on_read, on_write};
+use replicas::engine_error::{on_open, on_read, on_write};
 use writer::{Job, Writers};
 
 /// The format of what is on disk. Another one is refused (B5).

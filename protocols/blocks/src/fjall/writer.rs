@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Disk;
-use super::errors::{on_read, on_write};
 use crate::store::StoreError;
+use replicas::engine_error::{on_read, on_write};
 
 /// Bytes a batch has at most. Larger ones would not write faster, and make the first of
 /// them wait longer.

@@ -87,19 +87,16 @@ async fn many_writers_at_a_time_are_all_acknowledged() {
 async fn a_damaged_record_is_found_and_can_come_back() {
     let (directory, clock) = (TempDir::new().unwrap(), TestClock::new());
     let record = record(1, 60, Some("value"));
-    let database = fjall::Database::builder(directory.path()).open().unwrap();
-    let store = FjallRecords::in_database(
-        database.clone(),
-        own(),
-        Limits::default(),
-        Arc::new(clock.clone()),
-    )
-    .unwrap();
+    let store = open(directory.path(), &clock).unwrap();
     store.put(record.clone()).await.unwrap();
+    drop(store);
+    let database = fjall::Database::builder(directory.path()).open().unwrap();
     let records = database.keyspace("dht_records", Default::default).unwrap();
     records
         .insert(record.item().to_bytes(), "no record")
         .unwrap();
+    drop((records, database));
+    let store = open(directory.path(), &clock).unwrap();
     let got = store.get(record.item()).await;
     assert!(matches!(got, Err(StoreError::Corrupt(_))), "{got:?}");
     // The same record again, as a replica would send it, heals it.

@@ -1,48 +1,62 @@
-//! What the engine's errors mean for a store.
+//! What the storage engine's errors mean for a store. Every collection on disk uses the same
+//! engine.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use ::fjall::{Error, LsmError};
+use fjall::{Error, LsmError};
 
-use crate::store::StoreError;
+use crate::StoreError;
 
-pub(super) fn on_open(path: &Path, error: Error) -> StoreError {
+/// The store in the directory `path` could not be opened.
+pub fn on_open(path: &Path, error: Error) -> StoreError {
     let place = path.display();
     match error {
         Error::Locked => StoreError::Locked,
         Error::InvalidVersion(_) => {
             StoreError::Failed(format!("{place} was written by another storage engine"))
         }
+        error if is_damage(&error) => StoreError::Corrupt(describe(&error)),
         error => match on_write(error) {
-            StoreError::Failed(text) | StoreError::Corrupt(text) => {
-                StoreError::Failed(format!("{place}: {text}"))
-            }
+            StoreError::Failed(text) => StoreError::Failed(format!("{place}: {text}")),
             other => other,
         },
     }
 }
 
-pub(super) fn on_read(error: Error) -> StoreError {
-    match &error {
+/// Something could not be read.
+pub fn on_read(error: Error) -> StoreError {
+    match is_damage(&error) {
+        true => StoreError::Corrupt(describe(&error)),
+        false => StoreError::Failed(describe(&error)),
+    }
+}
+
+/// Whether what is on disk is not what was written.
+fn is_damage(error: &Error) -> bool {
+    match error {
         Error::Storage(
             LsmError::ChecksumMismatch { .. }
             | LsmError::InvalidHeader(_)
             | LsmError::InvalidTrailer
             | LsmError::InvalidTag(_)
-            | LsmError::Decompress(_),
-        ) => StoreError::Corrupt(describe(&error)),
+            | LsmError::Decompress(_)
+            | LsmError::Unrecoverable,
+        )
+        | Error::JournalRecovery(_)
+        | Error::InvalidTrailer
+        | Error::InvalidTag(_)
+        | Error::Unrecoverable => true,
         // Part of the file is gone, or all of it.
-        Error::Storage(LsmError::Io(io)) | Error::Io(io)
-            if matches!(io.kind(), ErrorKind::UnexpectedEof | ErrorKind::NotFound) =>
-        {
-            StoreError::Corrupt(describe(&error))
+        Error::Storage(LsmError::Io(io)) | Error::Io(io) => {
+            matches!(io.kind(), ErrorKind::UnexpectedEof | ErrorKind::NotFound)
         }
-        _ => StoreError::Failed(describe(&error)),
+        _ => false,
     }
 }
 
-pub(super) fn on_write(error: Error) -> StoreError {
+/// Something could not be written.
+pub fn on_write(error: Error) -> StoreError {
     let full = |io: &io::Error| {
         matches!(
             io.kind(),
@@ -64,6 +78,9 @@ fn describe(error: &Error) -> String {
     match error {
         Error::Io(io) | Error::Storage(LsmError::Io(io)) => io.to_string(),
         Error::Storage(LsmError::ChecksumMismatch { .. }) => "its checksum does not match".into(),
+        Error::Storage(LsmError::Unrecoverable) | Error::Unrecoverable => {
+            "a file is missing or cut off".into()
+        }
         Error::Storage(error) => error.to_string(),
         error => error.to_string(),
     }
