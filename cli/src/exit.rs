@@ -22,6 +22,22 @@ pub enum Code {
     Refused = 6,
 }
 
+impl Code {
+    /// The code with this number; [`Code::Error`] where there is none.
+    pub(crate) fn of(number: u8) -> Self {
+        let all = [
+            Self::Usage,
+            Self::NotRunning,
+            Self::NotFound,
+            Self::TryAgain,
+            Self::Refused,
+        ];
+        all.into_iter()
+            .find(|code| *code as u8 == number)
+            .unwrap_or(Self::Error)
+    }
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {

@@ -18,7 +18,8 @@ pub mod ports;
 pub mod readiness;
 pub mod remembered;
 mod run;
-mod stores;
+pub mod start_failure;
+pub mod stores;
 
 pub use key::guid_of_text;
 pub use logging::init as init_logging;

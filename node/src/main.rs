@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use node::{StartOptions, home::Home};
+use node::{StartOptions, home::Home, start_failure};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -53,7 +53,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("node: {error:#}");
-            ExitCode::FAILURE
+            if let Some(hint) = start_failure::hint(&error) {
+                eprintln!("  {hint}");
+            }
+            ExitCode::from(start_failure::exit_code(&error))
         }
     }
 }

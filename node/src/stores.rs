@@ -1,9 +1,22 @@
 //! The stores in the home.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use guid::Guid;
+
+/// A store that cannot be read any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the store in {} is damaged: {reason}", path.display())]
+pub struct DamagedStore {
+    /// The directory of the store.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
 
 /// The opened stores.
 pub(crate) struct Stores {
@@ -19,24 +32,29 @@ pub(crate) async fn open(root: PathBuf, own: Guid) -> anyhow::Result<Stores> {
         .with_context(|| path.display().to_string())?;
     let blocks = blocks::FjallStore::open(&path, blocks::FjallOptions::default())
         .await
-        .with_context(|| format!("block store {}", path.display()))?;
+        .map_err(|error| not_opened(&path, error))?;
     let path = root.join("records");
     let at = path.clone();
     let open = move || {
-        std::fs::create_dir_all(&at).map_err(anyhow::Error::from)?;
+        std::fs::create_dir_all(&at).with_context(|| at.display().to_string())?;
         let clock = Arc::new(dht::SystemClock);
-        Ok::<_, anyhow::Error>(dht::FjallRecords::open(
-            &at,
-            own,
-            dht::Limits::default(),
-            clock,
-        )?)
+        dht::FjallRecords::open(&at, own, dht::Limits::default(), clock)
+            .map_err(|error| not_opened(&at, error))
     };
-    let records = tokio::task::spawn_blocking(open)
-        .await?
-        .with_context(|| format!("record store {}", path.display()))?;
+    let records = tokio::task::spawn_blocking(open).await??;
     Ok(Stores {
         blocks: Arc::new(blocks),
         records: Arc::new(records),
     })
+}
+
+fn not_opened(path: &Path, error: replicas::StoreError) -> anyhow::Error {
+    match error {
+        replicas::StoreError::Corrupt(reason) => DamagedStore {
+            path: path.to_owned(),
+            reason,
+        }
+        .into(),
+        error => anyhow::Error::new(error).context(format!("store {}", path.display())),
+    }
 }

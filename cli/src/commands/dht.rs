@@ -8,7 +8,12 @@ use http::Method;
 use node::api::types::{Found, Stored};
 
 use super::segment;
-use crate::{args::Dht, client::Client, exit::Failure, output::Output};
+use crate::{
+    args::Dht,
+    client::Client,
+    exit::{Code, Failure},
+    output::Output,
+};
 
 /// Largest value of a record.
 const MAX_VALUE: u64 = 64 * 1024;
@@ -22,10 +27,11 @@ pub(crate) async fn run(command: Dht, client: &Client, output: &Output) -> Resul
                 value.into_bytes()
             };
             if value.len() as u64 > MAX_VALUE {
-                return Err(
-                    Failure::usage(format!("a value has {MAX_VALUE} bytes at most"))
-                        .with_hint("store it with `hedgerow object put` and the CID here"),
-                );
+                return Err(Failure::new(
+                    Code::Refused,
+                    format!("a value has {MAX_VALUE} bytes at most"),
+                )
+                .with_hint("store it with `hedgerow object put` and the CID here"));
             }
             let path = format!("/api/v1/dht/{}?ttl={}", segment(&key), ttl.as_secs());
             let stored: Stored = client.send_bytes(Method::PUT, &path, value.into()).await?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use node::{api::types, config::ConfigError, home::HomeError, ports::PortInUse};
+use node::{api::types, start_failure};
 
 use crate::{
     args::Node,
@@ -15,7 +15,7 @@ pub(crate) async fn run(command: Node, client: &Client, output: &Output) -> Resu
     match command {
         Node::Start(options) => node::run(client.home().clone(), &options)
             .await
-            .map_err(start_failure),
+            .map_err(not_started),
         Node::Stop => {
             client
                 .call(Method::POST, "/api/v1/node/stop", Bytes::new(), None)
@@ -71,22 +71,10 @@ pub(crate) async fn run(command: Node, client: &Client, output: &Output) -> Resu
 }
 
 /// What keeps a node from starting, with the exit code it deserves.
-fn start_failure(error: anyhow::Error) -> Failure {
-    let code = if error.is::<ConfigError>() {
-        Code::Usage
-    } else if error.is::<PortInUse>()
-        || matches!(error.downcast_ref(), Some(HomeError::Locked { .. }))
-    {
-        Code::Refused
-    } else {
-        Code::Error
-    };
-    let failure = Failure::new(code, format!("{error:#}"));
-    match error.downcast_ref() {
-        Some(HomeError::Locked { home, .. }) => failure.with_hint(format!(
-            "stop it with: hedgerow --home {} node stop, or choose another --home",
-            home.display()
-        )),
-        _ => failure,
+fn not_started(error: anyhow::Error) -> Failure {
+    let code = Code::of(start_failure::exit_code(&error));
+    Failure {
+        hint: start_failure::hint(&error),
+        ..Failure::new(code, format!("{error:#}"))
     }
 }

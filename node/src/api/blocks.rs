@@ -32,7 +32,8 @@ pub(crate) async fn get(
     Path(cid): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     let cid = parse_cid(&cid)?;
-    let bytes = app.blocks.get(&cid).await?;
+    let got = app.blocks.get(&cid).await;
+    let bytes = got.map_err(|error| ApiError::from(error).about(format_args!("block {cid}")))?;
     Ok(([(header::CONTENT_TYPE, "application/vnd.ipld.raw")], bytes))
 }
 

@@ -68,6 +68,12 @@ impl ApiError {
         self
     }
 
+    /// Says what it is about.
+    pub(crate) fn about(mut self, what: impl std::fmt::Display) -> Self {
+        self.body.message = format!("{what}: {}", self.body.message);
+        self
+    }
+
     pub(crate) fn with_asked(mut self, asked: impl IntoIterator<Item = impl ToString>) -> Self {
         self.body.asked = asked.into_iter().map(|peer| peer.to_string()).collect();
         self

@@ -58,6 +58,9 @@ impl From<GetError> for ApiError {
         match error {
             GetError::Invalid => Self::bad_request(message),
             GetError::NotFound { asked } => Self::not_found(message).with_asked(asked),
+            GetError::Damaged { asked } => Self::internal(message)
+                .with_hint("put it again where the original is")
+                .with_asked(asked),
             GetError::Unavailable { asked, .. } => Self::unavailable(message).with_asked(asked),
             GetError::Timeout { asked } => Self::timeout(message).with_asked(asked),
             GetError::Placement(_) => Self::unavailable(message),

@@ -12,7 +12,9 @@ use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::ConnectedPoint,
-    identify, kad, ping,
+    identify,
+    kad::{self, store::RecordStore},
+    ping,
     swarm::{
         ConnectionId, DialError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -24,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Command, ConnectError, ConnectedPeer, Ends, addresses,
     behaviour::{Behaviour, BehaviourEvent},
+    rendezvous::{self, Found, Rendezvous},
 };
 use crate::remembered::{MAX_ADDRS, OFFERED_AT_START, RememberedPeers};
 
@@ -58,6 +61,7 @@ pub(crate) struct Driver {
     dials: HashMap<ConnectionId, oneshot::Sender<Result<PeerId, ConnectError>>>,
     remembered: RememberedPeers,
     bootstrap: Vec<Multiaddr>,
+    rendezvous: Rendezvous,
 }
 
 impl Driver {
@@ -74,6 +78,7 @@ impl Driver {
             dials: HashMap::new(),
             remembered,
             bootstrap,
+            rendezvous: Rendezvous::new(),
         };
         for peer in driver.remembered.newest(OFFERED_AT_START) {
             driver
@@ -89,6 +94,7 @@ impl Driver {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut save = tokio::time::interval(SAVE_INTERVAL);
         let mut bootstrap = tokio::time::interval(BOOTSTRAP_INTERVAL);
+        let mut rendezvous = tokio::time::interval(rendezvous::INTERVAL);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -96,6 +102,11 @@ impl Driver {
                 Some(command) = self.ends.commands.recv() => self.on_command(command),
                 _ = save.tick() => self.save().await,
                 _ = bootstrap.tick() => self.dial_bootstrap(),
+                _ = rendezvous.tick() => {
+                    if self.rendezvous.is_due(self.is_alone()) {
+                        self.meet();
+                    }
+                }
             }
         }
         self.save().await;
@@ -126,6 +137,19 @@ impl Driver {
             } else if let Err(error) = self.swarm.dial(address.clone()) {
                 tracing::debug!(%address, %error, "bootstrap address not dialled");
             }
+        }
+    }
+
+    /// Whether no other node of the network is known.
+    fn is_alone(&self) -> bool {
+        let overlay = self.swarm.behaviour().overlay.handle();
+        overlay.snapshot().leaf_set.contacts().next().is_none()
+    }
+
+    /// Announces this node in Kademlia and asks for others of its network.
+    fn meet(&mut self) {
+        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+            self.rendezvous.meet(kad);
         }
     }
 
@@ -264,16 +288,70 @@ impl Driver {
                 }
             }
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
-            BehaviourEvent::Kad(kad::Event::RoutablePeer { peer, address })
-            | BehaviourEvent::Kad(kad::Event::PendingRoutablePeer { peer, address }) => {
-                if addresses::is_lan(&address)
-                    && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
-                {
+            BehaviourEvent::Kad(event) => self.on_kad(event),
+            BehaviourEvent::Overlay(event) => tracing::debug!(?event, "overlay"),
+            _ => {}
+        }
+    }
+
+    fn on_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::RoutablePeer { peer, address }
+            | kad::Event::PendingRoutablePeer { peer, address }
+                if addresses::is_lan(&address) =>
+            {
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
                     kad.add_address(&peer, address);
                 }
             }
-            BehaviourEvent::Overlay(event) => tracing::debug!(?event, "overlay"),
+            // The first peers of the table are the first who can tell of others.
+            kad::Event::RoutingUpdated {
+                is_new_peer: true, ..
+            } if self.is_alone() => self.meet(),
+            // Kademlia has checked that providers speak for themselves; its store is
+            // bounded. Values are not taken: nobody validates them.
+            kad::Event::InboundRequest {
+                request:
+                    kad::InboundRequest::AddProvider {
+                        record: Some(record),
+                    },
+            } => {
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+                    && let Err(error) = kad.store_mut().add_provider(record)
+                {
+                    tracing::debug!(%error, "provider record not kept");
+                }
+            }
+            kad::Event::OutboundQueryProgressed {
+                id, result, step, ..
+            } => match self.rendezvous.on_progress(id, result, step.last) {
+                Some(Found::Members(members)) => self.dial_members(members),
+                Some(Found::Member(peer, mut addrs)) => {
+                    addrs.truncate(MAX_ADDRS);
+                    tracing::debug!(%peer, ?addrs, "found by Kademlia");
+                    self.swarm.behaviour_mut().overlay.add_peer(peer, addrs);
+                }
+                None => {}
+            },
             _ => {}
+        }
+    }
+
+    /// Dials those that are said to belong to the network and are not connected; where no
+    /// address is known, asks for one.
+    fn dial_members(&mut self, members: Vec<PeerId>) {
+        let me = *self.swarm.local_peer_id();
+        for member in members {
+            if member == me || self.peers.contains_key(&member) {
+                continue;
+            }
+            let opts =
+                DialOpts::peer_id(member).condition(PeerCondition::DisconnectedAndNotDialing);
+            if let Err(DialError::NoAddresses) = self.swarm.dial(opts.build())
+                && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+            {
+                self.rendezvous.look_up(kad, member);
+            }
         }
     }
 

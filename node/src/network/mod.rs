@@ -7,6 +7,7 @@ mod addresses;
 mod behaviour;
 mod driver;
 mod listen;
+mod rendezvous;
 pub mod streams;
 mod transport;
 
