@@ -22,7 +22,7 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Talks to a node.
 #[derive(Clone, Debug)]
-pub(crate) struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -33,7 +33,7 @@ struct Inner {
 
 impl Client {
     /// A client of the node in `home`, whether it runs or not.
-    pub(crate) fn new(home: Home) -> Self {
+    pub fn new(home: Home) -> Self {
         let socket = home.socket();
         Self(Arc::new(Inner {
             home,
@@ -47,12 +47,12 @@ impl Client {
     }
 
     /// GET, answered by JSON.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         from_json(&self.call(Method::GET, path, Bytes::new(), None).await?)
     }
 
     /// POST or PUT of JSON, answered by JSON.
-    pub(crate) async fn send_json<B: Serialize, T: DeserializeOwned>(
+    pub async fn send_json<B: Serialize, T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// Bytes there, JSON back.
-    pub(crate) async fn send_bytes<T: DeserializeOwned>(
+    pub async fn send_bytes<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// One request; the body of a good answer.
-    pub(crate) async fn call(
+    pub async fn call(
         &self,
         method: Method,
         path: &str,

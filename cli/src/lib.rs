@@ -8,7 +8,7 @@
 mod args;
 mod bench;
 mod blocks_api;
-mod client;
+pub mod client;
 mod commands;
 pub mod exit;
 mod output;

@@ -1,7 +1,21 @@
-//! The program `hedgerow` as a person runs it.
+//! The program `hedgerow` as a person runs it: alone, and beside real nodes in namespaces
+//! of their own.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
-mod network;
+mod crashes;
+mod discovery;
+mod disks;
+mod doors;
+mod interrupts;
+mod objects;
+mod rendezvous;
+mod sizes;
+mod survival;
+mod trace;
+mod values;
+mod walk;
+
+mod net;
 mod support;

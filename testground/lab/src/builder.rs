@@ -22,6 +22,7 @@ pub struct Builder {
     pub(crate) program: Option<Program>,
     pub(crate) ready_line: String,
     pub(crate) unplugged: Vec<usize>,
+    pub(crate) disk: Option<u64>,
 }
 
 /// The program that `start` starts on a node.
@@ -44,6 +45,7 @@ impl Default for Builder {
             program: None,
             ready_line: READY_LINE.to_owned(),
             unplugged: Vec::new(),
+            disk: None,
         }
     }
 }
@@ -88,6 +90,13 @@ impl Builder {
     /// Nodes are not plugged into this bridge at first (see [`Lab::plug`]).
     pub fn unplugged(mut self, bridge: usize) -> Self {
         self.unplugged.push(bridge);
+        self
+    }
+
+    /// Each home is a disk of its own of so many bytes, in memory, which can be full. Only
+    /// what runs in the node's namespace sees what is in it.
+    pub fn disk(mut self, bytes: u64) -> Self {
+        self.disk = Some(bytes);
         self
     }
 

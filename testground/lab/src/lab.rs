@@ -110,9 +110,10 @@ impl Lab {
         }
         let mut nodes = Vec::with_capacity(builder.nodes);
         for index in 0..builder.nodes {
-            let namespace = hub.namespace()?;
             let home = root.join(format!("home-{index}"));
             make_directory(&home)?;
+            let disk = builder.disk.map(|bytes| (home.as_path(), bytes));
+            let namespace = hub.namespace(disk)?;
             for bridge in plugged(&builder) {
                 batch += &builder.plan.plug(index, bridge, namespace.pid());
             }

@@ -36,6 +36,10 @@ done
 /// Holds a namespace until the end of its input.
 const HOLDER_SCRIPT: &str = "echo held; exec cat >/dev/null";
 
+/// The same, after mounting a file system in memory: `$1` bytes at `$2`.
+const DISK_SCRIPT: &str =
+    "mount -t tmpfs -o \"size=$1,mode=0700\" tmpfs \"$2\" && echo held && exec cat >/dev/null";
+
 /// Directories searched for tools beside `PATH`: a user's `PATH` often lacks
 /// the ones where `ip` lives.
 const EXTRA_TOOL_DIRS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
@@ -80,14 +84,21 @@ impl Hub {
         })
     }
 
-    /// A namespace of its own beside the hub, with nothing but a loopback.
-    pub(crate) fn namespace(&self) -> Result<Namespace, LabError> {
+    /// A namespace of its own beside the hub, with nothing but a loopback. With a `disk`,
+    /// what runs inside finds a file system of so many bytes at that place.
+    pub(crate) fn namespace(&self, disk: Option<(&Path, u64)>) -> Result<Namespace, LabError> {
         let mut command = self.nsenter(self.holder.pid, false)?;
-        command
-            .arg(tool("unshare")?)
-            .args(["--net", "--", "sh", "-c", HOLDER_SCRIPT]);
+        command.arg("--").arg(tool("unshare")?).arg("--net");
+        match disk {
+            None => command.args(["--", "sh", "-c", HOLDER_SCRIPT]),
+            Some((place, bytes)) => command
+                .args(["--mount", "--", "sh", "-c", DISK_SCRIPT, "sh"])
+                .arg(bytes.to_string())
+                .arg(place),
+        };
         Ok(Namespace {
             holder: Holder::spawn(command)?,
+            has_disk: disk.is_some(),
         })
     }
 
@@ -99,7 +110,10 @@ impl Hub {
         program: impl AsRef<OsStr>,
     ) -> Result<Command, LabError> {
         let mut command = self.nsenter(namespace.pid(), true)?;
-        command.arg(program);
+        if namespace.has_disk {
+            command.arg("--mount");
+        }
+        command.arg("--").arg(program);
         Ok(command)
     }
 
@@ -139,15 +153,16 @@ impl Hub {
         if network {
             command.arg("--net");
         }
-        command.arg("--");
         Ok(command)
     }
 }
 
-/// A node's network namespace.
+/// A node's namespace.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     holder: Holder,
+    /// Whether a disk is mounted that only those inside see.
+    has_disk: bool,
 }
 
 impl Namespace {
@@ -251,6 +266,7 @@ fn run_ip(mut command: Command, batch: &str) -> Result<String, LabError> {
         source,
     };
     let mut child = command
+        .arg("--")
         .arg(tool("ip")?)
         .args(["-details", "-oneline", "-batch", "-"])
         .stdin(Stdio::piped())

@@ -77,6 +77,29 @@ fn commands_run_in_the_namespace() {
 }
 
 #[test]
+fn a_disk_can_be_full() {
+    if !Lab::available_or_skip("a_disk_can_be_full") {
+        return;
+    }
+    let lab = Lab::builder().nodes(2).disk(1 << 20).build().unwrap();
+    let fill = |bytes: usize| {
+        let script = format!("head -c {bytes} /dev/zero > {}/x", lab.home(0).display());
+        lab.output(0, "sh", ["-c", &script]).unwrap()
+    };
+    assert!(fill(500_000).status.success());
+    assert!(!fill(2 << 20).status.success());
+    // The others have room, and outside there is nothing.
+    let script = format!("head -c 500000 /dev/zero > {}/x", lab.home(1).display());
+    assert!(
+        lab.output(1, "sh", ["-c", &script])
+            .unwrap()
+            .status
+            .success()
+    );
+    assert!(!lab.home(0).join("x").exists());
+}
+
+#[test]
 fn nonsense_is_refused() {
     assert!(matches!(
         Lab::builder().nodes(0).build(),

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::Lab;
+use lab::{Lab, Process};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-/// The program under test.
-pub(crate) const HEDGEROW: &str = env!("CARGO_BIN_EXE_hedgerow");
+use crate::support::HEDGEROW;
 
 /// Longer than any step takes on a loaded machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +52,21 @@ impl Net {
         self.lab
             .output(node, HEDGEROW, args)
             .expect("the command runs")
+    }
+
+    /// Starts `hedgerow` beside a node and returns while it runs.
+    pub(crate) fn spawn(&self, node: usize, label: &str, args: &[&str]) -> Arc<Process> {
+        let home = self
+            .lab
+            .home(node)
+            .to_str()
+            .expect("a lab's paths are text");
+        let args = ["--home", home, "--no-progress"]
+            .into_iter()
+            .chain(args.iter().copied());
+        self.lab
+            .spawn(node, label, HEDGEROW, args)
+            .expect("the command starts")
     }
 
     /// Runs `hedgerow`, which has to succeed, and returns what it printed.

@@ -1,0 +1,104 @@
+//! What a network of real nodes costs: how soon it stands, how fast a small object is got,
+//! how much memory a large one takes, and what nodes use that have nothing to do.
+//!
+//! `cargo bench -p cli --bench network -- all` measures everything and prints a table for
+//! each; `startup`, `latency`, `memory` and `idle` measure one thing. Nodes run in the lab,
+//! each in a network namespace of its own on one bridge. Run as a test, everything is done
+//! once and small, so that the measurements cannot rot.
+
+mod idle;
+mod latency;
+mod memory;
+mod net;
+mod report;
+mod startup;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use lab::Lab;
+
+/// Measures a network of real nodes.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Given by `cargo bench`; without it this is a test.
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// From the start of all nodes to each having found and joined all others
+    Startup(startup::Options),
+    /// A small object got from another node
+    Latency(latency::Options),
+    /// The largest resident memory while a large file is put, replicated and got
+    Memory(memory::Options),
+    /// What nodes use that have nothing to do
+    Idle(idle::Options),
+    /// All of these, one after the other
+    All,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if !Lab::available_or_skip("the network benchmarks") {
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let result = runtime.block_on(async {
+        match args.what {
+            Some(What::Startup(options)) => startup::measure(&options).await,
+            Some(What::Latency(options)) => latency::measure(&options).await,
+            Some(What::Memory(options)) => memory::measure(&options).await,
+            Some(What::Idle(options)) => idle::measure(&options).await,
+            Some(What::All) => everything().await,
+            None if args.bench => everything().await,
+            None => smallest().await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn everything() -> anyhow::Result<()> {
+    startup::measure(&startup::Options::default()).await?;
+    latency::measure(&latency::Options::default()).await?;
+    idle::measure(&idle::Options::default()).await?;
+    memory::measure(&memory::Options::default()).await
+}
+
+/// As a test: that each measurement works, not what it says.
+async fn smallest() -> anyhow::Result<()> {
+    startup::measure(&startup::Options {
+        nodes: 3,
+        starts: 1,
+    })
+    .await?;
+    latency::measure(&latency::Options {
+        nodes: 5,
+        objects: 5,
+    })
+    .await?;
+    idle::measure(&idle::Options {
+        nodes: 2,
+        settle: std::time::Duration::ZERO,
+        watch: std::time::Duration::from_millis(200),
+    })
+    .await?;
+    memory::measure(&memory::Options {
+        nodes: 3,
+        size: 3 << 20,
+    })
+    .await
+}

@@ -1,0 +1,90 @@
+//! A lab of nodes and clients that talk to them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use cli::client::Client;
+use lab::Lab;
+use node::{api::types::NodeStatus, home::Home};
+
+/// The program that is measured.
+pub(crate) const HEDGEROW: &str = env!("CARGO_BIN_EXE_hedgerow");
+
+/// Longer than any start takes on a loaded machine: reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a node is asked how it is: often enough for a figure of a few hundred
+/// milliseconds, rarely enough to cost the nodes nothing.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Nodes on one bridge.
+pub(crate) struct Net {
+    pub(crate) lab: Lab,
+    pub(crate) clients: Vec<Client>,
+}
+
+impl Net {
+    /// Makes the network; nobody is started.
+    pub(crate) fn new(nodes: usize) -> anyhow::Result<Self> {
+        let lab = Lab::builder()
+            .nodes(nodes)
+            .binary(HEDGEROW)
+            .args(["--home", "{home}", "node", "start"])
+            .build()?;
+        // The control sockets are files, which are the same in every network namespace.
+        let clients = (0..nodes)
+            .map(|node| Client::new(Home::at(lab.home(node))))
+            .collect();
+        Ok(Self { lab, clients })
+    }
+
+    /// Makes the network, starts every node, and waits until each has joined.
+    pub(crate) async fn joined(nodes: usize) -> anyhow::Result<Self> {
+        let net = Self::new(nodes)?;
+        net.lab.start_all()?;
+        for node in 0..nodes {
+            net.until_joined(node).await?;
+        }
+        Ok(net)
+    }
+
+    /// Waits until a node is active and has every other in its leaf set; says when.
+    pub(crate) async fn until_joined(&self, node: usize) -> anyhow::Result<Instant> {
+        let others = self.lab.len() - 1;
+        let begin = Instant::now();
+        loop {
+            // Before it listens there is nobody to ask.
+            if let Ok(status) = self.status(node).await
+                && status.overlay == "active"
+                && status.leaf_set == others
+            {
+                return Ok(Instant::now());
+            }
+            anyhow::ensure!(
+                begin.elapsed() < PATIENCE,
+                "node {node} has not joined {others} others within {PATIENCE:?}"
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    pub(crate) async fn status(&self, node: usize) -> anyhow::Result<NodeStatus> {
+        Ok(self.clients[node].get("/api/v1/node").await?)
+    }
+
+    /// Runs `hedgerow` beside a node; it has to succeed. Returns what it printed.
+    pub(crate) fn hedgerow(&self, node: usize, args: &[&str]) -> anyhow::Result<String> {
+        let home = self.lab.home(node).to_str().context("the home's path")?;
+        let all = ["--home", home, "--no-progress"]
+            .into_iter()
+            .chain(args.iter().copied());
+        let output = self.lab.output(node, HEDGEROW, all)?;
+        anyhow::ensure!(
+            output.status.success(),
+            "hedgerow {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+}
