@@ -69,8 +69,9 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<()> {
             api.push(millis(begin));
             anyhow::ensure!(got == content(number), "other bytes came back");
         } else {
-            net.hedgerow(reader, &["object", "get", &put.cid, "-o", "-", "-q"])?;
+            let got = net.hedgerow(reader, &["object", "get", &put.cid, "-o", "-"])?;
             command.push(millis(begin));
+            anyhow::ensure!(got == content(number), "other bytes came back");
         }
 
         let path = format!("/api/v1/peers/{}/ping", route.closest[0].peer_id);

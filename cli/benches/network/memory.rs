@@ -43,11 +43,12 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<()> {
     let before = peaks()?;
     let original = net.lab.home(0).with_extension("original");
     write_file(&original, options.size)?;
-    let cid = net.hedgerow(0, &["object", "put", text(&original)?])?;
+    let printed = net.hedgerow(0, &["object", "put", text(&original)?])?;
+    let cid = std::str::from_utf8(&printed)?.trim_end();
     let put = peaks()?;
     let copy = net.lab.home(0).with_extension("copy");
     let reader = options.nodes - 1;
-    net.hedgerow(reader, &["object", "get", &cid, "-o", text(&copy)?])?;
+    net.hedgerow(reader, &["object", "get", cid, "-o", text(&copy)?])?;
     let got = peaks()?;
     anyhow::ensure!(
         std::fs::metadata(&copy)?.len() == options.size,

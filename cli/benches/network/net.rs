@@ -73,7 +73,7 @@ impl Net {
     }
 
     /// Runs `hedgerow` beside a node; it has to succeed. Returns what it printed.
-    pub(crate) fn hedgerow(&self, node: usize, args: &[&str]) -> anyhow::Result<String> {
+    pub(crate) fn hedgerow(&self, node: usize, args: &[&str]) -> anyhow::Result<Vec<u8>> {
         let home = self.lab.home(node).to_str().context("the home's path")?;
         let all = ["--home", home, "--no-progress"]
             .into_iter()
@@ -85,6 +85,6 @@ impl Net {
             args.join(" "),
             String::from_utf8_lossy(&output.stderr)
         );
-        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+        Ok(output.stdout)
     }
 }

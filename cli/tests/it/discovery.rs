@@ -68,3 +68,21 @@ fn restarted_nodes_keep_their_names_and_find_each_other_again() {
     }
     net.until_settled(&[0, 1, 2]);
 }
+
+#[test]
+fn pings_over_quic_do_not_wait_for_other_traffic() {
+    if !Lab::available_or_skip("pings_over_quic_do_not_wait_for_other_traffic") {
+        return;
+    }
+    let quic = ["--listen", "/ip4/{ipv4}/udp/4747/quic-v1"];
+    let net = Net::start_with(Lab::builder().nodes(2), &quic);
+    net.until_settled(&[0, 1]);
+    let other = net.peer_id(1);
+    let pongs = net.json(0, &["peers", "ping", &other, "-c", "10"]);
+    for pong in pongs.as_array().expect("a list") {
+        // Neighbours exchange heartbeats every two seconds: an answer that comes with the
+        // next of those was stuck.
+        let rtt = pong["rtt_ms"].as_f64().expect("a number");
+        assert!(rtt < 1000.0, "{pongs}");
+    }
+}

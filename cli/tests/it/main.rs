@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod bench;
 mod crashes;
 mod discovery;
 mod disks;
+mod docs;
 mod doors;
 mod interrupts;
 mod objects;

@@ -24,9 +24,15 @@ impl Net {
     /// Starts every node of `builder`, with no flag but `--home`, and waits until each
     /// has joined.
     pub(crate) fn start(builder: lab::Builder) -> Net {
+        Net::start_with(builder, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(builder: lab::Builder, flags: &[&str]) -> Net {
         let lab = builder
             .binary(HEDGEROW)
             .args(["--home", "{home}", "node", "start"])
+            .args(flags.iter().copied())
             .build()
             .expect("a lab");
         lab.start_all().expect("nodes start");

@@ -244,23 +244,21 @@ impl NetworkBehaviour for Behaviour {
     }
 }
 
-/// One round of libp2p's ping protocol on a fresh stream.
+/// One round of libp2p's ping protocol on a fresh stream, whose negotiation is over.
+///
+/// One only: rust-libp2p answers a second ping on the same stream when something else
+/// happens to wake its connection, which over QUIC can take seconds.
 pub(crate) async fn ping(stream: &mut Stream) -> Result<Duration, PingError> {
     let broken = |error: std::io::Error| PingError::Unreachable(error.to_string());
     let payload: [u8; PING_BYTES] = rand::random();
-    // The stream's negotiation is still under way when it is handed out, so the
-    // first round trip carries it along; the second is the measurement.
-    let mut elapsed = Duration::ZERO;
-    for _ in 0..2 {
-        let started = Instant::now();
-        let mut answer = [0; PING_BYTES];
-        stream.write_all(&payload).await.map_err(broken)?;
-        stream.flush().await.map_err(broken)?;
-        stream.read_exact(&mut answer).await.map_err(broken)?;
-        elapsed = started.elapsed();
-        if answer != payload {
-            return Err(PingError::WrongAnswer);
-        }
+    let mut answer = [0; PING_BYTES];
+    let started = Instant::now();
+    stream.write_all(&payload).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
+    stream.read_exact(&mut answer).await.map_err(broken)?;
+    let elapsed = started.elapsed();
+    if answer != payload {
+        return Err(PingError::WrongAnswer);
     }
     // Errors on closing come after the measurement and change nothing about it.
     let _ = stream.close().await;

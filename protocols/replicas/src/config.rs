@@ -50,6 +50,9 @@ pub struct Config {
     /// After the quorum has answered, a put waits so long for the others, so that its
     /// receipt is complete where everybody is quick.
     pub put_grace: Duration,
+    /// A put waits so long for a member that is behind with what it was sent before: long
+    /// enough to go as fast as the slowest member that works, short where one hangs.
+    pub put_wait: Duration,
     /// A stream without requests for so long is closed.
     pub stream_idle: Duration,
     /// A peer that failed is asked last for so long.
@@ -85,6 +88,7 @@ impl Default for Config {
             open_timeout: Duration::from_secs(5),
             hedge_after: Duration::from_millis(500),
             put_grace: Duration::from_millis(100),
+            put_wait: Duration::from_secs(2),
             stream_idle: Duration::from_secs(30),
             avoid_for: Duration::from_secs(10),
             streams_per_peer: 4,

@@ -1,13 +1,16 @@
 //! Putting an item on its replica set (R10).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use libp2p_identity::PeerId;
 use overlay::Contact;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::budget::Held;
 use crate::collection::{Collection, ItemId, PutRefused, StoreError};
 use crate::message::{Request, Response};
 use crate::placement::PlacementError;
@@ -89,7 +92,7 @@ pub(crate) async fn put<C: Collection>(
     };
     let remote = async {
         let set = shared.replica_set(key, shared.config.replicas).await?;
-        Ok::<_, PlacementError>(Placing::start(shared, set, &id, &bytes))
+        Ok::<_, PlacementError>(Placing::start(shared, set, &id, &bytes).await)
     };
     let (local, remote) = tokio::join!(local, remote);
     match local {
@@ -114,8 +117,9 @@ struct Placing {
 
 impl Placing {
     /// Starts one task for each member of the set but this node. The tasks go on after
-    /// the quorum has answered.
-    fn start<C: Collection>(
+    /// the quorum has answered, so each has its share of the budget before it starts:
+    /// else the puts that a slow member has not taken would pile up in memory.
+    async fn start<C: Collection>(
         shared: &Arc<Shared<C>>,
         set: Vec<Contact>,
         id: &ItemId,
@@ -129,16 +133,29 @@ impl Placing {
             failed: Vec::new(),
             pending: Vec::new(),
         };
-        for contact in set {
-            if contact.peer == me {
-                receipt.stored_on.push(me);
-                continue;
-            }
+        if set.iter().any(|contact| contact.peer == me) {
+            receipt.stored_on.push(me);
+        }
+        let others = set.into_iter().filter(|contact| contact.peer != me);
+        let admitted = join_all(others.map(|contact| async {
+            let wait = shared.config.put_wait;
+            let held = admit(shared, contact.peer, bytes.len(), wait).await;
+            (contact, held)
+        }));
+        for (contact, held) in admitted.await {
+            let held = match held {
+                Ok(held) => held,
+                Err(error) => {
+                    shared.repair_later(id);
+                    receipt.failed.push((contact.peer, error.to_string()));
+                    continue;
+                }
+            };
             receipt.pending.push(contact.peer);
             let (shared, id, bytes) = (Arc::clone(shared), id.clone(), bytes.clone());
             let answer = answer.clone();
             tokio::spawn(async move {
-                let outcome = place_on(&shared, &contact, &id, bytes).await;
+                let outcome = send_to(&shared, &contact, &id, bytes, held).await;
                 if outcome.is_err() {
                     shared.repair_later(&id);
                 }
@@ -186,12 +203,34 @@ pub(crate) async fn place_on<C: Collection>(
     id: &ItemId,
     bytes: Bytes,
 ) -> Result<(), RequestError> {
-    // A peer that does not take what is on its way fills its own budget, and the puts
-    // that wait for it give up as early as the requests do.
-    let held = shared.outbound.take(contact.peer, bytes.len());
-    let _held = timeout(shared.config.request_timeout, held)
+    let wait = shared.config.request_timeout;
+    let held = admit(shared, contact.peer, bytes.len(), wait).await?;
+    send_to(shared, contact, id, bytes, held).await
+}
+
+/// The right to have `bytes` on their way to a peer. One that does not take what is on
+/// its way fills its own budget; who waits for it gives up after `wait`.
+async fn admit<C: Collection>(
+    shared: &Shared<C>,
+    peer: PeerId,
+    bytes: usize,
+    wait: Duration,
+) -> Result<Held, RequestError> {
+    if shared.pool.is_avoided(peer) {
+        return Err(RequestError::Unreachable("it failed just before".into()));
+    }
+    timeout(wait, shared.outbound.take(peer, bytes))
         .await
-        .map_err(|_| RequestError::Timeout)?;
+        .map_err(|_| RequestError::Behind)
+}
+
+async fn send_to<C: Collection>(
+    shared: &Shared<C>,
+    contact: &Contact,
+    id: &ItemId,
+    bytes: Bytes,
+    _held: Held,
+) -> Result<(), RequestError> {
     if shared.pool.is_avoided(contact.peer) {
         // It failed while this item waited: a put does not wait as long once more.
         return Err(RequestError::Unreachable("it failed just before".into()));

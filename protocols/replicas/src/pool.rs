@@ -33,6 +33,9 @@ pub enum RequestError {
     /// It could not be reached, or does not speak the protocol.
     #[error("not reachable: {0}")]
     Unreachable(String),
+    /// It has not taken what was sent before; the copy is made later.
+    #[error("it is behind with what it was sent before")]
+    Behind,
     /// It took too long.
     #[error("no answer in time")]
     Timeout,

@@ -5,6 +5,9 @@ use std::process::Command;
 /// Set in the test program that runs inside.
 const INSIDE: &str = "MDNS_TEST_INSIDE";
 
+/// Set where a test must not be skipped, as for the lab.
+const REQUIRED: &str = "LAB_REQUIRED";
+
 /// Runs `inside` in a namespace of its own: starts this program again for the
 /// test `name` alone.
 pub(crate) fn run(name: &str, inside: impl FnOnce()) {
@@ -13,7 +16,11 @@ pub(crate) fn run(name: &str, inside: impl FnOnce()) {
         return;
     }
     if let Some(reason) = unavailable() {
-        eprintln!("skipped: {reason}");
+        assert!(
+            std::env::var_os(REQUIRED).is_none(),
+            "{name} needs a namespace ({REQUIRED} is set): {reason}"
+        );
+        eprintln!("skipped: {name}: {reason}");
         return;
     }
     let program = std::env::current_exe().unwrap();

@@ -5,6 +5,7 @@
 mod cleanup;
 mod life;
 mod links;
+mod program;
 
 use std::time::Duration;
 
