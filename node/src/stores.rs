@@ -3,10 +3,19 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
 use guid::Guid;
+use replicas::StoreError;
+use tokio::time::{Instant, sleep};
+
+/// How long the tasks of a node that has stopped may hold its stores.
+const LET_GO: Duration = Duration::from_secs(10);
+
+/// How often to look whether they have let go.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A store that cannot be read any more.
 #[derive(Debug, thiserror::Error)]
@@ -30,27 +39,52 @@ pub(crate) async fn open(root: PathBuf, own: Guid) -> anyhow::Result<Stores> {
     tokio::fs::create_dir_all(&path)
         .await
         .with_context(|| path.display().to_string())?;
-    let blocks = blocks::FjallStore::open(&path, blocks::FjallOptions::default())
+    let open = || blocks::FjallStore::open(&path, blocks::FjallOptions::default());
+    let blocks = once_free(open)
         .await
         .map_err(|error| not_opened(&path, error))?;
     let path = root.join("records");
-    let at = path.clone();
-    let open = move || {
-        std::fs::create_dir_all(&at).with_context(|| at.display().to_string())?;
-        let clock = Arc::new(dht::SystemClock);
-        dht::FjallRecords::open(&at, own, dht::Limits::default(), clock)
-            .map_err(|error| not_opened(&at, error))
+    tokio::fs::create_dir_all(&path)
+        .await
+        .with_context(|| path.display().to_string())?;
+    let open = || async {
+        let at = path.clone();
+        let open = move || {
+            let clock = Arc::new(dht::SystemClock);
+            dht::FjallRecords::open(&at, own, dht::Limits::default(), clock)
+        };
+        tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|_| StoreError::Closed)?
     };
-    let records = tokio::task::spawn_blocking(open).await??;
+    let records = once_free(open)
+        .await
+        .map_err(|error| not_opened(&path, error))?;
     Ok(Stores {
         blocks: Arc::new(blocks),
         records: Arc::new(records),
     })
 }
 
-fn not_opened(path: &Path, error: replicas::StoreError) -> anyhow::Error {
+/// Opens a store that a node which has just stopped may still be letting go of: this node
+/// holds the home's lock, so nobody else has the store for long.
+async fn once_free<T, F>(open: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let deadline = Instant::now() + LET_GO;
+    loop {
+        match open().await {
+            // The lock tells nobody when it is released.
+            Err(StoreError::Locked) if Instant::now() < deadline => sleep(LOOK_AGAIN).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+fn not_opened(path: &Path, error: StoreError) -> anyhow::Error {
     match error {
-        replicas::StoreError::Corrupt(reason) => DamagedStore {
+        StoreError::Corrupt(reason) => DamagedStore {
             path: path.to_owned(),
             reason,
         }

@@ -1,21 +1,19 @@
 //! The baselines of the disk: sequential writes that are durable.
 
-use std::{
-    fs::File,
-    io::Write,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs::File, io::Write, path::Path};
 
-use super::BLOCK;
+use super::{
+    BLOCK,
+    clock::{Clock, Took},
+};
 use crate::exit::Failure;
 
 /// How long `size` bytes took.
 pub(super) struct Baseline {
     /// All written, then synced once: the most the disk can do.
-    pub(super) one_sync: Duration,
+    pub(super) one_sync: Took,
     /// Each MiB synced before the next: what single-minded durability costs.
-    pub(super) sync_each: Duration,
+    pub(super) sync_each: Took,
 }
 
 pub(super) async fn write(directory: &Path, size: u64) -> Result<Baseline, Failure> {
@@ -32,12 +30,12 @@ pub(super) async fn write(directory: &Path, size: u64) -> Result<Baseline, Failu
         .map_err(|error| Failure::other(format!("disk baseline: {error}")))
 }
 
-fn write_file(path: &Path, size: u64, sync_each: bool) -> std::io::Result<Duration> {
+fn write_file(path: &Path, size: u64, sync_each: bool) -> std::io::Result<Took> {
     // Not zeros: some disks and file systems do not write those.
     let chunk: Vec<u8> = (0..BLOCK)
         .map(|index| (index * 31 + index / 251) as u8)
         .collect();
-    let started = Instant::now();
+    let clock = Clock::start();
     let mut file = File::create(path)?;
     let mut left = size;
     while left > 0 {
@@ -49,7 +47,7 @@ fn write_file(path: &Path, size: u64, sync_each: bool) -> std::io::Result<Durati
         }
     }
     file.sync_all()?;
-    let took = started.elapsed();
+    let took = clock.took();
     std::fs::remove_file(path)?;
     Ok(took)
 }

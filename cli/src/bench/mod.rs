@@ -6,21 +6,20 @@
 //! durable at the far end, against plain durable writes to the same disk. Ratios compare
 //! medians of one invocation; absolute numbers depend on the machine.
 
+mod clock;
 mod disk;
 mod pair;
 mod raw;
 mod report;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use blocks::{Block, FjallOptions, FjallStore, MemoryStore, Store};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use self::{
+    clock::{Clock, Took},
     pair::Pair,
     report::{Report, Row},
 };
@@ -105,8 +104,8 @@ async fn one_run(
 }
 
 /// The near node fetches every block from the far one and verifies it.
-async fn fetch(pair: &Pair, content: &[Block], in_flight: usize) -> Result<Duration, Failure> {
-    let started = Instant::now();
+async fn fetch(pair: &Pair, content: &[Block], in_flight: usize) -> Result<Took, Failure> {
+    let clock = Clock::start();
     stream::iter(content)
         .map(|block| {
             let blocks = pair.near.blocks.clone();
@@ -122,13 +121,13 @@ async fn fetch(pair: &Pair, content: &[Block], in_flight: usize) -> Result<Durat
         .buffer_unordered(in_flight)
         .try_collect::<()>()
         .await?;
-    Ok(started.elapsed())
+    Ok(clock.took())
 }
 
 /// The near node stores every block on the far one, which verifies it and answers when
 /// it is durable.
-async fn store_far(pair: &Pair, content: &[Block], in_flight: usize) -> Result<Duration, Failure> {
-    let started = Instant::now();
+async fn store_far(pair: &Pair, content: &[Block], in_flight: usize) -> Result<Took, Failure> {
+    let clock = Clock::start();
     stream::iter(content.iter().cloned())
         .map(|block| {
             let blocks = pair.near.blocks.clone();
@@ -137,7 +136,7 @@ async fn store_far(pair: &Pair, content: &[Block], in_flight: usize) -> Result<D
         .buffer_unordered(in_flight)
         .try_collect::<()>()
         .await?;
-    Ok(started.elapsed())
+    Ok(clock.took())
 }
 
 /// Different, incompressible blocks, `size` bytes in all.

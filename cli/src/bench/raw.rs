@@ -1,17 +1,18 @@
 //! The baseline of the network: one libp2p stream, no framing, no hashing.
 
-use std::time::{Duration, Instant};
-
 use futures::{AsyncReadExt, AsyncWriteExt};
 
-use super::pair::Pair;
+use super::{
+    clock::{Clock, Took},
+    pair::Pair,
+};
 use crate::exit::Failure;
 
 /// Bytes of a write and of a read; larger ones are no faster.
 const CHUNK: usize = 256 * 1024;
 
 /// The far node sends `size` bytes to the near one.
-pub(super) async fn transfer(pair: &Pair, size: u64) -> Result<Duration, Failure> {
+pub(super) async fn transfer(pair: &Pair, size: u64) -> Result<Took, Failure> {
     let broken = |error: std::io::Error| Failure::other(format!("raw stream: {error}"));
     let mut near = pair
         .near
@@ -25,7 +26,7 @@ pub(super) async fn transfer(pair: &Pair, size: u64) -> Result<Duration, Failure
     let accepted = pair.far.inbound.lock().await.recv().await;
     let (_, mut far) = accepted.ok_or_else(|| Failure::other("raw stream: not accepted"))?;
 
-    let started = Instant::now();
+    let clock = Clock::start();
     let sender = tokio::spawn(async move {
         far.read_exact(&mut [0]).await?;
         let chunk = vec![0x5a; CHUNK];
@@ -46,7 +47,7 @@ pub(super) async fn transfer(pair: &Pair, size: u64) -> Result<Duration, Failure
         }
         received += read as u64;
     }
-    let took = started.elapsed();
+    let took = clock.took();
     sender.await.map_err(Failure::other)?.map_err(broken)?;
     if received != size {
         return Err(Failure::other(format!(

@@ -1,9 +1,10 @@
 //! Medians, spreads and ratios.
 
-use std::{collections::BTreeMap, io::Write, time::Duration};
+use std::{collections::BTreeMap, io::Write};
 
 use serde::Serialize;
 
+use super::clock::Took;
 use crate::args::{Transfer, TransportName};
 
 /// What was measured.
@@ -48,6 +49,7 @@ pub(super) struct Report {
     runs: u32,
     in_flight: u32,
     rates: BTreeMap<(&'static str, Row), Vec<f64>>,
+    cores: BTreeMap<(&'static str, Row), Vec<f64>>,
 }
 
 /// The report as JSON; rates in MiB/s.
@@ -69,6 +71,8 @@ struct Line {
     /// (max - min) / median.
     spread: f64,
     runs: Vec<f64>,
+    /// Processors busy on average, median of the runs.
+    cores: f64,
     /// Median over the baseline's median, for each baseline.
     ratios: BTreeMap<&'static str, f64>,
 }
@@ -80,16 +84,19 @@ impl Report {
             runs: options.runs,
             in_flight: options.in_flight,
             rates: BTreeMap::new(),
+            cores: BTreeMap::new(),
         }
     }
 
-    pub(super) fn add(&mut self, transport: TransportName, row: Row, took: Duration) {
+    pub(super) fn add(&mut self, transport: TransportName, row: Row, took: Took) {
         let name = match transport {
             TransportName::Tcp => "tcp",
             TransportName::Quic => "quic",
         };
-        let rate = self.size as f64 / (1024.0 * 1024.0) / took.as_secs_f64().max(1e-9);
+        let rate = self.size as f64 / (1024.0 * 1024.0) / took.wall.as_secs_f64().max(1e-9);
         self.rates.entry((name, row)).or_default().push(rate);
+        let cores = took.cpu.as_secs_f64() / took.wall.as_secs_f64().max(1e-9);
+        self.cores.entry((name, row)).or_default().push(cores);
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -113,6 +120,10 @@ impl Report {
                 max,
                 spread: (max - min) / middle,
                 runs: rates.clone(),
+                cores: self
+                    .cores
+                    .get(&(*transport, *row))
+                    .map_or(0.0, |cores| median(cores)),
                 ratios,
             }
         });
@@ -127,9 +138,9 @@ impl Report {
     pub(super) fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(
             out,
-            "| transport | what | median MiB/s | min | max | spread | ratio |"
+            "| transport | what | median MiB/s | min | max | spread | cores | ratio |"
         )?;
-        writeln!(out, "|---|---|---|---|---|---|---|")?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|")?;
         for line in self.summary().results {
             let ratios: Vec<_> = line
                 .ratios
@@ -138,13 +149,14 @@ impl Report {
                 .collect();
             writeln!(
                 out,
-                "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0}% | {} |",
+                "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0}% | {:.2} | {} |",
                 line.transport,
                 line.what,
                 line.median,
                 line.min,
                 line.max,
                 line.spread * 100.0,
+                line.cores,
                 ratios.join(", ")
             )?;
         }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use cid::Cid;
-use node::api::types::{DirectoryEntry, ObjectStat};
+use node::{
+    api::types::{DirectoryEntry, ObjectStat},
+    start_failure::is_refusal,
+};
 use serde_json::json;
 use unixfs::{ExportError, ExportOptions, ImportError, Options, Progress, RootOnce};
 
@@ -249,10 +252,22 @@ fn import_failure(error: ImportError) -> Failure {
             Failure::new(Code::TryAgain, error).with_hint("put it again when it is at rest")
         }
         ImportError::Read { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Failure::new(Code::NotFound, chain(&error))
+            Failure::usage(chain(&error))
         }
-        error => Failure::other(chain(&error)),
+        error => on_this_machine(&error),
     }
+}
+
+/// A failure of the file system here: refused, if the system says so.
+fn on_this_machine(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if is_refusal(cause) {
+            return Failure::new(Code::Refused, chain(error));
+        }
+        next = cause.source();
+    }
+    Failure::other(chain(error))
 }
 
 fn export_failure(error: ExportError) -> Failure {
@@ -261,7 +276,7 @@ fn export_failure(error: ExportError) -> Failure {
         ExportError::Exists(_) => Failure::new(Code::Refused, error)
             .with_hint("name another place with -o, or move it away"),
         ExportError::Busy(_) => Failure::new(Code::TryAgain, error),
-        error => Failure::other(chain(&error)),
+        error => on_this_machine(&error),
     }
 }
 

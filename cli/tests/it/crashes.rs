@@ -80,26 +80,29 @@ fn a_node_that_hangs_holds_nobody_up() {
     let cid = net.ok(0, &["object", "put", original.to_str().unwrap()]);
     let hung = net.lab.process(3).unwrap();
     hung.signal(Signal::SIGSTOP).unwrap();
-    // It answers nothing, but its connections stand: what others have is got all the same,
-    // and new things are put.
-    let output = net.run(1, &["object", "get", &cid, "-o", "-"]);
+    // It answers nothing, but its connections stand. What nobody has may be where nobody
+    // answers: that is no "not found" until the others have given the node up. Who was
+    // asked is named either way.
+    let absent = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq";
+    let output = net.run(1, &["object", "get", absent, "-o", "-"]);
+    let code = output.status.code();
+    let said = stderr(&output);
+    assert!(code == Some(4) || code == Some(5), "{code:?}: {said}");
+    assert!(
+        said.contains(absent) && said.contains("asked: 12D3"),
+        "{said}"
+    );
+    // What others have is got all the same, and new things are put, in less time than a
+    // person would take for hanging.
+    let output = net.run(1, &["object", "get", &cid, "-o", "-", "--timeout", "30s"]);
     assert!(
         output.stdout == std::fs::read(&original).unwrap(),
         "{}",
         stderr(&output)
     );
     random_file(&original, 8 << 20, 22);
-    net.ok(1, &["object", "put", original.to_str().unwrap()]);
-    // What nobody has may be where nobody answers: that is no "not found", and who was
-    // asked is named.
-    let absent = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq";
-    let output = net.run(1, &["object", "get", absent, "-o", "-"]);
-    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
-    let said = stderr(&output);
-    assert!(
-        said.contains(absent) && said.contains("asked: 12D3"),
-        "{said}"
-    );
+    let path = original.to_str().unwrap();
+    net.ok(1, &["object", "put", path, "--timeout", "30s"]);
     hung.signal(Signal::SIGCONT).unwrap();
     net.until_settled(&[0, 1, 2, 3]);
 }

@@ -1,15 +1,16 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::{Builder, Lab};
 
 use crate::net::{Net, text};
 
-/// Three nodes, told nothing, name each other within three seconds of readiness.
+/// Three nodes, told nothing, name each other within three seconds of their start.
 fn three_nodes(builder: Builder, family: &str) {
+    let begin = Instant::now();
     let net = Net::start(builder.nodes(3));
     let ids: Vec<String> = (0..3).map(|node| net.peer_id(node)).collect();
     for node in 0..3 {
-        let waited = net.until("two peers", || {
+        net.until("two peers", || {
             let peers = net.json(node, &["peers", "ls"]);
             let peers = peers.as_array().expect("a list");
             let others = ids.iter().enumerate().filter(|(other, _)| *other != node);
@@ -24,11 +25,10 @@ fn three_nodes(builder: Builder, family: &str) {
                 })
             })
         });
-        assert!(
-            waited < Duration::from_secs(3),
-            "node {node} took {waited:?}"
-        );
     }
+    // What the network promises; the lab itself takes some of it.
+    let waited = begin.elapsed();
+    assert!(waited < Duration::from_secs(3), "{waited:?}");
     net.until_settled(&[0, 1, 2]);
 }
 

@@ -38,6 +38,43 @@ fn a_full_disk_fails_the_put_and_nothing_else() {
         assert_eq!(net.ok(0, &["dht", "get", "motd"]), "tea at four");
     };
     check();
+
+    // Somebody else takes the rest, to the last byte: nothing can be put, all is readable,
+    // and when there is room again it goes on without a restart.
+    let ballast = net.lab.home(0).join("ballast");
+    let fill = format!("cat /dev/zero > {}", ballast.display());
+    assert!(
+        !net.lab
+            .output(0, "sh", ["-c", &fill])
+            .unwrap()
+            .status
+            .success()
+    );
+    for args in [
+        &["dht", "put", "motd", "too late"][..],
+        &["object", "put", early.to_str().unwrap()],
+    ] {
+        let output = net.run(0, args);
+        // What is kept already is put again without taking room.
+        let code = output.status.code();
+        assert!(
+            code == Some(6) || code == Some(0),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+    }
+    check();
+    let free = format!("rm {}", ballast.display());
+    assert!(
+        net.lab
+            .output(0, "sh", ["-c", &free])
+            .unwrap()
+            .status
+            .success()
+    );
+    net.ok(0, &["dht", "put", "later", "there is room again"]);
+    assert_eq!(net.ok(0, &["dht", "get", "later"]), "there is room again");
+
     // The store is sound: the node stops, starts, and has it all.
     assert!(net.lab.stop(0).unwrap().success());
     net.lab.start(0).unwrap();

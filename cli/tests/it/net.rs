@@ -52,8 +52,13 @@ impl Net {
             .home(node)
             .to_str()
             .expect("a lab's paths are text");
-        let args = ["--home", home, "--no-progress", "--timeout", "2min"]
+        let patience: &[&str] = match args.contains(&"--timeout") {
+            true => &[],
+            false => &["--timeout", "2min"],
+        };
+        let args = ["--home", home, "--no-progress"]
             .into_iter()
+            .chain(patience.iter().copied())
             .chain(args.iter().copied());
         self.lab
             .output(node, HEDGEROW, args)

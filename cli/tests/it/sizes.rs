@@ -9,8 +9,9 @@ fn files_of_every_awkward_size_round_trip() {
     if !Lab::available_or_skip("files_of_every_awkward_size_round_trip") {
         return;
     }
-    let net = Net::start(Lab::builder().nodes(3));
-    net.until_settled(&[0, 1, 2]);
+    // More nodes than keep a block, so that what is got comes over the network.
+    let net = Net::start(Lab::builder().nodes(8));
+    net.until_settled(&[0, 1, 2, 3, 4, 5, 6, 7]);
     let original = net.lab.home(0).with_extension("original");
     let copy = net.lab.home(1).with_extension("copy");
     for size in [0, 1, MIB - 1, MIB, MIB + 1, 2048 * MIB + 1] {

@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
-    http::header,
+    http::{StatusCode, header},
     response::IntoResponse,
 };
 use blocks::{Block, BlockError};
@@ -48,11 +48,13 @@ pub(crate) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Stored>, ApiError> {
     let cid = parse_cid(&cid)?;
-    let body = body.map_err(|_| too_large())?;
-    // Hashing a MiB takes a millisecond: not on a thread that serves others.
-    let block = tokio::task::spawn_blocking(move || Block::new(cid, body))
+    let body = body.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => ApiError::bad_request("the body broke off"),
+    })?;
+    let block = replicas::hashing::run(move || Block::new(cid, body))
         .await
-        .map_err(ApiError::internal)?
+        .ok_or_else(|| ApiError::unavailable("the node is stopping"))?
         .map_err(|error| match error {
             BlockError::TooLarge(_) => too_large(),
             BlockError::Mismatch(_) | BlockError::Unsupported(_) => ApiError::bad_request(error),

@@ -35,7 +35,9 @@ impl BlockSink for NodeBlocks {
     async fn put(&self, cid: Cid, bytes: Bytes) -> Result<(), BoxError> {
         // The importer has just computed this CID from these bytes; hashing them once
         // more here is what the store's type asks for.
-        let block = tokio::task::spawn_blocking(move || blocks::Block::new(cid, bytes)).await??;
+        let block = replicas::hashing::run(move || blocks::Block::new(cid, bytes))
+            .await
+            .ok_or("the node is stopping")??;
         self.0.put(block).await?;
         Ok(())
     }

@@ -12,12 +12,14 @@ pub(crate) fn stored(receipt: PutReceipt) -> Stored {
         .pending
         .into_iter()
         .map(|peer| (peer, "no answer yet".to_owned()));
+    let failed = receipt
+        .failed
+        .into_iter()
+        .map(|(peer, error)| (peer, error.to_string()));
     Stored {
         stored_on: receipt.stored_on.iter().map(ToString::to_string).collect(),
         wanted: receipt.wanted,
-        failed: receipt
-            .failed
-            .into_iter()
+        failed: failed
             .chain(pending)
             .map(|(peer, reason)| NotStored {
                 peer_id: peer.to_string(),
@@ -45,6 +47,9 @@ impl From<PutError> for ApiError {
         match error {
             PutError::Invalid(_) => Self::bad_request(error),
             PutError::Local(error) => error.into(),
+            PutError::NoQuorum { ref receipt, .. } if receipt.is_for_want_of_room() => {
+                Self::full(error)
+            }
             PutError::Placement(_) | PutError::NoQuorum { .. } => {
                 Self::unavailable(error).with_hint("try again when the network has settled")
             }

@@ -20,7 +20,7 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -36,7 +36,7 @@ const OUR_OVERLAY: &str = "/hedgerow/overlay/";
 /// How often changed remembered peers are written; losing a minute of them is no loss.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often bootstrap addresses are dialled again while nobody is connected.
+/// How often bootstrap addresses are dialled again while no other node is known.
 const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Longest agent string and most protocols kept for a peer; identify itself allows 4 KiB.
@@ -71,6 +71,7 @@ impl Driver {
         remembered: RememberedPeers,
         bootstrap: Vec<Multiaddr>,
     ) -> Self {
+        let me = *swarm.local_peer_id();
         let mut driver = Self {
             swarm,
             ends,
@@ -78,7 +79,7 @@ impl Driver {
             dials: HashMap::new(),
             remembered,
             bootstrap,
-            rendezvous: Rendezvous::new(),
+            rendezvous: Rendezvous::new(me),
         };
         for peer in driver.remembered.newest(OFFERED_AT_START) {
             driver
@@ -100,7 +101,7 @@ impl Driver {
                 () = stop.cancelled() => break,
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(command) = self.ends.commands.recv() => self.on_command(command),
-                _ = save.tick() => self.save().await,
+                _ = save.tick() => drop(self.save()),
                 _ = bootstrap.tick() => self.dial_bootstrap(),
                 _ = rendezvous.tick() => {
                     if self.rendezvous.is_due(self.is_alone()) {
@@ -109,22 +110,25 @@ impl Driver {
                 }
             }
         }
-        self.save().await;
-    }
-
-    async fn save(&mut self) {
-        let Some(write) = self.remembered.take_changes() else {
-            return;
-        };
-        match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "remembered peers not written"),
-            Err(error) => tracing::warn!(%error, "remembered peers not written"),
+        if let Some(saving) = self.save() {
+            // A panic there has been reported where it happened.
+            let _ = saving.await;
         }
     }
 
+    /// Starts to write what has changed, on a thread that may wait for the disk.
+    fn save(&mut self) -> Option<JoinHandle<()>> {
+        let write = self.remembered.take_changes()?;
+        Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = write() {
+                tracing::warn!(%error, "remembered peers not written");
+            }
+        }))
+    }
+
     fn dial_bootstrap(&mut self) {
-        if !self.peers.is_empty() {
+        // A connection to somebody else is no company.
+        if !self.is_alone() {
             return;
         }
         for address in self.bootstrap.clone() {
@@ -340,9 +344,8 @@ impl Driver {
     /// Dials those that are said to belong to the network and are not connected; where no
     /// address is known, asks for one.
     fn dial_members(&mut self, members: Vec<PeerId>) {
-        let me = *self.swarm.local_peer_id();
         for member in members {
-            if member == me || self.peers.contains_key(&member) {
+            if self.peers.contains_key(&member) {
                 continue;
             }
             let opts =

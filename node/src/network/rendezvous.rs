@@ -12,6 +12,7 @@ use libp2p::{
     kad::{self, GetProvidersOk, QueryId, QueryResult, RecordKey, store::MemoryStore},
 };
 use multihash_codetable::{Code, MultihashDigest};
+use rand::seq::IteratorRandom;
 
 type Kad = kad::Behaviour<MemoryStore>;
 
@@ -49,16 +50,18 @@ pub(crate) enum Found {
 /// Announces this node under the network's key, and looks for the others.
 #[derive(Debug)]
 pub(crate) struct Rendezvous {
+    me: PeerId,
     key: RecordKey,
     queries: HashMap<QueryId, Purpose>,
     rounds: u32,
 }
 
 impl Rendezvous {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(me: PeerId) -> Self {
         // Other implementations take nothing but multihashes as keys of provider records.
         let key = Code::Sha2_256.digest(NETWORK).to_bytes();
         Self {
+            me,
             key: RecordKey::new(&key),
             queries: HashMap::new(),
             rounds: 0,
@@ -114,10 +117,9 @@ impl Rendezvous {
                 Purpose::Providers,
                 QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
             ) => {
-                // In a fixed order, and no more than can be looked up.
-                let mut members: Vec<_> = providers.into_iter().collect();
-                members.sort();
-                members.truncate(MAX_LOOKUPS);
+                // Another choice each time: records of the dead must not keep the living out.
+                let members = providers.into_iter().filter(|member| *member != self.me);
+                let members = members.sample(&mut rand::rng(), MAX_LOOKUPS);
                 Some(Found::Members(members))
             }
             (Purpose::Address(member), QueryResult::GetClosestPeers(Ok(closest))) => closest
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn who_is_alone_asks_often_and_who_is_not_seldom() {
-        let mut rendezvous = Rendezvous::new();
+        let mut rendezvous = Rendezvous::new(PeerId::random());
         assert!((0..10).all(|_| rendezvous.is_due(true)));
         let asked = (0..2 * IN_COMPANY).filter(|_| rendezvous.is_due(false));
         assert_eq!(asked.count(), 2);
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_key_is_a_multihash() {
-        let key = Rendezvous::new().key.to_vec();
+        let key = Rendezvous::new(PeerId::random()).key.to_vec();
         assert_eq!((&key[..2], key.len()), (&[0x12, 0x20][..], 34));
     }
 }

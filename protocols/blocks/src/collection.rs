@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cid::Cid;
 use guid::{Guid, Span};
 use libp2p_swarm::StreamProtocol;
-use replicas::{Collection, Entry, ItemId, PutRefused, StoreError, Stored};
+use replicas::{Collection, Entry, ItemId, PutRefused, StoreError, Stored, hashing};
 
 use crate::block::{guid_of, parse_cid};
 use crate::{Block, MAX_BLOCK, Store};
@@ -57,10 +57,9 @@ impl Collection for Blocks {
 
     async fn put(&self, id: &ItemId, bytes: Bytes) -> Result<Stored, PutRefused> {
         let cid = cid(id)?;
-        // Hashing a block takes a millisecond: not on the tasks that move bytes.
-        let block = tokio::task::spawn_blocking(move || Block::new(cid, bytes))
+        let block = hashing::run(move || Block::new(cid, bytes))
             .await
-            .map_err(|_| StoreError::Closed)?
+            .ok_or(StoreError::Closed)?
             .map_err(|error| PutRefused::Invalid(error.to_string()))?;
         let new = self.store.put(block).await?;
         Ok(Stored { version: 0, new })

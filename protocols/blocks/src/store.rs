@@ -7,6 +7,7 @@ use guid::Span;
 use serde::{Deserialize, Serialize};
 
 pub use replicas::StoreError;
+use replicas::hashing;
 
 use crate::Block;
 
@@ -40,12 +41,10 @@ pub trait Store: Send + Sync + 'static {
             return Ok(None);
         };
         let (checked, content) = (*cid, bytes.clone());
-        let verified =
-            tokio::task::spawn_blocking(move || crate::block::verify(&checked, &content));
-        match verified.await {
-            Ok(Ok(())) => Ok(Some(bytes)),
-            Ok(Err(error)) => Err(StoreError::Corrupt(error.to_string())),
-            Err(_) => Err(StoreError::Closed),
+        match hashing::run(move || crate::block::verify(&checked, &content)).await {
+            Some(Ok(())) => Ok(Some(bytes)),
+            Some(Err(error)) => Err(StoreError::Corrupt(error.to_string())),
+            None => Err(StoreError::Closed),
         }
     }
 

@@ -65,6 +65,11 @@ impl Collection for Records {
         Ok(record.version())
     }
 
+    /// A record that is too new by this node's clock, or has expired, is none the worse.
+    fn is_intact(&self, id: &ItemId, bytes: &Bytes) -> bool {
+        decode(Item::from_bytes(id), bytes).is_ok()
+    }
+
     async fn get(&self, id: &ItemId) -> Result<Option<Bytes>, StoreError> {
         let Some(item) = Item::from_bytes(id) else {
             return Ok(None);

@@ -5,15 +5,17 @@
 //! when the store opens.
 
 use std::cmp::Ordering;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Memory};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode,
+};
 use guid::{Guid, Span};
 use parking_lot::Mutex;
 use replicas::StoreError;
-use replicas::engine_error::{on_open, on_read, on_write};
+use replicas::engine_error::{check_room, on_open, on_read, on_write};
 
 use crate::ledger::{Ledger, Limits, Meta, Usage, Verdict};
 use crate::store::{Outcome, RecordStore, Refused, SWEEP_STEP};
@@ -43,6 +45,7 @@ pub struct FjallRecords {
 }
 
 struct Inner {
+    path: PathBuf,
     clock: Arc<dyn Clock>,
     database: Database,
     index: Keyspace,
@@ -82,6 +85,7 @@ impl FjallRecords {
         check_format(&database, &meta, &index)?;
         let ledger = Mutex::new(load(&index, &records, Ledger::new(own, limits))?);
         let inner = Inner {
+            path: path.to_owned(),
             clock,
             database,
             index,
@@ -206,7 +210,7 @@ impl Inner {
         let mut batch = self.database.batch();
         batch.insert(&self.index, item.to_bytes(), write_row(meta));
         batch.insert(&self.records, item.to_bytes(), &record.encoded()[..]);
-        batch.commit().map_err(on_write)?;
+        self.commit(batch)?;
         self.written.fetch_add(1, Memory::AcqRel);
         ledger.set(item, meta);
         Ok(Outcome {
@@ -220,9 +224,15 @@ impl Inner {
         let mut batch = self.database.batch();
         batch.remove(&self.index, item.to_bytes());
         batch.remove(&self.records, item.to_bytes());
-        batch.commit().map_err(on_write)?;
+        self.commit(batch)?;
         ledger.remove(item);
         Ok(())
+    }
+
+    /// Writes a batch, if the disk has room for it.
+    fn commit(&self, batch: OwnedWriteBatch) -> Result<(), StoreError> {
+        check_room(&self.path)?;
+        batch.commit().map_err(on_write)
     }
 
     /// Need not be synced: what comes back after a crash is expired all the same.
@@ -250,7 +260,7 @@ impl Inner {
                 None => batch.remove(&self.index, item.to_bytes()),
             }
         }
-        batch.commit().map_err(on_write)?;
+        self.commit(batch)?;
         for (item, rest) in &expired {
             match rest {
                 Some(meta) => ledger.set(*item, *meta),

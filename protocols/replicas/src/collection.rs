@@ -116,6 +116,11 @@ pub trait Collection: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
+    /// Whether a copy kept here is what was put, whatever the clock says by now.
+    fn is_intact(&self, id: &ItemId, item: &Bytes) -> bool {
+        self.verify(id, item).is_ok()
+    }
+
     /// The name of an item as people read it, for messages.
     fn describe(&self, id: &ItemId) -> String {
         id.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -92,9 +92,10 @@ impl Default for Config {
             stream_idle: Duration::from_secs(30),
             avoid_for: Duration::from_secs(10),
             streams_per_peer: 4,
-            inbound_bytes_per_peer: 32 << 20,
+            // A quarter of the whole: two peers that hang leave room for the others.
+            inbound_bytes_per_peer: 12 << 20,
             inbound_bytes: 48 << 20,
-            outbound_bytes_per_peer: 32 << 20,
+            outbound_bytes_per_peer: 12 << 20,
             outbound_bytes: 48 << 20,
             fetch_bytes: 32 << 20,
             repair_bytes_per_second: 64 << 20,

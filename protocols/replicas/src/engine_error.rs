@@ -74,6 +74,24 @@ pub fn on_write(error: Error) -> StoreError {
     }
 }
 
+/// Room that a record or a removal takes in the engine's journal, many times over.
+const JOURNAL_ROOM: u64 = 16 << 20;
+
+/// Whether the engine may be given something small to write. A journal that could not be
+/// written makes it refuse all later writes, so it is better not asked.
+pub fn check_room(path: &Path) -> Result<(), StoreError> {
+    let stat =
+        nix::sys::statvfs::statvfs(path).map_err(|error| StoreError::Failed(error.to_string()))?;
+    #[allow(clippy::unnecessary_cast)] // The types differ between systems.
+    let free = (stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64);
+    match free >= JOURNAL_ROOM {
+        true => Ok(()),
+        false => Err(StoreError::Full(format!(
+            "fewer than {JOURNAL_ROOM} bytes are free on the disk"
+        ))),
+    }
+}
+
 fn describe(error: &Error) -> String {
     match error {
         Error::Io(io) | Error::Storage(LsmError::Io(io)) => io.to_string(),

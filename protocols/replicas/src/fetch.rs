@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::collection::{Collection, Entry, ItemId, StoreError};
 use crate::config::MAX_LIST;
+use crate::hashing;
 use crate::message::{Request, Response};
 use crate::placement::PlacementError;
 use crate::pool::RequestError;
@@ -88,7 +89,7 @@ impl GetError {
             |(_, error): &(PeerId, RequestError)| matches!(error, RequestError::Timeout);
         if failed.is_empty() {
             GetError::NotFound { asked }
-        } else if failed.iter().all(timed_out) {
+        } else if failed.len() == asked.len() && failed.iter().all(timed_out) {
             GetError::Timeout { asked }
         } else {
             GetError::Unavailable { asked, failed }
@@ -141,26 +142,19 @@ pub(crate) async fn local<C: Collection>(
 ) -> Result<Kept, GetError> {
     match shared.collection.get(id).await {
         Ok(None) => return Ok(Kept::Nothing),
-        Ok(Some(item)) if verified(shared, id, &item).await.is_some() => {
-            return Ok(Kept::Whole(item));
+        Ok(Some(item)) => {
+            let (collection, name, bytes) =
+                (Arc::clone(&shared.collection), id.clone(), item.clone());
+            let intact = hashing::run(move || collection.is_intact(&name, &bytes)).await;
+            if intact.ok_or(StoreError::Closed)? {
+                return Ok(Kept::Whole(item));
+            }
         }
-        Ok(Some(_)) | Err(StoreError::Corrupt(_)) => {}
+        Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error.into()),
     }
     shared.found_corrupt(id).await;
     Ok(Kept::Damaged)
-}
-
-/// The version of an item if its bytes are what its name promises. Checked on a thread
-/// where hashing holds up nobody and overlaps with reading the next item.
-async fn verified<C: Collection>(
-    shared: &Arc<Shared<C>>,
-    id: &ItemId,
-    item: &Bytes,
-) -> Option<u64> {
-    let (collection, id, item) = (Arc::clone(&shared.collection), id.clone(), item.clone());
-    let check = tokio::task::spawn_blocking(move || collection.verify(&id, &item).ok());
-    check.await.ok().flatten()
 }
 
 /// The item from its replicas, asking further away when the closest do not have it.
@@ -197,7 +191,9 @@ async fn fetch_from<C: Collection>(
     contacts.sort_by_key(|contact| shared.pool.score(contact.peer));
     let mut waiting = contacts.into_iter();
     let mut asking = FuturesUnordered::new();
-    asking.push(fetch_one(shared, waiting.next()?, id));
+    let first = waiting.next()?;
+    let mut silent = first.peer;
+    asking.push(fetch_one(shared, first, id));
     let mut hedge_at = Instant::now() + shared.config.hedge_after;
     loop {
         tokio::select! {
@@ -208,11 +204,18 @@ async fn fetch_from<C: Collection>(
                     (peer, Err(error)) => failed.push((peer, error)),
                 }
             }
-            () = sleep_until(hedge_at), if waiting.len() > 0 => shared.counters.hedges.one(),
+            () = sleep_until(hedge_at), if waiting.len() > 0 => {
+                shared.counters.hedges.one();
+                // The next get asks another one first.
+                shared.pool.avoid(silent);
+            }
             else => return None,
         }
         match waiting.next() {
-            Some(next) => asking.push(fetch_one(shared, next, id)),
+            Some(next) => {
+                silent = next.peer;
+                asking.push(fetch_one(shared, next, id));
+            }
             None if asking.is_empty() => return None,
             None => {}
         }
@@ -259,7 +262,13 @@ pub(crate) async fn fetch_verified<C: Collection>(
         _ => return Err(RequestError::Nonsense),
     }
     shared.counters.bytes_received.add(reply.body.len() as u64);
-    let Some(version) = verified(shared, id, &reply.body).await else {
+    let (collection, name, bytes) = (
+        Arc::clone(&shared.collection),
+        id.clone(),
+        reply.body.clone(),
+    );
+    let checked = hashing::run(move || collection.verify(&name, &bytes)).await;
+    let Ok(version) = checked.ok_or(RequestError::Ended)? else {
         shared.counters.mismatches.one();
         shared.pool.avoid(from.peer);
         tracing::debug!(peer = %from.peer, "a peer sent bytes that do not match");

@@ -20,6 +20,7 @@ mod digest;
 pub mod engine_error;
 mod fetch;
 mod handle;
+pub mod hashing;
 mod limiter;
 mod message;
 mod overlay_placement;

@@ -1,10 +1,10 @@
 //! Putting an item on its replica set (R10).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::join_all;
 use libp2p_identity::PeerId;
 use overlay::Contact;
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::budget::Held;
 use crate::collection::{Collection, ItemId, PutRefused, StoreError};
-use crate::message::{Request, Response};
+use crate::message::{Refusal, Request, Response};
 use crate::placement::PlacementError;
 use crate::pool::RequestError;
 use crate::shared::Shared;
@@ -25,9 +25,25 @@ pub struct PutReceipt {
     /// Members of the replica set: k, or fewer where fewer nodes exist.
     pub wanted: usize,
     /// Members that failed, and how. The missing copies are made in the background.
-    pub failed: Vec<(PeerId, String)>,
+    pub failed: Vec<(PeerId, RequestError)>,
     /// Members that had not answered yet.
     pub pending: Vec<PeerId>,
+}
+
+impl PutReceipt {
+    /// Whether there was somebody to store the item, but nobody had room.
+    pub fn is_for_want_of_room(&self) -> bool {
+        let full = |(_, error): &(PeerId, RequestError)| {
+            matches!(
+                error,
+                RequestError::Refused {
+                    why: Refusal::Full,
+                    ..
+                }
+            )
+        };
+        !self.failed.is_empty() && self.failed.iter().all(full)
+    }
 }
 
 /// Why an item was not put.
@@ -92,7 +108,7 @@ pub(crate) async fn put<C: Collection>(
     };
     let remote = async {
         let set = shared.replica_set(key, shared.config.replicas).await?;
-        Ok::<_, PlacementError>(Placing::start(shared, set, &id, &bytes).await)
+        Ok::<_, PlacementError>(Placing::start(shared, set, &id, &bytes))
     };
     let (local, remote) = tokio::join!(local, remote);
     match local {
@@ -112,14 +128,14 @@ pub(crate) async fn put<C: Collection>(
 
 struct Placing {
     receipt: PutReceipt,
-    answers: mpsc::Receiver<(PeerId, Result<(), String>)>,
+    answers: mpsc::Receiver<(PeerId, Result<(), RequestError>)>,
+    waiting: mpsc::Receiver<Infallible>,
 }
 
 impl Placing {
     /// Starts one task for each member of the set but this node. The tasks go on after
-    /// the quorum has answered, so each has its share of the budget before it starts:
-    /// else the puts that a slow member has not taken would pile up in memory.
-    async fn start<C: Collection>(
+    /// the quorum has answered.
+    fn start<C: Collection>(
         shared: &Arc<Shared<C>>,
         set: Vec<Contact>,
         id: &ItemId,
@@ -127,44 +143,44 @@ impl Placing {
     ) -> Placing {
         let me = shared.placement.me().peer;
         let (answer, answers) = mpsc::channel(set.len().max(1));
+        // Closes when every task has its share or has given up waiting for it.
+        let (admitted, waiting) = mpsc::channel(1);
         let mut receipt = PutReceipt {
             stored_on: Vec::new(),
             wanted: set.len(),
             failed: Vec::new(),
             pending: Vec::new(),
         };
-        if set.iter().any(|contact| contact.peer == me) {
-            receipt.stored_on.push(me);
-        }
-        let others = set.into_iter().filter(|contact| contact.peer != me);
-        let admitted = join_all(others.map(|contact| async {
-            let wait = shared.config.put_wait;
-            let held = admit(shared, contact.peer, bytes.len(), wait).await;
-            (contact, held)
-        }));
-        for (contact, held) in admitted.await {
-            let held = match held {
-                Ok(held) => held,
-                Err(error) => {
-                    shared.repair_later(id);
-                    receipt.failed.push((contact.peer, error.to_string()));
-                    continue;
-                }
-            };
+        for contact in set {
+            if contact.peer == me {
+                receipt.stored_on.push(me);
+                continue;
+            }
             receipt.pending.push(contact.peer);
             let (shared, id, bytes) = (Arc::clone(shared), id.clone(), bytes.clone());
             let answer = answer.clone();
+            let admitted = admitted.clone();
             tokio::spawn(async move {
-                let outcome = send_to(&shared, &contact, &id, bytes, held).await;
+                let wait = shared.config.put_wait;
+                let outcome = match admit(&shared, contact.peer, bytes.len(), wait).await {
+                    Ok(held) => {
+                        drop(admitted);
+                        send_to(&shared, &contact, &id, bytes, held).await
+                    }
+                    Err(error) => Err(error),
+                };
                 if outcome.is_err() {
                     shared.repair_later(&id);
                 }
-                let outcome = outcome.map_err(|error| error.to_string());
                 // Nobody listens once the put has been answered.
                 let _ = answer.send((contact.peer, outcome)).await;
             });
         }
-        Placing { receipt, answers }
+        Placing {
+            receipt,
+            answers,
+            waiting,
+        }
     }
 
     async fn finish<C: Collection>(mut self, shared: &Shared<C>) -> Result<PutReceipt, PutError> {
@@ -178,6 +194,9 @@ impl Placing {
             };
             self.note(answer);
         }
+        // No put is over while one of its tasks waits for its share of the budget: else the
+        // puts that a slow member has not taken would pile up in memory.
+        let _: Option<Infallible> = self.waiting.recv().await;
         let _ = timeout(shared.config.put_grace, async {
             while let Some(answer) = self.answers.recv().await {
                 self.note(answer);
@@ -187,7 +206,7 @@ impl Placing {
         Ok(self.receipt)
     }
 
-    fn note(&mut self, (peer, outcome): (PeerId, Result<(), String>)) {
+    fn note(&mut self, (peer, outcome): (PeerId, Result<(), RequestError>)) {
         self.receipt.pending.retain(|pending| *pending != peer);
         match outcome {
             Ok(()) => self.receipt.stored_on.push(peer),

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
@@ -10,7 +12,7 @@ use overlay::Contact;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::collection::{Collection, Entry, ItemId, StoreError};
+use crate::collection::{Collection, Entry, ItemId, PutRefused, StoreError};
 use crate::config::{MAX_LIST, MAX_SPANS, SPLIT};
 use crate::digest::{Digest, digest_of};
 use crate::fetch::{fetch_verified, local};
@@ -38,6 +40,27 @@ const LIST_BELOW: u64 = MAX_LIST as u64;
 /// items need about as many (R12).
 const MAX_ROUNDS: usize = 1024;
 
+/// How long one neighbour is reconciled with at a time: what moved until then has moved,
+/// and the others get their turn, whatever this one answers and how slowly.
+const TURN: Duration = Duration::from_secs(60);
+
+/// A neighbour and how the work with it stands.
+struct With<'a> {
+    contact: &'a Contact,
+    /// One of the two sides has no room: nothing more is sent over for nothing.
+    full: AtomicBool,
+}
+
+impl With<'_> {
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    fn note_full(&self) {
+        self.full.store(true, Ordering::Relaxed);
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum ReconcileError {
     #[error(transparent)]
@@ -53,9 +76,11 @@ pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>) {
     changes.mark_changed();
     let mut wait = shared.config.reconcile_every;
     let mut strays_at = Instant::now();
+    let mut retry = shared.config.retry_after;
     loop {
         if let Ok(Ok(())) = timeout(wait, changes.changed()).await {
             settle(&shared, &mut changes).await;
+            retry = shared.config.retry_after;
         } else if changes.has_changed().is_err() {
             return;
         }
@@ -65,9 +90,10 @@ pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>) {
             complete = offer_strays(&shared, &limiter).await;
             strays_at = Instant::now() + shared.config.reconcile_every / 4;
         }
-        wait = match complete {
-            true => shared.config.reconcile_every,
-            false => shared.config.retry_after,
+        // What does not work for a while, as where a disk is full, is tried less and less.
+        (wait, retry) = match complete {
+            true => (shared.config.reconcile_every, shared.config.retry_after),
+            false => (retry, (retry * 2).min(shared.config.reconcile_every)),
         };
     }
 }
@@ -108,12 +134,17 @@ async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> boo
             if spans.is_empty() {
                 continue;
             }
-            match reconcile(shared, contact, spans, limiter).await {
-                Ok(all) => {
+            let with = With {
+                contact,
+                full: AtomicBool::new(false),
+            };
+            match timeout(TURN, reconcile(shared, &with, spans, limiter)).await {
+                Ok(Ok(all)) => {
                     shared.counters.reconciled.one();
                     complete &= all;
                 }
-                Err(error) => {
+                Err(_) => complete = false,
+                Ok(Err(error)) => {
                     shared.counters.reconcile_failed.one();
                     tracing::debug!(peer = %contact.peer, %error, "reconciliation failed");
                     complete = false;
@@ -127,7 +158,7 @@ async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> boo
 /// Makes two nodes agree on some arcs; whether every item could be moved.
 async fn reconcile<C: Collection>(
     shared: &Arc<Shared<C>>,
-    with: &Contact,
+    with: &With<'_>,
     mut spans: Vec<Span>,
     limiter: &Limiter,
 ) -> Result<bool, ReconcileError> {
@@ -137,14 +168,17 @@ async fn reconcile<C: Collection>(
             return Ok(complete);
         }
         let batch = spans.split_off(spans.len().saturating_sub(MAX_SPANS));
-        let theirs = digests(shared, with, &batch).await?;
+        let theirs = digests(shared, with.contact, &batch).await?;
         for (span, theirs) in batch.into_iter().zip(theirs) {
             let mine = digest_of(&*shared.collection, span).await?;
             if mine == theirs {
                 continue;
             }
             if mine.count.max(theirs.count) <= LIST_BELOW || span.last_offset() == 0 {
-                complete &= reconcile_list(shared, with, span, limiter).await?;
+                complete &= reconcile_list(shared, with, span, theirs.count, limiter).await?;
+                if with.is_full() {
+                    return Ok(false);
+                }
             } else {
                 spans.extend(span.split(SPLIT));
             }
@@ -168,17 +202,24 @@ async fn digests<C: Collection>(
 }
 
 /// Compares an arc entry by entry and moves what differs, both ways. Page by page, so
-/// that an arc of any number of entries takes the memory of one page.
+/// that an arc of any number of entries takes the memory of one page. The neighbour has
+/// `claimed` to keep so many; a page more may have come since.
 async fn reconcile_list<C: Collection>(
     shared: &Arc<Shared<C>>,
-    with: &Contact,
+    with: &With<'_>,
     span: Span,
+    claimed: u64,
     limiter: &Limiter,
 ) -> Result<bool, ReconcileError> {
     let mut complete = true;
     let mut after: Option<ItemId> = None;
+    let mut listed = 0;
     loop {
-        let (theirs, more) = their_page(shared, with, span, after.clone()).await?;
+        let (theirs, more) = their_page(shared, with.contact, span, after.clone()).await?;
+        listed += theirs.len() as u64;
+        if listed > claimed.saturating_add(LIST_BELOW) {
+            return Err(RequestError::Nonsense.into());
+        }
         // The page covers the arc up to its last entry; the last page all of the rest.
         let end = match (more, theirs.last()) {
             (true, Some(last)) => Some(last.clone()),
@@ -186,6 +227,9 @@ async fn reconcile_list<C: Collection>(
         };
         let mine = my_page(shared, span, after, end.as_ref()).await?;
         complete &= move_differences(shared, with, mine, theirs, limiter).await;
+        if with.is_full() {
+            return Ok(false);
+        }
         match end {
             Some(last) => after = Some(last.id),
             None => return Ok(complete),
@@ -258,7 +302,7 @@ async fn my_page<C: Collection>(
 
 async fn move_differences<C: Collection>(
     shared: &Arc<Shared<C>>,
-    with: &Contact,
+    with: &With<'_>,
     mine: Vec<Entry>,
     theirs: Vec<Entry>,
     limiter: &Limiter,
@@ -278,6 +322,9 @@ async fn move_differences<C: Collection>(
     moves.extend(here.into_keys().map(|id| (id, Way::Push)));
     let moved = stream::iter(moves)
         .map(|(id, way)| async move {
+            if with.is_full() {
+                return false;
+            }
             match way {
                 Way::Push => push(shared, with, &id, limiter).await,
                 Way::Pull => pull(shared, with, &id, limiter).await,
@@ -294,7 +341,7 @@ enum Way {
 
 async fn push<C: Collection>(
     shared: &Arc<Shared<C>>,
-    to: &Contact,
+    to: &With<'_>,
     id: &ItemId,
     limiter: &Limiter,
 ) -> bool {
@@ -310,15 +357,17 @@ async fn push<C: Collection>(
         }
     };
     limiter.take(item.len()).await;
-    match place_on(shared, to, id, item).await {
+    match place_on(shared, to.contact, id, item).await {
         Ok(()) => {
             shared.counters.repair_pushed.one();
             true
         }
         Err(RequestError::Refused { why, .. }) => {
-            if why == Refusal::Invalid {
+            match why {
                 // Either it is wrong or the copy here is.
-                let _ = local(shared, id).await;
+                Refusal::Invalid => drop(local(shared, id).await),
+                Refusal::Full => to.note_full(),
+                Refusal::Failed => {}
             }
             false
         }
@@ -328,18 +377,24 @@ async fn push<C: Collection>(
 
 async fn pull<C: Collection>(
     shared: &Arc<Shared<C>>,
-    from: &Contact,
+    from: &With<'_>,
     id: &ItemId,
     limiter: &Limiter,
 ) -> bool {
-    match fetch_verified(shared, from, id).await {
+    match fetch_verified(shared, from.contact, id).await {
         Ok(Some((item, _))) => {
             limiter.take(item.len()).await;
-            let stored = shared.collection.put_trusted(id, item).await.is_ok();
-            if stored {
-                shared.counters.repair_pulled.one();
+            match shared.collection.put_trusted(id, item).await {
+                Ok(_) => {
+                    shared.counters.repair_pulled.one();
+                    true
+                }
+                Err(PutRefused::Store(StoreError::Full(_))) => {
+                    from.note_full();
+                    false
+                }
+                Err(_) => false,
             }
-            stored
         }
         Ok(None) => true,
         Err(_) => false,

@@ -20,6 +20,10 @@ use crate::server::READ_AHEAD;
 /// Requests that wait to be written on one stream.
 const QUEUE: usize = 16;
 
+/// Requests without an answer, those that nobody waits for any more among them: more than
+/// a peer works on at a time.
+const MAX_PENDING: usize = 256;
+
 pub(crate) struct Reply {
     pub(crate) response: Response,
     pub(crate) body: Bytes,
@@ -164,6 +168,10 @@ async fn write_requests<W: AsyncWrite + Unpin>(
         {
             let mut pending = state.pending.lock();
             if state.closed.load(Ordering::Acquire) {
+                break;
+            }
+            if pending.len() >= MAX_PENDING {
+                // It answers some and never the others.
                 break;
             }
             pending.insert(seq, next.reply);

@@ -74,6 +74,7 @@ impl Disk {
         let Some(size) = self.blocks.size_of(key).map_err(on_read)? else {
             return Ok(false);
         };
+        replicas::engine_error::check_room(&self.path)?;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         batch.remove(&self.blocks, key);
         batch.commit().map_err(on_write)?;

@@ -11,7 +11,7 @@ use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Pe
 use bytes::Bytes;
 use cid::Cid;
 use guid::Span;
-use tokio::sync::{Mutex, Semaphore, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, oneshot};
 
 use crate::Block;
 use crate::store::{GUID_BYTES, Store, StoreError, Usage, cid_of_key, key_of, ranges};
@@ -61,7 +61,7 @@ impl Default for FjallOptions {
 pub struct FjallStore {
     disk: Arc<Disk>,
     writers: Writers,
-    turns: Vec<Mutex<()>>,
+    turns: Vec<Arc<Mutex<()>>>,
     waiting: Arc<Semaphore>,
 }
 
@@ -87,16 +87,16 @@ impl FjallStore {
         Ok(FjallStore {
             writers: Writers::start(&disk)?,
             disk,
-            turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
+            turns: (0..TURNS).map(|_| Arc::default()).collect(),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
         })
     }
 
     /// The turn of a block, chosen by the last bytes of its CID, which are random.
-    fn turn(&self, key: &[u8]) -> &Mutex<()> {
+    async fn turn(&self, key: &[u8]) -> OwnedMutexGuard<()> {
         let low = key.iter().rev().take(2);
         let number = low.fold(0, |number, byte| number << 8 | usize::from(*byte));
-        &self.turns[number % TURNS]
+        Arc::clone(&self.turns[number % TURNS]).lock_owned().await
     }
 
     async fn on_disk<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -119,17 +119,18 @@ impl Store for FjallStore {
     }
 
     async fn put(&self, block: Block) -> Result<bool, StoreError> {
-        let _room = Arc::clone(&self.waiting)
+        let room = Arc::clone(&self.waiting)
             .acquire_many_owned(block.bytes().len().max(LEAST) as u32)
             .await
             .map_err(|_| StoreError::Closed)?;
         let key = key_of(block.cid());
-        let _turn = self.turn(&key).lock().await;
+        let turn = self.turn(&key).await;
         let (done, outcome) = oneshot::channel();
         let job = Job {
             key,
             bytes: block.into_bytes(),
             done,
+            _held: (room, turn),
         };
         self.writers.give(job)?;
         outcome.await.map_err(|_| StoreError::Closed)?
@@ -142,8 +143,12 @@ impl Store for FjallStore {
 
     async fn remove(&self, cid: &Cid) -> Result<bool, StoreError> {
         let key = key_of(cid);
-        let _turn = self.turn(&key).lock().await;
-        self.on_disk(move |disk| disk.remove(&key)).await
+        let turn = self.turn(&key).await;
+        self.on_disk(move |disk| {
+            let _turn = turn;
+            disk.remove(&key)
+        })
+        .await
     }
 
     async fn list(

@@ -14,7 +14,7 @@ use std::time::Duration;
 use ::fjall::PersistMode;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, oneshot};
 
 use super::Disk;
 use crate::store::StoreError;
@@ -39,6 +39,9 @@ pub(super) struct Job {
     pub(super) key: Vec<u8>,
     pub(super) bytes: Bytes,
     pub(super) done: oneshot::Sender<Result<bool, StoreError>>,
+    /// Its place among what waits, and the block's turn: until it is written, also when
+    /// its caller has given up.
+    pub(super) _held: (OwnedSemaphorePermit, OwnedMutexGuard<()>),
 }
 
 /// The threads that write. They end with the store, after what they were given.
