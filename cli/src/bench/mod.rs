@@ -12,7 +12,7 @@ mod pair;
 mod raw;
 mod report;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use blocks::{Block, FjallOptions, FjallStore, MemoryStore, Store};
 use bytes::Bytes;
@@ -31,6 +31,10 @@ use crate::{
 
 /// Bytes of a block, those of a file's chunk.
 const BLOCK: usize = 1024 * 1024;
+
+/// How often, and how long apart, a scratch directory is tried to be removed.
+const REMOVALS: u32 = 100;
+const BETWEEN_REMOVALS: Duration = Duration::from_millis(50);
 
 /// Runs the measurement and prints it.
 pub(crate) async fn transfer(options: Transfer, output: &Output) -> Result<(), Failure> {
@@ -99,8 +103,23 @@ async fn one_run(
     let pair = Pair::start(transport, store).await?;
     let took = store_far(&pair, content, in_flight).await;
     pair.stop(in_use).await;
+    remove(scratch).await;
     report.add(transport, Row::Disk, took?);
     Ok(())
+}
+
+/// Removes the scratch directory. The engine's threads end a moment after the store, and
+/// may write until then.
+async fn remove(scratch: tempfile::TempDir) {
+    let path = scratch.keep();
+    for _ in 0..REMOVALS {
+        match std::fs::remove_dir_all(&path) {
+            Ok(()) => return,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(_) => tokio::time::sleep(BETWEEN_REMOVALS).await,
+        }
+    }
+    tracing::warn!(path = %path.display(), "could not be removed");
 }
 
 /// The near node fetches every block from the far one and verifies it.
