@@ -66,6 +66,21 @@ impl Guid {
         Guid::of_digest(&digest)
     }
 
+    /// Where an object's root number `salt` lies (G7). Root 0 is at the identifier itself,
+    /// the others are spread over the ring by hashing, so that one dead or hostile root
+    /// does not hide the object.
+    pub fn salted(self, salt: u8) -> Guid {
+        if salt == 0 {
+            return self;
+        }
+        let digest = Sha256::new()
+            .chain_update(b"hedgerow root")
+            .chain_update([salt])
+            .chain_update(self.to_bytes())
+            .finalize();
+        Guid::of_digest(&digest)
+    }
+
     /// The identifier made of the first 16 bytes of a SHA-256 digest that is already
     /// known: a libp2p PeerId of a large key carries one.
     pub fn of_digest(digest: &[u8]) -> Guid {

@@ -16,7 +16,7 @@
 //! # Ok::<(), guid::ParseGuidError>(())
 //! ```
 //!
-//! Rules G1 to G6 of `docs/specs/guid.md` are cited where the code obeys them.
+//! Rules G1 to G7 of `docs/specs/guid.md` are cited where the code obeys them.
 
 mod base;
 mod guid;

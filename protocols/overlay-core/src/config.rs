@@ -6,6 +6,8 @@ use guid::Base;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::LocationConfig;
+
 /// Settings of one node's overlay. All nodes of a network need the same
 /// `digit_bits` and `leaf_set`; the rest is each node's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub struct Config {
     pub max_rto: Duration,
     /// How long a routed request may take in all.
     pub request_timeout: Duration,
+    /// Settings of the location layer.
+    pub location: LocationConfig,
 }
 
 impl Default for Config {
@@ -66,6 +70,7 @@ impl Default for Config {
             min_rto: Duration::from_millis(20),
             max_rto: Duration::from_secs(3),
             request_timeout: Duration::from_secs(10),
+            location: LocationConfig::default(),
         }
     }
 }
@@ -85,6 +90,15 @@ pub enum ConfigError {
     /// A duration that must not be zero is.
     #[error("{0} is zero: it has to be longer")]
     Zero(&'static str),
+    /// Every root costs messages, and its number is one byte on the wire.
+    #[error("location.roots is {0}: it has to be from 1 to 8")]
+    Roots(u8),
+    /// Small enough for one message.
+    #[error("location.{0} is {1}: it has to be at most 8")]
+    Spread(&'static str, u8),
+    /// Pointers would come and go.
+    #[error("location.lifetime has to be longer than location.republish")]
+    Lifetime,
 }
 
 impl Config {
@@ -110,10 +124,10 @@ impl Config {
             ("max_rto", self.max_rto),
             ("request_timeout", self.request_timeout),
         ];
-        match spans.into_iter().find(|(_, span)| span.is_zero()) {
-            Some((name, _)) => Err(ConfigError::Zero(name)),
-            None => Ok(()),
+        if let Some((name, _)) = spans.into_iter().find(|(_, span)| span.is_zero()) {
+            return Err(ConfigError::Zero(name));
         }
+        self.location.validate()
     }
 
     /// The digit width.

@@ -7,7 +7,7 @@ use guid::Guid;
 use thiserror::Error;
 
 use crate::message::{Answer, TraceHop};
-use crate::{Addrs, AppId, Contact, Message, MessageId};
+use crate::{Addrs, AppId, Contact, Full, Message, MessageId};
 
 /// The driver's name for a request, never used twice at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,9 +55,45 @@ pub enum Input<P> {
         /// Whether the hops are wanted too.
         trace: bool,
     },
+    /// This node holds an object: others are to find it here until it unpublishes it.
+    Publish {
+        /// The outcome's name.
+        request: RequestId,
+        /// The object.
+        object: Guid,
+    },
+    /// This node holds an object no more, or will not be found for it.
+    Unpublish {
+        /// The outcome's name.
+        request: RequestId,
+        /// The object.
+        object: Guid,
+    },
+    /// Someone wants to know the nearest nodes that hold an object.
+    LocateObject {
+        /// The outcome's name.
+        request: RequestId,
+        /// The object.
+        object: Guid,
+        /// How many, from 1 to [`crate::MAX_WANTED`].
+        count: usize,
+    },
+    /// An application sends a message to the nearest nodes that hold an object.
+    SendToObject {
+        /// The outcome's name.
+        request: RequestId,
+        /// The object.
+        object: Guid,
+        /// To how many, from 1 to [`crate::MAX_WANTED`].
+        count: usize,
+        /// Whose.
+        app: AppId,
+        /// What.
+        payload: Bytes,
+    },
     /// An application answers what was delivered to it.
     Reply {
-        /// The message it answers, as [`Output::Deliver`] gave it.
+        /// The message it answers, as [`Output::Deliver`] or [`Output::DeliverObject`] gave it.
         id: MessageId,
         /// Whom it answers.
         origin: Contact<P>,
@@ -121,6 +157,22 @@ pub enum Output<P> {
         /// Whether an [`Input::Reply`] is expected.
         wants_reply: bool,
     },
+    /// Hand a message to an application: this node holds the object it was sent to. An
+    /// [`Input::Reply`] is expected.
+    DeliverObject {
+        /// The message's name, for the answer.
+        id: MessageId,
+        /// The object.
+        object: Guid,
+        /// Which application.
+        app: AppId,
+        /// The message.
+        payload: Bytes,
+        /// Who sent it.
+        origin: Contact<P>,
+        /// Hops it took.
+        hops: u8,
+    },
     /// Ask an intercepting application about a message that passes.
     Forward {
         /// For the decision.
@@ -170,6 +222,34 @@ pub enum Outcome<P> {
         /// The nodes passed, the origin first, if they were asked for.
         trace: Option<Vec<TraceHop<P>>>,
     },
+    /// The object can be found here.
+    Published(Published),
+    /// The object is found here no more, but by pointers that nobody could be told to drop.
+    Unpublished,
+    /// These nodes hold the object, in the order in which they answered; or took the
+    /// message. Fewer than asked for where there are fewer.
+    Found(Vec<Found<P>>),
+}
+
+/// How well an object can be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Roots that know of it.
+    pub roots: usize,
+    /// Nodes that keep a pointer, the roots among them.
+    pub pointers: usize,
+}
+
+/// A node that holds an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<P> {
+    /// The node.
+    pub holder: Contact<P>,
+    /// Hops the search took to it.
+    pub hops: u8,
+    /// What its application said to a message, or why it said nothing; `None` where
+    /// nothing was sent.
+    pub reply: Option<Result<Bytes, String>>,
 }
 
 /// Why a request failed.
@@ -187,6 +267,15 @@ pub enum RouteFailure {
     /// The node has left its network.
     #[error("this node has left the network")]
     Left,
+    /// Every root was asked, and nobody publishes the object.
+    #[error("no node publishes this object")]
+    NotFound,
+    /// This node does not publish the object, or no longer.
+    #[error("this node does not publish the object")]
+    NotPublished,
+    /// A bound was met.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The request cannot be carried.
     #[error("{0}")]
     Invalid(String),
@@ -217,4 +306,10 @@ pub enum TimerKind {
     Request,
     /// An application without a decision.
     Ticket,
+    /// Pointers to be looked through.
+    Pointers,
+    /// A direct question without an answer.
+    Ask,
+    /// An object to be published again, or a way to it to be walked on.
+    Publication,
 }

@@ -6,6 +6,10 @@
 //! from no random source but the seed it is given; so the node and a simulator run the
 //! same code. Rules P1 to P29 of `docs/specs/pastry.md` are cited where they are obeyed.
 //!
+//! On the same mesh stands the location layer of Zhao et al., *Tapestry* (JSAC 2004): a node
+//! that holds an object publishes it, and others find the nearest that does. Its rules are
+//! L1 to L18 of `docs/specs/location.md`.
+//!
 //! # Driving it
 //! Three ways in and out: [`Overlay::handle_input`] tells it what happened and when,
 //! [`Overlay::poll_output`] says what to do, [`Overlay::poll_timeout`] says when to come
@@ -35,6 +39,7 @@ mod contact;
 mod handle;
 mod io;
 mod leaf_set;
+mod location;
 mod message;
 mod near;
 mod overlay;
@@ -48,7 +53,12 @@ mod timers;
 
 pub use config::{Config, ConfigError};
 pub use contact::{Addrs, Contact, MAX_ADDRS, Peer};
-pub use io::{Input, Outcome, Output, RequestId, RouteFailure, State, Ticket, TimerKind};
+pub use io::{
+    Found, Input, Outcome, Output, Published, RequestId, RouteFailure, State, Ticket, TimerKind,
+};
+pub use location::{
+    Errand, Full, Location, LocationConfig, MAX_WANTED, Publish, Search, Spread, Stored, Task, Way,
+};
 pub use message::{
     Answer, AppId, Body, InvalidMessage, MAX_PAYLOAD, Message, MessageId, Part, Routed, TraceHop,
     View,

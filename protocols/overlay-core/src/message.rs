@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::contact::MAX_ADDRS;
+use crate::location::message::{
+    Location, MAX_ASIDES, MAX_EXCEPT, MAX_MOVED, MAX_PASSED, MAX_ROOTS, MAX_SPREAD, MAX_WANTED,
+    Search, Spread, Task, Way,
+};
 use crate::{Config, Contact};
 
 /// Most bytes an application's message may have: control, not content.
@@ -104,6 +108,8 @@ pub enum Body<P> {
         /// How many.
         k: u8,
     },
+    /// Turn off to a holder of an object.
+    Search(Box<Search>),
 }
 
 /// What a routed message brought back, sent straight to its origin.
@@ -125,6 +131,13 @@ pub enum Answer<P> {
     },
     /// The nodes closest to the key, closest first.
     ReplicaSet(Vec<Contact<P>>),
+    /// The answering node holds the object searched for.
+    Holder,
+    /// A search has ended at a root of the object.
+    Searched {
+        /// Holders that were reached on all of its ways.
+        reached: Vec<Guid>,
+    },
 }
 
 /// A part of a node's state that can be asked for.
@@ -207,6 +220,8 @@ pub enum Message<P> {
     },
     /// The sender goes.
     Leave,
+    /// About an object (L17).
+    Location(Location<P>),
 }
 
 /// Why a message is not taken.
@@ -272,6 +287,9 @@ impl<P> Message<P> {
                         what: "a reason",
                         value: reason.len(),
                     }),
+                    Answer::Searched { reached } => {
+                        validate_length("a list of holders", reached.len(), MAX_PASSED)
+                    }
                     _ => Ok(()),
                 }
             }
@@ -284,6 +302,7 @@ impl<P> Message<P> {
                 }
                 _ => Ok(()),
             },
+            Message::Location(message) => message.validate(),
             _ => Ok(()),
         }
     }
@@ -294,6 +313,7 @@ impl<P> Message<P> {
             Message::Probe { view, .. } | Message::ProbeReply { view, .. } => Some(&view.sender),
             Message::Route(routed) => Some(&routed.origin),
             Message::Reply { from, .. } => Some(from),
+            Message::Location(message) => message.contact(),
             _ => None,
         };
         let trace = match self {
@@ -326,6 +346,7 @@ impl<P> Message<P> {
                 ..
             }
             | Message::StateReply { contacts, .. } => [contacts, &[], &[]],
+            Message::Location(Location::Published { also, .. }) => [also, &[], &[]],
             _ => [&[], &[], &[]],
         }
     }
@@ -345,11 +366,23 @@ impl<P> Message<P> {
             Message::StateRequest { .. } => "state_request",
             Message::StateReply { .. } => "state_reply",
             Message::Leave => "leave",
+            Message::Location(message) => message.kind(),
         }
     }
 }
 
 impl<P> Routed<P> {
+    /// The name by which a node knows that it had the message before. A search passes the
+    /// same node twice with good reason: on the way up, and beside the root.
+    pub(crate) fn seen_as(&self) -> MessageId {
+        let aside = matches!(&self.body, Body::Search(search) if search.asides.is_some());
+        MessageId {
+            origin: self.id.origin,
+            // Numbers count up from the lower half, so the upper is free.
+            number: self.id.number ^ (u64::from(aside) << 63),
+        }
+    }
+
     fn validate(&self) -> Result<(), InvalidMessage> {
         validate_trace(self.trace.as_deref())?;
         if self.hops > MAX_HOPS {
@@ -360,8 +393,92 @@ impl<P> Routed<P> {
         }
         match &self.body {
             Body::App { payload, .. } => validate_payload(payload),
-            _ => Ok(()),
+            Body::Search(search) => search.validate(),
+            Body::Join { .. } | Body::ReplicaSet { .. } => Ok(()),
         }
+    }
+}
+
+impl Search {
+    fn validate(&self) -> Result<(), InvalidMessage> {
+        let asides = self.asides.as_ref().map_or(0, Vec::len);
+        validate_length("a list of holders", self.reached.len(), MAX_PASSED)?;
+        validate_length("a list of silent holders", self.silent.len(), MAX_PASSED)?;
+        validate_length("a list of nodes beside the root", asides, MAX_ASIDES)?;
+        validate_length("a root", self.salt.into(), usize::from(MAX_ROOTS) - 1)?;
+        validate_length("a number of holders", self.want.into(), MAX_WANTED)?;
+        self.task.validate()
+    }
+}
+
+impl Task {
+    fn validate(&self) -> Result<(), InvalidMessage> {
+        match self {
+            Task::Find => Ok(()),
+            Task::Deliver { payload, .. } => validate_payload(payload),
+        }
+    }
+}
+
+impl<P> Location<P> {
+    fn validate(&self) -> Result<(), InvalidMessage> {
+        match self {
+            Location::Publish(publish) => {
+                let root = usize::from(publish.salt.unwrap_or(0));
+                validate_length("a root", root, usize::from(MAX_ROOTS) - 1)?;
+                validate_length("a list of silent hops", publish.except.len(), MAX_EXCEPT)?;
+                publish.spread.validate()
+            }
+            Location::Published { also, .. } => {
+                let most = 3 * usize::from(MAX_SPREAD);
+                validate_length("a list of contacts", also.len(), most)
+            }
+            Location::Moved { ways } => {
+                validate_length("a list of ways", ways.len(), MAX_MOVED)?;
+                let root = ways.iter().map(|(_, salt)| usize::from(*salt)).max();
+                let root = root.unwrap_or(0);
+                validate_length("a root", root, usize::from(MAX_ROOTS) - 1)
+            }
+            Location::Errand(errand) => {
+                validate_length("a hop count", errand.hops.into(), usize::from(MAX_HOPS))?;
+                errand.task.validate()
+            }
+            Location::Unpublish { .. }
+            | Location::Unpublished { .. }
+            | Location::ErrandTaken { .. } => Ok(()),
+        }
+    }
+
+    /// The one contact it names beside lists.
+    fn contact(&self) -> Option<&Contact<P>> {
+        match self {
+            Location::Publish(publish) => Some(&publish.holder),
+            Location::Published {
+                way: Way::Next(next),
+                ..
+            } => Some(next),
+            Location::Errand(errand) => Some(&errand.origin),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Location::Publish(_) => "publish",
+            Location::Published { .. } => "published",
+            Location::Unpublish { .. } => "unpublish",
+            Location::Unpublished { .. } => "unpublished",
+            Location::Moved { .. } => "moved",
+            Location::Errand(_) => "errand",
+            Location::ErrandTaken { .. } => "errand_taken",
+        }
+    }
+}
+
+impl Spread {
+    fn validate(self) -> Result<(), InvalidMessage> {
+        let most = self.backups.max(self.neighbours).max(self.copies);
+        validate_length("a number of extra pointers", most.into(), MAX_SPREAD.into())
     }
 }
 
@@ -370,6 +487,13 @@ fn validate_trace<P>(trace: Option<&[TraceHop<P>]>) -> Result<(), InvalidMessage
     let maximum = usize::from(MAX_HOPS) + 1;
     if length > maximum {
         return Err(InvalidMessage::TooMany { length, maximum });
+    }
+    Ok(())
+}
+
+fn validate_length(what: &'static str, value: usize, maximum: usize) -> Result<(), InvalidMessage> {
+    if value > maximum {
+        return Err(InvalidMessage::Range { what, value });
     }
     Ok(())
 }

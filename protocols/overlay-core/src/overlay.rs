@@ -11,6 +11,8 @@ use crate::handle::join::Joining;
 use crate::handle::request::Request;
 use crate::handle::route::{Hop, Next};
 use crate::leaf_set::LeafSet;
+use crate::location::message::{Location, Task};
+use crate::location::state::LocationState;
 use crate::near::Near;
 use crate::peers::{Lost, PeerState};
 use crate::seen::Seen;
@@ -47,6 +49,8 @@ pub struct Overlay<P: Peer> {
     pub(crate) requests: BTreeMap<RequestId, Request<P>>,
     pub(crate) waiting: BTreeMap<Ticket, Waiting<P>>,
     pub(crate) intercepted: BTreeSet<AppId>,
+    /// Pointers to objects, objects of this node, searches.
+    pub(crate) location: LocationState<P>,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) next_number: u64,
     pub(crate) timers: Timers<P>,
@@ -84,6 +88,7 @@ impl<P: Peer> Overlay<P> {
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
             intercepted: BTreeSet::new(),
+            location: LocationState::new(),
             rng,
             next_number,
             timers,
@@ -116,6 +121,27 @@ impl<P: Peer> Overlay<P> {
                 trace,
             } => {
                 self.handle_locate(now, request, key, k, trace);
+            }
+            Input::Publish { request, object } => {
+                self.handle_publish_command(now, request, object);
+            }
+            Input::Unpublish { request, object } => {
+                self.handle_unpublish_command(now, request, object);
+            }
+            Input::LocateObject {
+                request,
+                object,
+                count,
+            } => self.handle_seek_command(now, request, object, count, Task::Find),
+            Input::SendToObject {
+                request,
+                object,
+                count,
+                app,
+                payload,
+            } => {
+                let task = Task::Deliver { app, payload };
+                self.handle_seek_command(now, request, object, count, task);
             }
             Input::Reply {
                 id,
@@ -180,6 +206,28 @@ impl<P: Peer> Overlay<P> {
             Message::StateRequest { part } => self.handle_state_request(now, from, part),
             Message::StateReply { contacts, .. } => self.handle_state_reply(now, contacts),
             Message::Leave => self.handle_leave(now, from),
+            Message::Location(message) => self.handle_location(now, from, message),
+        }
+    }
+
+    fn handle_location(&mut self, now: Time, from: P, message: Location<P>) {
+        match message {
+            Location::Publish(publish) => self.handle_publish(now, from, publish),
+            Location::Published {
+                nonce,
+                stored,
+                way,
+                also,
+            } => self.handle_published(now, from, nonce, stored, way, also),
+            Location::Unpublish { nonce, object } => {
+                self.handle_unpublish(now, from, nonce, object);
+            }
+            Location::Unpublished { nonce } => self.handle_unpublished(now, from, nonce),
+            Location::Moved { ways } => self.handle_moved(now, from, ways),
+            Location::Errand(errand) => self.handle_errand(now, from, errand),
+            Location::ErrandTaken { nonce, holds } => {
+                self.handle_errand_taken(now, from, nonce, holds);
+            }
         }
     }
 
@@ -198,6 +246,12 @@ impl<P: Peer> Overlay<P> {
                 Timer::Hop(id) => self.handle_hop_timeout(now, id),
                 Timer::Request(request) => self.handle_request_timeout(now, request),
                 Timer::Ticket(ticket) => self.handle_ticket_timeout(now, ticket),
+                Timer::Sweep => self.handle_sweep_due(now),
+                Timer::Ways => self.handle_ways_due(now),
+                Timer::Ask(nonce) => self.handle_ask_timeout(now, nonce),
+                Timer::Walk(object, salt) => self.walk_on(now, object, salt),
+                Timer::Publication(object) => self.handle_publication_due(now, object),
+                Timer::Seek(request) => self.handle_seek_timeout(now, request),
             }
         }
     }
@@ -267,6 +321,16 @@ impl<P: Peer> Overlay<P> {
             Next::Hop(next) => Some(next),
             Next::Here | Next::Nowhere => None,
         }
+    }
+
+    /// Pointers that this node keeps for others, as (object, holder), in order.
+    pub fn pointers(&self) -> impl Iterator<Item = (Guid, P)> + '_ {
+        self.location.pointers.all()
+    }
+
+    /// The objects that this node publishes, in order.
+    pub fn published(&self) -> impl Iterator<Item = Guid> + '_ {
+        self.location.publications.keys().copied()
     }
 
     /// What the node has counted.
@@ -352,6 +416,7 @@ impl<P: Peer> Overlay<P> {
         self.leafs.check_invariants();
         self.table.check_invariants();
         self.near.check_invariants();
+        self.location.check_invariants(&self.config.location);
         for contact in self.members() {
             assert!(
                 contact.guid != self.me.guid,

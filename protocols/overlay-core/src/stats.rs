@@ -17,6 +17,8 @@ pub struct Stats {
     pub duplicates: u64,
     /// Routed messages given up.
     pub dropped: u64,
+    /// Pointers of others that found no room here.
+    pub pointers_refused: u64,
     /// Nodes declared dead.
     pub failures: u64,
     /// Probes and pings sent.

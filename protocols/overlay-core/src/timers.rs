@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use guid::Guid;
+
 use crate::{MessageId, Peer, RequestId, Ticket, Time, TimerKind};
 
 /// What a timer is for.
@@ -19,6 +21,12 @@ pub(crate) enum Timer<P> {
     Hop(MessageId),
     Request(RequestId),
     Ticket(Ticket),
+    Sweep,
+    Ways,
+    Ask(u64),
+    Walk(Guid, u8),
+    Publication(Guid),
+    Seek(RequestId),
 }
 
 impl<P> Timer<P> {
@@ -35,6 +43,10 @@ impl<P> Timer<P> {
             Timer::Hop(_) => TimerKind::Hop,
             Timer::Request(_) => TimerKind::Request,
             Timer::Ticket(_) => TimerKind::Ticket,
+            Timer::Sweep | Timer::Ways => TimerKind::Pointers,
+            Timer::Ask(_) => TimerKind::Ask,
+            Timer::Walk(..) | Timer::Publication(_) => TimerKind::Publication,
+            Timer::Seek(_) => TimerKind::Request,
         }
     }
 }
@@ -59,6 +71,13 @@ impl<P: Peer> Timers<P> {
         self.cancel(timer);
         self.due.insert(timer, at);
         self.order.insert((at, timer));
+    }
+
+    /// Sets a timer unless it is due earlier already.
+    pub(crate) fn set_sooner(&mut self, timer: Timer<P>, at: Time) {
+        if self.due.get(&timer).is_none_or(|due| at < *due) {
+            self.set(timer, at);
+        }
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer<P>) {

@@ -47,3 +47,15 @@ proptest! {
         prop_assert_eq!(Guid::from_bytes(guid.to_bytes()), guid);
     }
 }
+
+#[test]
+fn the_roots_of_an_object_are_apart_and_the_first_is_its_own_place() {
+    let object = Guid::hash(b"object");
+    let roots: std::collections::BTreeSet<Guid> = (0..8).map(|salt| object.salted(salt)).collect();
+    assert_eq!(object.salted(0), object);
+    assert_eq!(roots.len(), 8);
+    // SHA-256 of "hedgerow root", the byte 1 and the identifier's bytes.
+    let mut bytes = b"hedgerow root\x01".to_vec();
+    bytes.extend(object.to_bytes());
+    assert_eq!(object.salted(1), Guid::hash(&bytes));
+}

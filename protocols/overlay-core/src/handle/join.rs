@@ -245,5 +245,6 @@ impl<P: Peer> Overlay<P> {
             self.take_on(now, routed);
         }
         self.release_held(now);
+        self.release_location(now);
     }
 }

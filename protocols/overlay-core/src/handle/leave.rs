@@ -1,5 +1,6 @@
 //! Leaving, and seeing others leave (P19).
 
+use crate::location::state::LocationState;
 use crate::{Message, Output, Overlay, Peer, RouteFailure, State, Time};
 
 impl<P: Peer> Overlay<P> {
@@ -14,6 +15,7 @@ impl<P: Peer> Overlay<P> {
         self.timers.clear();
         self.hops.clear();
         self.waiting.clear();
+        self.leave_location();
         for (request, _) in std::mem::take(&mut self.requests) {
             self.outputs.push_back(Output::Done {
                 request,
@@ -21,6 +23,23 @@ impl<P: Peer> Overlay<P> {
             });
         }
         self.outputs.push_back(Output::StateChanged(State::Left));
+    }
+
+    /// Pointers kept here are gone; those that lead here are dropped by who next follows one.
+    fn leave_location(&mut self) {
+        let location = std::mem::replace(&mut self.location, LocationState::new());
+        let publications = location.publications.into_values();
+        let waiting = publications.flat_map(|publication| publication.waiting);
+        let requests = location
+            .seeks
+            .into_keys()
+            .chain(location.withdrawals.into_keys());
+        for request in waiting.chain(requests) {
+            self.outputs.push_back(Output::Done {
+                request,
+                outcome: Err(RouteFailure::Left),
+            });
+        }
     }
 
     /// A neighbour said goodbye: all of its neighbours were told, so nobody is told again.

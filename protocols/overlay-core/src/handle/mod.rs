@@ -1,11 +1,17 @@
 //! What a node does about each input, a file for each concern.
 
+mod ask;
 mod discovery;
 pub(crate) mod intercept;
 pub(crate) mod join;
 mod leave;
 mod maintain;
+mod point;
 mod probe;
+mod publish;
 mod repair;
 pub(crate) mod request;
 pub(crate) mod route;
+mod search;
+mod seek;
+mod unpublish;

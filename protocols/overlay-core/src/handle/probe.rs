@@ -178,6 +178,7 @@ impl<P: Peer> Overlay<P> {
         // first to a stranger has waited for its connection too.
         peer.rtt.measured(now.since(probe.sent));
         peer.probe = None;
+        self.location.pointers.note_rtt(from, now.since(probe.sent));
         self.timers.cancel(Timer::Probe(from));
         true
     }
@@ -257,6 +258,7 @@ impl<P: Peer> Overlay<P> {
                 joined: vec![contact.clone()],
                 left,
             });
+            self.note_sets_changed(now);
         }
         let measured = self
             .peers
@@ -323,6 +325,7 @@ impl<P: Peer> Overlay<P> {
     /// A connection broke or none could be made. That is no proof of death, but reason to
     /// ask, and one silence the less to wait for when it was being asked.
     pub(crate) fn handle_peer_gone(&mut self, now: Time, peer: P) {
+        self.hurry_asks(now, peer);
         let Some(state) = self.peers.get(&peer) else {
             return;
         };

@@ -42,6 +42,7 @@ impl<P: Peer> Overlay<P> {
         if let Some((row, _)) = cell {
             self.ask_for_row(now, row);
         }
+        self.note_gone(now, peer);
         self.reroute_around(now, peer);
         self.activate_if_answered(now);
     }

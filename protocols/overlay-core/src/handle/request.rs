@@ -231,6 +231,20 @@ impl<P: Peer> Overlay<P> {
                 closest.truncate(usize::from(k).clamp(1, self.config.leaf_set / 2));
                 self.answer(now, id, origin, hops, trace, Answer::ReplicaSet(closest));
             }
+            Body::Search(search) => {
+                let body = Body::Search(search);
+                self.search_beside_root(
+                    now,
+                    Routed {
+                        id,
+                        key,
+                        origin,
+                        hops,
+                        trace,
+                        body,
+                    },
+                );
+            }
         }
     }
 
@@ -253,7 +267,7 @@ impl<P: Peer> Overlay<P> {
         self.answer(now, id, origin, hops, None, answer);
     }
 
-    fn answer(
+    pub(crate) fn answer(
         &mut self,
         now: Time,
         id: MessageId,
@@ -293,6 +307,10 @@ impl<P: Peer> Overlay<P> {
             // The answer says that the seed has passed the message on.
             self.forget_hop(id);
             self.handle_join_answer(now, id, from, answer);
+            return;
+        }
+        if let Some(request) = self.location.seek_of(self.me.guid, id) {
+            self.handle_seek_answer(now, request, id, from, hops, answer);
             return;
         }
         let Some(request) = self.request_of(id).filter(|_| id.origin == self.me.guid) else {
@@ -354,9 +372,10 @@ impl<P: Peer> Overlay<P> {
             .map(|(request, _)| *request)
     }
 
-    fn end(&mut self, request: RequestId, outcome: Result<Outcome<P>, RouteFailure>) {
+    pub(crate) fn end(&mut self, request: RequestId, outcome: Result<Outcome<P>, RouteFailure>) {
         self.requests.remove(&request);
         self.timers.cancel(Timer::Request(request));
+        self.timers.cancel(Timer::Seek(request));
         self.outputs.push_back(Output::Done { request, outcome });
     }
 }

@@ -107,7 +107,7 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         self.send(now, &back, Message::Ack { id });
-        if !self.seen.note(id) {
+        if !self.seen.note(routed.seen_as()) {
             self.stats.duplicates += 1;
             return;
         }
@@ -122,7 +122,7 @@ impl<P: Peer> Overlay<P> {
             self.send(now, back, Message::Refuse { id });
         } else if self.joining.early.len() < MAX_WAITING {
             self.send(now, back, Message::Ack { id });
-            if self.seen.note(id) {
+            if self.seen.note(routed.seen_as()) {
                 self.joining.early.push(routed);
             }
         }
@@ -136,6 +136,10 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         routed.hops += 1;
+        if matches!(routed.body, Body::Search(_)) {
+            self.search_here(now, routed);
+            return;
+        }
         self.add_join_rows(&mut routed);
         self.forward(now, routed);
     }
@@ -143,6 +147,10 @@ impl<P: Peer> Overlay<P> {
     /// Hands a message to whoever is next, round those that were silent; delivers it
     /// here; or keeps it until the leaf set can tell.
     pub(crate) fn pass_on(&mut self, now: Time, routed: Routed<P>, excluded: Vec<P>, tries: u32) {
+        if matches!(&routed.body, Body::Search(search) if search.asides.is_some()) {
+            self.search_aside(now, routed, tries);
+            return;
+        }
         let joiner = matches!(routed.body, Body::Join { .. }).then_some(routed.key);
         match self.choose_next(routed.key, &excluded, joiner) {
             Next::Hop(next) => {
@@ -150,7 +158,10 @@ impl<P: Peer> Overlay<P> {
                 self.transmit(now, routed, next, excluded, tries);
             }
             // A question about neighbours waits until a gap among them is mended.
-            Next::Here if self.leafs.is_settled() || matches!(routed.body, Body::App { .. }) => {
+            Next::Here
+                if self.leafs.is_settled()
+                    || matches!(routed.body, Body::App { .. } | Body::Search(_)) =>
+            {
                 self.deliver(now, routed);
             }
             Next::Here | Next::Nowhere => self.keep_until_settled(now, routed, tries),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use guid::Guid;
 use overlay_core::{
-    Addrs, Config, Contact, Input, Message, Outcome, Output, Overlay, RequestId, RouteFailure,
-    State, Time,
+    Addrs, AppId, Config, Contact, Found, Input, Message, Outcome, Output, Overlay, Published,
+    RequestId, RouteFailure, State, Time,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +21,13 @@ pub(crate) struct Delivery {
     pub(crate) key: Guid,
     /// The active node closest to the key at that moment.
     pub(crate) root: Node,
+}
+
+/// A message delivered to a holder of the object it was sent to.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectDelivery {
+    pub(crate) at: Node,
+    pub(crate) object: Guid,
 }
 
 /// The network.
@@ -37,6 +44,7 @@ pub(crate) struct Net {
     /// Pairs that do not hear each other, smaller first.
     pub(crate) cut: BTreeSet<(Node, Node)>,
     pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) object_deliveries: Vec<ObjectDelivery>,
     /// How often an application was asked about a message that passes.
     pub(crate) asked: usize,
     /// Whether applications stop what passes.
@@ -68,6 +76,7 @@ impl Net {
             silent: BTreeSet::new(),
             cut: BTreeSet::new(),
             deliveries: Vec::new(),
+            object_deliveries: Vec::new(),
             asked: 0,
             stops: false,
             done: BTreeMap::new(),
@@ -104,7 +113,11 @@ impl Net {
 
     /// `count` nodes that join one after the other by a random node.
     pub(crate) fn grow(seed: u64, count: usize) -> Net {
-        let mut net = Net::new(seed);
+        Net::grow_with(seed, Config::default(), count)
+    }
+
+    pub(crate) fn grow_with(seed: u64, config: Config, count: usize) -> Net {
+        let mut net = Net::with(seed, config);
         for number in 0..count {
             let node = net.add();
             if number > 0 {
@@ -139,6 +152,16 @@ impl Net {
 
     pub(crate) fn kill(&mut self, node: Node) {
         self.nodes.remove(&node);
+    }
+
+    /// A node forgets all it knew and joins anew by `seed`.
+    pub(crate) fn restart(&mut self, node: Node, seed: Node) {
+        let contact = self.contacts[&node].clone();
+        let random = self.rng.next_u64();
+        let overlay = Overlay::new(self.config.clone(), contact, random, self.now);
+        self.nodes.insert(node, overlay);
+        self.tell(node, seed);
+        self.run_until_active(node);
     }
 
     pub(crate) fn run_until_active(&mut self, node: Node) {
@@ -189,6 +212,94 @@ impl Net {
             },
         );
         request
+    }
+
+    pub(crate) fn publish(&mut self, at: Node, object: Guid) -> RequestId {
+        let request = self.request();
+        self.input(at, Input::Publish { request, object });
+        request
+    }
+
+    pub(crate) fn unpublish(&mut self, at: Node, object: Guid) -> RequestId {
+        let request = self.request();
+        self.input(at, Input::Unpublish { request, object });
+        request
+    }
+
+    pub(crate) fn locate_object(&mut self, from: Node, object: Guid, count: usize) -> RequestId {
+        let request = self.request();
+        self.input(
+            from,
+            Input::LocateObject {
+                request,
+                object,
+                count,
+            },
+        );
+        request
+    }
+
+    pub(crate) fn send_to_object(&mut self, from: Node, object: Guid, count: usize) -> RequestId {
+        let request = self.request();
+        let (app, payload) = (AppId(1), bytes::Bytes::from_static(b"hello"));
+        self.input(
+            from,
+            Input::SendToObject {
+                request,
+                object,
+                count,
+                app,
+                payload,
+            },
+        );
+        request
+    }
+
+    /// Publishes, and waits until that is done.
+    pub(crate) fn published(&mut self, at: Node, object: Guid) -> Published {
+        let request = self.publish(at, object);
+        self.run_until_done(request);
+        match &self.done[&request] {
+            Ok(Outcome::Published(published)) => *published,
+            other => panic!("node {at} cannot publish: {other:?}"),
+        }
+    }
+
+    /// Searches, and waits for what comes of it.
+    pub(crate) fn located(
+        &mut self,
+        from: Node,
+        object: Guid,
+        count: usize,
+    ) -> Result<Vec<Found<Node>>, RouteFailure> {
+        let request = self.locate_object(from, object, count);
+        self.run_until_done(request);
+        match self.done[&request].clone() {
+            Ok(Outcome::Found(found)) => Ok(found),
+            Ok(other) => panic!("a search brought {other:?}"),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    pub(crate) fn run_until_done(&mut self, request: RequestId) {
+        let begin = self.now;
+        while !self.done.contains_key(&request) {
+            let waited = self.now.since(begin);
+            assert!(waited < Duration::from_secs(60), "{request:?} never ends");
+            assert!(self.step(None), "{request:?} waits for nothing");
+        }
+    }
+
+    /// Nodes that keep a pointer to a holder of an object.
+    pub(crate) fn pointing(&self, object: Guid, holder: Node) -> Vec<Node> {
+        let keeps = |overlay: &Overlay<Node>| overlay.pointers().any(|one| one == (object, holder));
+        let nodes = self.nodes.iter().filter(|(_, overlay)| keeps(overlay));
+        nodes.map(|(node, _)| *node).collect()
+    }
+
+    pub(crate) fn random_node(&mut self) -> Node {
+        let live: Vec<Node> = self.nodes.keys().copied().collect();
+        live[(self.rng.next_u64() % live.len() as u64) as usize]
     }
 
     pub(crate) fn random_key(&mut self) -> Guid {
@@ -326,6 +437,27 @@ impl Net {
                             },
                         );
                     }
+                }
+                Output::DeliverObject {
+                    id,
+                    object,
+                    payload,
+                    origin,
+                    hops,
+                    ..
+                } => {
+                    self.object_deliveries
+                        .push(ObjectDelivery { at: node, object });
+                    let answer = Ok(payload);
+                    self.input(
+                        node,
+                        Input::Reply {
+                            id,
+                            origin,
+                            hops,
+                            answer,
+                        },
+                    );
                 }
                 Output::Done { request, outcome } => {
                     assert!(
