@@ -2,7 +2,7 @@
 //!
 //! Every node says in the table that it provides the network's rendezvous key, and asks who
 //! else does. Two nodes that know the same Kademlia peer, but neither each other nor any
-//! node of the network, so find each other (O12 of
+//! node of the network, so find each other (O14 of
 //! `docs/specs/overlay.md`). Whoever is named is dialled, and shows by identify whether it is one of us.
 
 use std::{collections::HashMap, time::Duration};

@@ -288,6 +288,50 @@ impl Behaviour {
                     trace: true,
                 });
             }
+            Command::Publish { object, outcome } => {
+                let Some(request) = self.pending.add(Waiting::Publish(outcome)) else {
+                    return;
+                };
+                self.input(Input::Publish { request, object });
+            }
+            Command::Unpublish { object, outcome } => {
+                let Some(request) = self.pending.add(Waiting::Route(outcome)) else {
+                    return;
+                };
+                self.input(Input::Unpublish { request, object });
+            }
+            Command::LocateObject {
+                object,
+                count,
+                outcome,
+            } => {
+                let Some(request) = self.pending.add(Waiting::LocateObject(outcome)) else {
+                    return;
+                };
+                self.input(Input::LocateObject {
+                    request,
+                    object,
+                    count,
+                });
+            }
+            Command::SendToObject {
+                object,
+                count,
+                app,
+                payload,
+                outcome,
+            } => {
+                let Some(request) = self.pending.add(Waiting::SendToObject(outcome)) else {
+                    return;
+                };
+                self.input(Input::SendToObject {
+                    request,
+                    object,
+                    count,
+                    app,
+                    payload,
+                });
+            }
             Command::Respond { asker, payload } => {
                 let answer = payload.ok_or_else(|| UNANSWERED.to_owned());
                 self.input(Input::Reply {

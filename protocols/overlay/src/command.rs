@@ -4,7 +4,9 @@ use bytes::Bytes;
 use guid::Guid;
 use tokio::sync::oneshot;
 
-use crate::{AppId, Contact, Hop, Reply, RouteError, upcalls::Asker};
+use crate::{
+    AppId, Contact, Holder, Hop, ObjectReply, Published, Reply, RouteError, upcalls::Asker,
+};
 
 /// Where an outcome goes. A receiver that has gone away is nobody's concern.
 pub(crate) type Outcome<T> = oneshot::Sender<Result<T, RouteError>>;
@@ -31,6 +33,26 @@ pub(crate) enum Command {
     Trace {
         key: Guid,
         outcome: Outcome<Vec<Hop>>,
+    },
+    Publish {
+        object: Guid,
+        outcome: Outcome<Published>,
+    },
+    Unpublish {
+        object: Guid,
+        outcome: Outcome<()>,
+    },
+    LocateObject {
+        object: Guid,
+        count: usize,
+        outcome: Outcome<Vec<Holder>>,
+    },
+    SendToObject {
+        object: Guid,
+        count: usize,
+        app: AppId,
+        payload: Bytes,
+        outcome: Outcome<Vec<ObjectReply>>,
     },
     /// An application's answer; `None` refuses.
     Respond {

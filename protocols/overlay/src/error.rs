@@ -15,6 +15,18 @@ pub enum RouteError {
     /// The root's application has more to do than it can queue.
     #[error("the key's root is overloaded")]
     Overloaded,
+    /// There is no such application at the holder of the object.
+    #[error("nothing there takes such messages")]
+    NoApplication,
+    /// Every root of the object was asked, and no node publishes it.
+    #[error("no node publishes this object")]
+    NotFound,
+    /// This node does not publish the object, or no longer.
+    #[error("this node does not publish the object")]
+    NotPublished,
+    /// A bound was met.
+    #[error(transparent)]
+    Full(#[from] overlay_core::Full),
     /// The request cannot be carried, for instance because it is too large.
     #[error("{0}")]
     Invalid(String),
@@ -47,6 +59,9 @@ impl From<RouteFailure> for RouteError {
             RouteFailure::Refused(why) if why == OVERLOADED => Self::Overloaded,
             RouteFailure::Refused(why) => Self::Refused(why),
             RouteFailure::Left => Self::Left,
+            RouteFailure::NotFound => Self::NotFound,
+            RouteFailure::NotPublished => Self::NotPublished,
+            RouteFailure::Full(full) => Self::Full(full),
             RouteFailure::Invalid(why) => Self::Invalid(why),
         }
     }

@@ -7,7 +7,8 @@ use guid::Guid;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    AppConfig, AppId, Contact, RouteError, Snapshot, State, Upcalls,
+    AppConfig, AppId, Contact, Holder, ObjectReply, Published, RouteError, Snapshot, State,
+    Upcalls,
     command::{Command, Outcome},
     registry::Registry,
 };
@@ -120,6 +121,67 @@ impl Handle {
     pub async fn trace(&self, key: Guid) -> Result<Vec<Hop>, RouteError> {
         self.command(|outcome| Command::Trace { key, outcome })
             .await
+    }
+
+    /// Says that this node holds an object, until [`Handle::unpublish`] or the end of the
+    /// process: others find it by [`Handle::locate`], which is kept so by itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`RouteError`]. The object is then not published.
+    pub async fn publish(&self, object: Guid) -> Result<Published, RouteError> {
+        self.command(|outcome| Command::Publish { object, outcome })
+            .await
+    }
+
+    /// Says that this node holds an object no more.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::NotPublished`], and see there.
+    pub async fn unpublish(&self, object: Guid) -> Result<(), RouteError> {
+        self.command(|outcome| Command::Unpublish { object, outcome })
+            .await
+    }
+
+    /// At most `count` nodes that hold an object, in the order in which they answered; the
+    /// search prefers near ones. This node may be among them.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::NotFound`] if there is none, and see there.
+    pub async fn locate(&self, object: Guid, count: usize) -> Result<Vec<Holder>, RouteError> {
+        self.command(|outcome| Command::LocateObject {
+            object,
+            count,
+            outcome,
+        })
+        .await
+    }
+
+    /// Sends a message to at most `count` nodes that hold an object, and waits for what
+    /// their applications answer. It reaches each of them once, as
+    /// [`Upcall::DeliverObject`](crate::Upcall::DeliverObject); where the network loses
+    /// messages it may reach more of them than wanted.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::NotFound`] if nobody holds it, and see there.
+    pub async fn send_to_object(
+        &self,
+        object: Guid,
+        count: usize,
+        app: AppId,
+        payload: Bytes,
+    ) -> Result<Vec<ObjectReply>, RouteError> {
+        self.command(|outcome| Command::SendToObject {
+            object,
+            count,
+            app,
+            payload,
+            outcome,
+        })
+        .await
     }
 
     /// The state of this node. Refreshed at once when the leaf set changes, and at most

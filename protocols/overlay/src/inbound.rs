@@ -1,7 +1,7 @@
 //! What is checked of a message before the core sees it (O2, O3).
 
 use libp2p_identity::PeerId;
-use overlay_core::{Config, InvalidMessage, Message};
+use overlay_core::{Config, InvalidMessage, Location, Message};
 
 use crate::guid_of_peer;
 
@@ -43,6 +43,7 @@ fn claimed_sender(message: &Message<PeerId>) -> Option<PeerId> {
     match message {
         Message::Probe { view, .. } | Message::ProbeReply { view, .. } => Some(view.sender.peer),
         Message::Reply { from, .. } => Some(from.peer),
+        Message::Location(Location::Publish(publish)) => Some(publish.holder.peer),
         // A routed message names who sent it first, which is rarely who brings it.
         Message::Route(_)
         | Message::Ping { .. }
@@ -52,6 +53,7 @@ fn claimed_sender(message: &Message<PeerId>) -> Option<PeerId> {
         | Message::Refuse { .. }
         | Message::StateRequest { .. }
         | Message::StateReply { .. }
+        | Message::Location(_)
         | Message::Leave => None,
     }
 }

@@ -17,7 +17,7 @@
 //! # }
 //! ```
 //!
-//! Rules O1 to O11 of `docs/specs/overlay.md` are cited where the code obeys them.
+//! Rules O1 to O13 of `docs/specs/overlay.md` are cited where the code obeys them.
 
 mod addrs;
 mod behaviour;
@@ -31,6 +31,7 @@ mod handle;
 mod identity;
 mod inbound;
 mod links;
+mod objects;
 mod outputs;
 mod pending;
 mod refused;
@@ -46,6 +47,7 @@ pub use error::RouteError;
 pub use event::{Event, RefusalReason};
 pub use handle::{Handle, Hop, Reply};
 pub use identity::guid_of_peer;
-pub use overlay_core::{AppId, MAX_PAYLOAD};
+pub use objects::{Holder, ObjectReply, Published};
+pub use overlay_core::{AppId, Full, MAX_PAYLOAD, MAX_WANTED};
 pub use snapshot::{Cell, Counters, LeafSet, Neighbour, Snapshot, State};
 pub use upcalls::{AppConfig, Delivery, Forward, Gate, Responder, Upcall, Upcalls};

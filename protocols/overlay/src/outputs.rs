@@ -3,12 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use guid::Guid;
 use libp2p_identity::PeerId;
 use overlay_core::{Input, Output};
 use tokio::time::Instant;
 
 use crate::{
-    Behaviour, Contact, Delivery, Event, Forward, Gate, Responder, Snapshot, State, Upcall, addrs,
+    AppId, Behaviour, Contact, Delivery, Event, Forward, Gate, Responder, Snapshot, State, Upcall,
+    addrs,
     error::{NO_APPLICATION, OVERLOADED},
     links::Sent,
     registry::Called,
@@ -59,32 +61,18 @@ impl Behaviour {
                 wants_reply,
             } => {
                 let asker = Asker { id, origin, hops };
-                let responder = wants_reply
-                    .then(|| Responder::new(asker.clone(), self.handle.commands.clone()));
-                let origin = Contact::from(&asker.origin);
-                let delivery = Delivery {
-                    key,
-                    payload,
-                    origin,
-                    hops: hops.into(),
-                    responder,
-                };
-                let (called, upcall) = self.registry.call(app, Upcall::Deliver(delivery));
-                if let Some(Upcall::Deliver(mut delivery)) = upcall {
-                    // The refusal below is the answer.
-                    if let Some(responder) = &mut delivery.responder {
-                        responder.disarm();
-                    }
-                }
-                let why = match called {
-                    Called::Queued => return,
-                    Called::Full => OVERLOADED,
-                    Called::Nobody => NO_APPLICATION,
-                };
-                self.counters.upcalls_dropped += 1;
-                if wants_reply {
-                    self.respond(asker, Err(why.to_owned()));
-                }
+                self.deliver(app, asker, key, payload, wants_reply, Upcall::Deliver);
+            }
+            Output::DeliverObject {
+                id,
+                object,
+                app,
+                payload,
+                origin,
+                hops,
+            } => {
+                let asker = Asker { id, origin, hops };
+                self.deliver(app, asker, object, payload, true, Upcall::DeliverObject);
             }
             Output::Forward {
                 ticket,
@@ -137,6 +125,43 @@ impl Behaviour {
                     self.events.push_back(Event::LeafSetChanged);
                 }
             }
+        }
+    }
+
+    /// Hands a message to an application, or answers why there is none to take it (O9).
+    fn deliver(
+        &mut self,
+        app: AppId,
+        asker: Asker,
+        key: Guid,
+        payload: Bytes,
+        wants_reply: bool,
+        upcall: impl FnOnce(Delivery) -> Upcall,
+    ) {
+        let responder =
+            wants_reply.then(|| Responder::new(asker.clone(), self.handle.commands.clone()));
+        let delivery = Delivery {
+            key,
+            payload,
+            origin: Contact::from(&asker.origin),
+            hops: asker.hops.into(),
+            responder,
+        };
+        let (called, upcall) = self.registry.call(app, upcall(delivery));
+        if let Some(Upcall::Deliver(mut delivery) | Upcall::DeliverObject(mut delivery)) = upcall {
+            // The refusal below is the answer.
+            if let Some(responder) = &mut delivery.responder {
+                responder.disarm();
+            }
+        }
+        let why = match called {
+            Called::Queued => return,
+            Called::Full => OVERLOADED,
+            Called::Nobody => NO_APPLICATION,
+        };
+        self.counters.upcalls_dropped += 1;
+        if wants_reply {
+            self.respond(asker, Err(why.to_owned()));
         }
     }
 

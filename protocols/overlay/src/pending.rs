@@ -7,13 +7,16 @@ use guid::Guid;
 use libp2p_identity::PeerId;
 use overlay_core::{Answer, Outcome as Done, RequestId, RouteFailure, TraceHop};
 
-use crate::{Contact, Hop, Reply, RouteError, command::Outcome};
+use crate::{Contact, Holder, Hop, ObjectReply, Published, Reply, RouteError, command::Outcome};
 
 /// What a command waits for.
 pub(crate) enum Waiting {
     Route(Outcome<()>),
     Request(Outcome<Reply>),
     ReplicaSet(Outcome<Vec<Contact>>),
+    Publish(Outcome<Published>),
+    LocateObject(Outcome<Vec<Holder>>),
+    SendToObject(Outcome<Vec<ObjectReply>>),
     Trace {
         key: Guid,
         outcome: Outcome<Vec<Hop>>,
@@ -103,6 +106,15 @@ impl Pending {
                 }
                 drop(outcome.send(Ok(hops)));
             }
+            (Waiting::Publish(outcome), Done::Published(published)) => {
+                drop(outcome.send(Ok(published.into())));
+            }
+            (Waiting::LocateObject(outcome), Done::Found(found)) => {
+                drop(outcome.send(Ok(found.into_iter().map(Holder::from).collect())));
+            }
+            (Waiting::SendToObject(outcome), Done::Found(found)) => {
+                drop(outcome.send(Ok(found.into_iter().map(ObjectReply::from).collect())));
+            }
             // The core matches answers to requests; the rest cannot be told apart there.
             (waiting, _) => {
                 waiting.fail(RouteError::Refused("an answer of another kind".to_owned()));
@@ -126,6 +138,9 @@ impl Waiting {
             Waiting::Request(outcome) => drop(outcome.send(Err(error))),
             Waiting::ReplicaSet(outcome) => drop(outcome.send(Err(error))),
             Waiting::Trace { outcome, .. } => drop(outcome.send(Err(error))),
+            Waiting::Publish(outcome) => drop(outcome.send(Err(error))),
+            Waiting::LocateObject(outcome) => drop(outcome.send(Err(error))),
+            Waiting::SendToObject(outcome) => drop(outcome.send(Err(error))),
         }
     }
 }

@@ -38,6 +38,8 @@ impl Default for AppConfig {
 pub enum Upcall {
     /// A message whose key this node is the root of.
     Deliver(Delivery),
+    /// A message to an object that this node publishes.
+    DeliverObject(Delivery),
     /// A message passing through; only for applications that intercept.
     Forward(Forward),
     /// Nodes entered or left the leaf set, so ranges of keys have moved.
@@ -69,10 +71,10 @@ impl Stream for Upcalls {
     }
 }
 
-/// A message that has arrived at the root of its key.
+/// A message that has arrived: at the root of its key, or at a holder of its object.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The key it was routed to.
+    /// The key it was routed to, or the object.
     pub key: Guid,
     /// What it carries.
     pub payload: Bytes,

@@ -17,7 +17,7 @@ use libp2p_swarm::{
 };
 use libp2p_swarm_test::SwarmExt as _;
 use overlay::{Event, PROTOCOL, RefusalReason, guid_of_peer};
-use overlay_core::{Addrs, Contact, Message, View};
+use overlay_core::{Addrs, Contact, Location, Message, Publish, Spread, View};
 
 use crate::net::{Node, in_time, network};
 
@@ -213,6 +213,29 @@ async fn nobody_speaks_for_another() {
         refused(&mut nodes[0]).await,
         (attacker, RefusalReason::NotItself)
     );
+}
+
+#[tokio::test]
+async fn nobody_publishes_for_another() {
+    let mut nodes = network(2).await;
+    let victim = contact(nodes[1].guid(), nodes[1].peer);
+    let object = Guid::hash(b"object");
+    let publish = Message::Location(Location::Publish(Publish {
+        nonce: 1,
+        holder: victim,
+        object,
+        salt: Some(0),
+        lifetime: 900,
+        except: Vec::new(),
+        spread: Spread::default(),
+    }));
+    let attacker = attack(&nodes[0], |_| vec![Bytes::from(wire::encode(&publish))]).await;
+    assert_eq!(
+        refused(&mut nodes[0]).await,
+        (attacker, RefusalReason::NotItself)
+    );
+    let found = in_time(nodes[0].handle.locate(object, 1)).await;
+    assert_eq!(found, Err(overlay::RouteError::NotFound));
 }
 
 #[tokio::test]

@@ -4,4 +4,5 @@ mod applications;
 mod hostile;
 mod membership;
 mod net;
+mod objects;
 mod routing;
