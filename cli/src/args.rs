@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Small signed values under a name
     #[command(subcommand)]
     Dht(Dht),
+    /// Objects that are found wherever they are, and messages to them
+    #[command(subcommand)]
+    Dolr(Dolr),
     /// Files and directories
     #[command(subcommand)]
     Object(Object),
@@ -150,6 +153,41 @@ pub(crate) enum Dht {
     Remove {
         /// A GUID or any name
         key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dolr {
+    /// Let this node be found for a key, until unpublish or the node's end
+    Publish {
+        /// A GUID, a CID or any name
+        key: String,
+        /// Print the messages sent to it as they come; found for as long as this runs
+        #[arg(long)]
+        listen: bool,
+    },
+    /// Let this node be found for a key no more
+    Unpublish {
+        /// A GUID, a CID or any name
+        key: String,
+    },
+    /// The nearest nodes that publish a key
+    Locate {
+        /// A GUID, a CID or any name
+        key: String,
+        /// At most so many
+        #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+        count: u8,
+    },
+    /// Send a message to whoever listens at the nearest nodes that publish a key
+    Send {
+        /// A GUID, a CID or any name
+        key: String,
+        /// The message (64 KiB at most), or - for stdin
+        message: String,
+        /// To at most so many nodes
+        #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+        count: u8,
     },
 }
 

@@ -2,10 +2,13 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
 use hyper_util::rt::TokioIo;
 use node::{api::types, home::Home};
 use serde::{Serialize, de::DeserializeOwned};
@@ -78,6 +81,26 @@ impl Client {
                 .call(method, path, body, Some("application/octet-stream"))
                 .await?,
         )
+    }
+
+    /// GET, answered line by line for as long as the node has something to say.
+    pub(crate) async fn lines(&self, path: &str) -> Result<Lines, Failure> {
+        let request = Request::builder().uri(path).header("host", "localhost");
+        let request = request.body(Full::default()).map_err(Failure::usage)?;
+        let mut connection = self.connection().await?;
+        let response = connection.send_request(request).await.map_err(lost)?;
+        let status = response.status();
+        let mut lines = Lines {
+            body: response.into_body(),
+            rest: BytesMut::new(),
+            _connection: connection,
+        };
+        if status.is_success() {
+            return Ok(lines);
+        }
+        let body = Limited::new(&mut lines.body, MAX_ANSWER).collect().await;
+        let body = body.map_err(Failure::other)?.to_bytes();
+        Err(refusal(status, &body))
     }
 
     /// One request; the body of a good answer.
@@ -164,6 +187,38 @@ impl Client {
         // The lock has no way to tell when it is released but to ask again.
         while self.0.home.is_locked() {
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// An answer that comes line by line.
+pub(crate) struct Lines {
+    body: Incoming,
+    rest: BytesMut,
+    /// Closed with the last of its handles.
+    _connection: SendRequest<Full<Bytes>>,
+}
+
+impl Lines {
+    /// The next line, read as JSON; `None` once the node has ended the answer.
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line = self.rest.split_to(end + 1);
+                return from_json(&line).map(Some);
+            }
+            if self.rest.len() > MAX_ANSWER {
+                return Err(Failure::other("the node's answer has no end"));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.rest.extend_from_slice(data);
+                    }
+                }
+                Some(Err(error)) => return Err(lost(error)),
+            }
         }
     }
 }

@@ -104,7 +104,7 @@ impl From<types::Failure> for Failure {
             "bad_request" => Code::Usage,
             "not_found" => Code::NotFound,
             "timeout" | "unavailable" => Code::TryAgain,
-            "unauthorized" | "forbidden" | "storage_full" | "too_large" => Code::Refused,
+            "unauthorized" | "forbidden" | "storage_full" | "full" | "too_large" => Code::Refused,
             _ => Code::Error,
         };
         Self {

@@ -51,6 +51,24 @@ impl Output {
         finish(written.and_then(|()| out.flush()))
     }
 
+    /// Prints one of many results that come one by one: a line of JSON if that was asked
+    /// for, else what `text` writes.
+    pub(crate) fn event<T: Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        let written = if self.json {
+            serde_json::to_writer(&mut out, value)
+                .map_err(std::io::Error::from)
+                .and_then(|()| writeln!(out))
+        } else {
+            text(&mut out)
+        };
+        finish(written.and_then(|()| out.flush()))
+    }
+
     /// Prints bytes as they are.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
@@ -80,7 +98,7 @@ impl Output {
         eprintln!("hedgerow: {}", failure.message);
         if !failure.asked.is_empty() {
             eprintln!("  asked: {}", failure.asked.join(", "));
-        } else if failure.code == Code::NotFound {
+        } else if failure.code == Code::NotFound && failure.hint.is_none() {
             eprintln!("  asked: nobody but this node");
         }
         if let Some(hint) = &failure.hint {

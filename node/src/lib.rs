@@ -12,6 +12,7 @@ pub mod config;
 pub mod home;
 mod key;
 mod logging;
+mod mailbox;
 pub mod network;
 mod options;
 pub mod ports;

@@ -1,13 +1,11 @@
 //! `hedgerow dht`.
 
-use std::io::Read;
-
 use bytes::Bytes;
 use data_encoding::BASE64;
 use http::Method;
 use node::api::types::{Found, Stored};
 
-use super::segment;
+use super::{read_stdin, segment};
 use crate::{
     args::Dht,
     client::Client,
@@ -22,7 +20,7 @@ pub(crate) async fn run(command: Dht, client: &Client, output: &Output) -> Resul
     match command {
         Dht::Put { key, value, ttl } => {
             let value = if value == "-" {
-                read_stdin().await?
+                read_stdin(MAX_VALUE).await?
             } else {
                 value.into_bytes()
             };
@@ -85,19 +83,4 @@ fn report(stored: &Stored, output: &Output) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-async fn read_stdin() -> Result<Vec<u8>, Failure> {
-    let read = || {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .lock()
-            .take(MAX_VALUE + 1)
-            .read_to_end(&mut bytes)
-            .map(|_| bytes)
-    };
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(Failure::other)?
-        .map_err(|error| Failure::other(format!("stdin: {error}")))
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod dht;
+mod dolr;
 mod node;
 mod object;
 mod overlay;
@@ -49,6 +50,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Peers(command) => peers::run(command, &client, output).await,
         Command::Overlay(command) => overlay::run(command, &client, output).await,
         Command::Dht(command) => dht::run(command, &client, output).await,
+        Command::Dolr(command) => dolr::run(command, &client, output).await,
         Command::Object(command) => object::run(command, &client, output).await,
         Command::Bench(Bench::Transfer(options)) => bench::transfer(options, output).await,
         Command::Config(command) => config::run(command, &client, output).await,
@@ -77,6 +79,24 @@ pub(crate) fn segment(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// All of stdin, or a little more than `most` bytes of it.
+async fn read_stdin(most: u64) -> Result<Vec<u8>, Failure> {
+    use std::io::Read;
+
+    let read = move || {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .lock()
+            .take(most + 1)
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
+    };
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(Failure::other)?
+        .map_err(|error| Failure::other(format!("stdin: {error}")))
 }
 
 /// Milliseconds for people.

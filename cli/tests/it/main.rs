@@ -9,6 +9,7 @@ mod crashes;
 mod discovery;
 mod disks;
 mod docs;
+mod dolr;
 mod doors;
 mod interrupts;
 mod objects;

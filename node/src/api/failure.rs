@@ -59,6 +59,11 @@ impl ApiError {
             .with_hint("free some space on the disk of the node's home, then try again")
     }
 
+    pub(crate) fn no_room(message: impl ToString) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", message)
+            .with_hint("unpublish something first, or try again later")
+    }
+
     pub(crate) fn internal(message: impl ToString) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }

@@ -6,6 +6,7 @@
 mod blocks;
 mod convert;
 mod dht;
+mod dolr;
 mod failure;
 mod guard;
 mod node;
@@ -52,6 +53,14 @@ fn router(app: App) -> Router {
         .route(
             "/api/v1/dht/{key}",
             get(dht::get).put(dht::put).delete(dht::remove),
+        )
+        .route(
+            "/api/v1/dolr/{key}",
+            get(dolr::locate).put(dolr::publish).delete(dolr::unpublish),
+        )
+        .route(
+            "/api/v1/dolr/{key}/messages",
+            get(dolr::listen).post(dolr::send),
         )
         .route("/api/v1/blocks/{cid}", put(blocks::put).get(blocks::get))
         .layer(DefaultBodyLimit::max(MAX_BLOCK))

@@ -6,7 +6,7 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use super::{blocks, dht, node, objects, overlay, peers, types};
+use super::{blocks, dht, dolr, node, objects, overlay, peers, types};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,7 @@ use super::{blocks, dht, node, objects, overlay, peers, types};
         peers::list, peers::connect, peers::ping,
         overlay::leaf_set, overlay::table, overlay::route, overlay::trace,
         dht::get, dht::put, dht::remove,
+        dolr::publish, dolr::unpublish, dolr::locate, dolr::send, dolr::listen,
         blocks::get, blocks::put,
         objects::put, objects::get, objects::stat, objects::ls,
     ),

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::ApiError;
-use crate::{config::Effective, network::Network};
+use crate::{config::Effective, mailbox::Mailbox, network::Network};
 
 /// Requests handled at a time: a client with many blocks in flight needs dozens, and
 /// each may hold a block in memory.
@@ -27,6 +27,7 @@ pub(crate) struct Services {
     pub(crate) overlay: overlay::Handle,
     pub(crate) blocks: blocks::Handle,
     pub(crate) dht: dht::Handle,
+    pub(crate) mailbox: Mailbox,
     pub(crate) effective: Effective,
     pub(crate) home: PathBuf,
     pub(crate) api: SocketAddr,

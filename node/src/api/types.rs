@@ -232,6 +232,69 @@ pub struct Found {
     pub missed: usize,
 }
 
+/// An object that this node publishes.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PublishedObject {
+    /// The object, 32 hexadecimal digits.
+    pub key: String,
+    /// Roots of the object that know of this node.
+    pub roots: usize,
+    /// Nodes that keep a pointer to this one.
+    pub pointers: usize,
+}
+
+/// A node that publishes an object.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ObjectHolder {
+    /// The node.
+    pub contact: Contact,
+    /// Hops the search took to it.
+    pub hops: usize,
+}
+
+/// Where an object is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Located {
+    /// The object, 32 hexadecimal digits.
+    pub key: String,
+    /// Nodes that publish it, in the order in which they answered; never empty.
+    pub holders: Vec<ObjectHolder>,
+}
+
+/// What became of a message at one node that publishes its object.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HolderAnswer {
+    /// The node.
+    pub contact: Contact,
+    /// Hops the message took to it.
+    pub hops: usize,
+    /// Whether somebody who listens there has it.
+    pub delivered: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Sent {
+    /// The object, 32 hexadecimal digits.
+    pub key: String,
+    /// The nodes it reached; never empty.
+    pub answers: Vec<HolderAnswer>,
+}
+
+/// A message to an object of this node.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ObjectMessage {
+    /// The node it comes from.
+    pub from: Contact,
+    /// Hops it took.
+    pub hops: usize,
+    /// The message, base64.
+    pub message: String,
+}
+
 /// A file or directory that was stored.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Imported {
