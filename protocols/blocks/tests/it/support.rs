@@ -1,6 +1,8 @@
 //! What the tests share.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use blocks::{Block, RAW};
 use bytes::Bytes;
@@ -19,18 +21,45 @@ pub(crate) fn block(seed: u64, length: usize) -> Block {
     Block::of(RAW, Bytes::from(bytes)).unwrap()
 }
 
-/// Copies a directory as it is now: what a process killed now leaves behind.
+/// Copies a directory as it is now: what a process killed now leaves behind. The engine
+/// tidies up in the background, so a copy during which something changed is made again.
 pub(crate) fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    loop {
+        let before = listing(from);
+        if try_copy(from, to).is_ok() && before.is_ok() && before.ok() == listing(from).ok() {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+    }
+}
+
+fn try_copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
         let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &to);
+        if entry.file_type()?.is_dir() {
+            try_copy(&entry.path(), &to)?;
         } else {
-            std::fs::copy(entry.path(), to).unwrap();
+            std::fs::copy(entry.path(), to)?;
         }
     }
+    Ok(())
+}
+
+/// Every file below a directory with its length and the time of its last change.
+fn listing(below: &Path) -> std::io::Result<BTreeMap<PathBuf, (u64, SystemTime)>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(below)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            found.extend(listing(&entry.path())?);
+        } else {
+            found.insert(entry.path(), (metadata.len(), metadata.modified()?));
+        }
+    }
+    Ok(found)
 }
 
 /// All files below a directory, largest last.
