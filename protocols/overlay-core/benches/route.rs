@@ -58,6 +58,7 @@ fn view(sender: &Contact<u32>) -> View<u32> {
         active: true,
         leafs: Vec::new(),
         failed: Vec::new(),
+        rtt_micros: None,
     }
 }
 

@@ -66,6 +66,24 @@ impl<P: Peer> LeafSet<P> {
             }))
     }
 
+    /// Of `named`, those who would have a place if all of them and all of `others` were in.
+    pub(crate) fn best_with(&self, others: &[Guid], named: Vec<Contact<P>>) -> Vec<Contact<P>> {
+        let members = self.smaller.iter().chain(&self.larger);
+        let mut all: Vec<Guid> = members
+            .chain(&named)
+            .map(|contact| contact.guid)
+            .chain(others.iter().copied())
+            .collect();
+        all.sort_unstable_by_key(|guid| self.me.clockwise_to(*guid));
+        all.dedup();
+        let side = self.half.min(all.len());
+        let (up, down) = (all[..side].to_vec(), &all[all.len() - side..]);
+        named
+            .into_iter()
+            .filter(|one| up.contains(&one.guid) || down.contains(&one.guid))
+            .collect()
+    }
+
     /// Takes a node in, or renews its addresses. Says whether it is new.
     pub(crate) fn insert(&mut self, contact: &Contact<P>) -> bool {
         if contact.guid == self.me {

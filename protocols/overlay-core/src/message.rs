@@ -52,6 +52,9 @@ pub struct View<P> {
     pub leafs: Vec<Contact<P>>,
     /// Nodes it lately found dead.
     pub failed: Vec<Guid>,
+    /// How far away the sender finds the receiver, in microseconds there and back, once
+    /// it has measured: the receiver need not measure again (P30).
+    pub rtt_micros: Option<u32>,
 }
 
 /// One hop of a traced message.
@@ -208,15 +211,28 @@ pub enum Message<P> {
     },
     /// Which nodes are in this part of your state?
     StateRequest {
+        /// Comes back in the reply.
+        nonce: u64,
         /// Which part.
         part: Part,
     },
     /// The nodes in a part of the sender's state.
     StateReply {
+        /// The request's.
+        nonce: u64,
         /// Which part.
         part: Part,
         /// Who is in it.
         contacts: Vec<Contact<P>>,
+        /// How far away the sender finds each, in microseconds there and back.
+        rtts: Vec<u32>,
+    },
+    /// The sender is active and has measured how far away the receiver is.
+    Announce {
+        /// The node itself.
+        sender: Contact<P>,
+        /// Microseconds there and back.
+        rtt_micros: u32,
     },
     /// The sender goes.
     Leave,
@@ -264,8 +280,8 @@ impl<P> Message<P> {
             }
         }
         for contact in self.contacts() {
-            if contact.addrs.0.len() > MAX_ADDRS {
-                return Err(InvalidMessage::Addrs(contact.addrs.0.len()));
+            if contact.addrs.as_bytes().len() > MAX_ADDRS {
+                return Err(InvalidMessage::Addrs(contact.addrs.as_bytes().len()));
             }
         }
         match self {
@@ -293,7 +309,13 @@ impl<P> Message<P> {
                     _ => Ok(()),
                 }
             }
-            Message::StateRequest { part } | Message::StateReply { part, .. } => match part {
+            Message::StateReply { contacts, rtts, .. } if contacts.len() != rtts.len() => {
+                Err(InvalidMessage::Range {
+                    what: "a number of distances",
+                    value: rtts.len(),
+                })
+            }
+            Message::StateRequest { part, .. } | Message::StateReply { part, .. } => match part {
                 Part::Row(row) if usize::from(*row) >= config.base().rows() => {
                     Err(InvalidMessage::Range {
                         what: "a row",
@@ -311,6 +333,7 @@ impl<P> Message<P> {
     pub fn contacts(&self) -> impl Iterator<Item = &Contact<P>> {
         let single = match self {
             Message::Probe { view, .. } | Message::ProbeReply { view, .. } => Some(&view.sender),
+            Message::Announce { sender, .. } => Some(sender),
             Message::Route(routed) => Some(&routed.origin),
             Message::Reply { from, .. } => Some(from),
             Message::Location(message) => message.contact(),
@@ -365,6 +388,7 @@ impl<P> Message<P> {
             Message::Reply { .. } => "reply",
             Message::StateRequest { .. } => "state_request",
             Message::StateReply { .. } => "state_reply",
+            Message::Announce { .. } => "announce",
             Message::Leave => "leave",
             Message::Location(message) => message.kind(),
         }

@@ -30,6 +30,11 @@ impl<P: Peer> Near<P> {
         self.entries.iter().any(|entry| entry.contact.guid == guid)
     }
 
+    /// Whether a node this far away would find a place.
+    pub(crate) fn wants(&self, rtt: Duration) -> bool {
+        self.has_room() || self.entries.last().is_some_and(|last| rtt < last.rtt())
+    }
+
     pub(crate) fn has_room(&self) -> bool {
         self.entries.len() < self.size
     }
@@ -41,18 +46,18 @@ impl<P: Peer> Near<P> {
         let key = (rtt, contact.guid);
         let at = self
             .entries
-            .partition_point(|entry| (entry.rtt, entry.contact.guid) < key);
-        self.entries.insert(
-            at,
-            Entry {
-                contact: contact.clone(),
-                rtt,
-            },
-        );
-        if self.entries.len() > self.size {
-            return self.entries.pop().map(|entry| entry.contact);
+            .partition_point(|entry| (entry.rtt(), entry.contact.guid) < key);
+        if at >= self.size {
+            return Some(contact.clone());
         }
-        None
+        let last = (self.entries.len() >= self.size)
+            .then(|| self.entries.pop())
+            .flatten();
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(8);
+        }
+        self.entries.insert(at, Entry::new(contact.clone(), rtt));
+        last.map(|entry| entry.contact)
     }
 
     pub(crate) fn remove(&mut self, guid: Guid) -> bool {
@@ -69,7 +74,7 @@ impl<P: Peer> Near<P> {
         assert!(
             self.entries
                 .windows(2)
-                .all(|pair| pair[0].rtt <= pair[1].rtt),
+                .all(|pair| pair[0].rtt() <= pair[1].rtt()),
             "the neighbourhood set is out of order"
         );
     }

@@ -1,6 +1,7 @@
 //! One node's state, and the dispatcher of its inputs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use guid::{Base, Guid, Span};
 use rand::{Rng, SeedableRng};
@@ -14,7 +15,7 @@ use crate::leaf_set::LeafSet;
 use crate::location::message::{Location, Task};
 use crate::location::state::LocationState;
 use crate::near::Near;
-use crate::peers::{Lost, PeerState};
+use crate::peers::{Lost, Peers};
 use crate::seen::Seen;
 use crate::table::Table;
 use crate::timers::{Timer, Timers};
@@ -26,10 +27,13 @@ use crate::{
 /// Most nodes remembered as dead: more than a leaf set loses while they are remembered.
 const MAX_FAILED_MEMORY: usize = 1024;
 
+/// Room for outputs that an idle node keeps: what a burst took is given back.
+const KEPT_OUTPUTS: usize = 4;
+
 /// One node's part in the overlay. The crate's page says how it is driven.
 #[derive(Debug)]
 pub struct Overlay<P: Peer> {
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     pub(crate) base: Base,
     pub(crate) me: Contact<P>,
     pub(crate) state: State,
@@ -37,12 +41,17 @@ pub struct Overlay<P: Peer> {
     pub(crate) table: Table<P>,
     pub(crate) near: Near<P>,
     /// Everyone something is going on with.
-    pub(crate) peers: BTreeMap<P, PeerState<P>>,
+    pub(crate) peers: Peers<P>,
     /// Dead nodes, and until when hearsay of them is not believed.
     pub(crate) failed: BTreeMap<Guid, Time>,
     /// Members found dead that may be back one day (P27).
     pub(crate) lost: BTreeMap<P, Lost<P>>,
     pub(crate) joining: Joining<P>,
+    /// The question by which this node looks for its place in another network, and when it
+    /// was asked (P32).
+    pub(crate) meeting: Option<(MessageId, Time)>,
+    /// Whether the second stage of joining is under way (P28).
+    pub(crate) tuning: bool,
     /// Messages handed to a next hop that has not acknowledged them.
     pub(crate) hops: BTreeMap<MessageId, Hop<P>>,
     pub(crate) seen: Seen,
@@ -59,11 +68,13 @@ pub struct Overlay<P: Peer> {
 }
 
 impl<P: Peer> Overlay<P> {
-    /// A node that starts to look for its network at `now`.
+    /// A node that starts to look for its network at `now`. The settings may be shared by
+    /// many nodes of one process.
     ///
     /// # Panics
     /// When [`Config::validate`] refuses the settings.
-    pub fn new(config: Config, me: Contact<P>, seed: u64, now: Time) -> Self {
+    pub fn new(config: impl Into<Arc<Config>>, me: Contact<P>, seed: u64, now: Time) -> Self {
+        let config = config.into();
         config
             .validate()
             .expect("settings are validated where they are read");
@@ -79,10 +90,12 @@ impl<P: Peer> Overlay<P> {
             leafs: LeafSet::new(me.guid, config.leaf_set),
             table: Table::new(me.guid, base),
             near: Near::new(config.neighbourhood),
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             failed: BTreeMap::new(),
             lost: BTreeMap::new(),
             joining: Joining::default(),
+            meeting: None,
+            tuning: false,
             hops: BTreeMap::new(),
             seen: Seen::default(),
             requests: BTreeMap::new(),
@@ -169,7 +182,11 @@ impl<P: Peer> Overlay<P> {
 
     /// What to do next, in order; `None` until the next input.
     pub fn poll_output(&mut self) -> Option<Output<P>> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.outputs.capacity() > KEPT_OUTPUTS {
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// When [`Input::Timeout`] is wanted next, and why.
@@ -203,8 +220,20 @@ impl<P: Peer> Overlay<P> {
             } => {
                 self.handle_reply(now, id, hops, trace, root, answer);
             }
-            Message::StateRequest { part } => self.handle_state_request(now, from, part),
-            Message::StateReply { contacts, .. } => self.handle_state_reply(now, contacts),
+            Message::StateRequest { nonce, part } => {
+                self.handle_state_request(now, from, nonce, part);
+            }
+            Message::StateReply {
+                nonce,
+                part,
+                contacts,
+                rtts,
+            } => {
+                self.handle_state_reply(now, from, nonce, part, contacts, rtts);
+            }
+            Message::Announce { sender, rtt_micros } => {
+                self.handle_announce(now, from, sender, rtt_micros);
+            }
             Message::Leave => self.handle_leave(now, from),
             Message::Location(message) => self.handle_location(now, from, message),
         }
@@ -367,11 +396,13 @@ impl<P: Peer> Overlay<P> {
         all
     }
 
-    pub(crate) fn view(&self, now: Time) -> View<P> {
+    /// What a probe or its answer tells `receiver`.
+    pub(crate) fn view(&self, now: Time, receiver: P) -> View<P> {
         let remembered = self.failed.iter().filter(|(_, until)| **until > now);
         View {
             sender: self.me.clone(),
             active: self.has_place(),
+            rtt_micros: self.rtt(receiver).map(crate::rtt::micros),
             leafs: self.leafs.members(),
             failed: remembered
                 .map(|(guid, _)| *guid)
@@ -389,6 +420,20 @@ impl<P: Peer> Overlay<P> {
             to: to.clone(),
             message,
         });
+    }
+
+    /// A message to a peer that is connected, and known to this node or not.
+    pub(crate) fn send_back(&mut self, now: Time, peer: P, message: Message<P>) {
+        let to = match self.peers.get(&peer) {
+            Some(known) => known.contact.clone(),
+            // Its connection is open, so its name is address enough.
+            None => Contact {
+                guid: Guid::default(),
+                peer,
+                addrs: crate::Addrs::default(),
+            },
+        };
+        self.send(now, &to, message);
     }
 
     pub(crate) fn next_number(&mut self) -> u64 {

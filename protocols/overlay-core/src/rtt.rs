@@ -2,31 +2,57 @@
 
 use std::time::Duration;
 
-/// Smoothed round-trip time and its mean deviation, as TCP has them (RFC 6298).
+/// Smoothed round-trip time and its mean deviation, as TCP has them (RFC 6298), in whole
+/// microseconds: a node keeps one for each peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rtt {
-    smoothed: Option<Duration>,
-    deviation: Duration,
+    smoothed: u32,
+    deviation: u32,
+    source: Source,
+}
+
+/// Where a time is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Source {
+    /// There is none.
+    #[default]
+    Nowhere,
+    /// What the other side has measured, until this one has.
+    Hearsay,
+    /// This side has measured.
+    Measured,
 }
 
 impl Rtt {
     /// Takes a measurement in.
     pub(crate) fn measured(&mut self, sample: Duration) {
-        match self.smoothed {
-            None => {
-                self.smoothed = Some(sample);
+        let sample = micros(sample);
+        match self.source {
+            Source::Nowhere | Source::Hearsay => {
+                self.smoothed = sample;
                 self.deviation = sample / 2;
+                self.source = Source::Measured;
             }
-            Some(smoothed) => {
-                self.deviation = (self.deviation * 3 + smoothed.abs_diff(sample)) / 4;
-                self.smoothed = Some((smoothed * 7 + sample) / 8);
+            Source::Measured => {
+                let error = u64::from(self.smoothed.abs_diff(sample));
+                self.deviation = ((u64::from(self.deviation) * 3 + error) / 4) as u32;
+                let sum = u64::from(self.smoothed) * 7 + u64::from(sample);
+                self.smoothed = (sum / 8) as u32;
             }
+        }
+    }
+
+    /// Takes the other side's measurement in, where this side has none.
+    pub(crate) fn told(&mut self, sample: Duration) {
+        if self.source == Source::Nowhere {
+            self.measured(sample);
+            self.source = Source::Hearsay;
         }
     }
 
     /// The smoothed time, once anything was measured.
     pub(crate) fn smoothed(&self) -> Option<Duration> {
-        self.smoothed
+        (self.source != Source::Nowhere).then(|| Duration::from_micros(self.smoothed.into()))
     }
 
     /// How long an answer may take before it is asked for again; `unmeasured` when
@@ -37,13 +63,17 @@ impl Rtt {
         longest: Duration,
         unmeasured: Duration,
     ) -> Duration {
-        match self.smoothed {
-            None => unmeasured,
-            Some(smoothed) => {
-                (smoothed + self.deviation * 4).clamp(shortest, longest.max(shortest))
-            }
+        if self.source == Source::Nowhere {
+            return unmeasured;
         }
+        let wait = u64::from(self.smoothed) + u64::from(self.deviation) * 4;
+        Duration::from_micros(wait).clamp(shortest, longest.max(shortest))
     }
+}
+
+/// As messages and tables carry round-trip times: more than an hour is an hour.
+pub(crate) fn micros(rtt: Duration) -> u32 {
+    u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -63,5 +93,16 @@ mod tests {
         assert_eq!(rtt.smoothed(), Some(ms(100)));
         assert!(rtt.timeout(ms(20), ms(3000), ms(500)) < ms(101));
         assert_eq!(rtt.timeout(ms(200), ms(3000), ms(500)), ms(200));
+    }
+
+    #[test]
+    fn hearsay_counts_until_something_was_measured() {
+        let mut rtt = Rtt::default();
+        let ms = Duration::from_millis;
+        rtt.told(ms(1));
+        assert_eq!(rtt.smoothed(), Some(ms(1)));
+        rtt.measured(ms(100));
+        rtt.told(ms(1));
+        assert_eq!(rtt.smoothed(), Some(ms(100)));
     }
 }

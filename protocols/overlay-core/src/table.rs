@@ -4,15 +4,31 @@ use std::time::Duration;
 
 use guid::{Base, Guid};
 
+use crate::rtt::micros;
 use crate::{Contact, Peer};
 
 /// One cell's node, and how far away it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<P> {
     pub(crate) contact: Contact<P>,
-    /// Smoothed round-trip time.
-    pub(crate) rtt: Duration,
+    micros: u32,
 }
+
+impl<P> Entry<P> {
+    pub(crate) fn new(contact: Contact<P>, rtt: Duration) -> Entry<P> {
+        let micros = micros(rtt);
+        Entry { contact, micros }
+    }
+
+    /// Smoothed round-trip time.
+    pub(crate) fn rtt(&self) -> Duration {
+        Duration::from_micros(self.micros.into())
+    }
+}
+
+/// The filled cells of a row, by column: most rows have few, and a row of empty cells for
+/// each of them would be most of a node's memory.
+type Row<P> = Vec<(u8, Entry<P>)>;
 
 /// 128/b rows of 2^b cells. Row n holds nodes that share the first n digits with this
 /// one, by their next digit; each cell the nearest node known for it.
@@ -21,7 +37,7 @@ pub(crate) struct Table<P> {
     me: Guid,
     base: Base,
     /// Rows up to the last that has an entry: in a network of N nodes about log N.
-    rows: Vec<Vec<Option<Entry<P>>>>,
+    rows: Vec<Row<P>>,
 }
 
 impl<P: Peer> Table<P> {
@@ -40,7 +56,9 @@ impl<P: Peer> Table<P> {
     }
 
     pub(crate) fn get(&self, row: usize, column: usize) -> Option<&Entry<P>> {
-        self.rows.get(row)?.get(column)?.as_ref()
+        let cells = self.rows.get(row)?;
+        let at = find(cells, column).ok()?;
+        Some(&cells[at].1)
     }
 
     /// The node that shares one digit more with `key` than this one does (P5, second case).
@@ -54,7 +72,7 @@ impl<P: Peer> Table<P> {
     pub(crate) fn wants(&self, guid: Guid, rtt: Duration) -> bool {
         self.cell(guid).is_some_and(|(row, column)| {
             self.get(row, column)
-                .is_none_or(|entry| entry.contact.guid == guid || rtt < entry.rtt)
+                .is_none_or(|entry| entry.contact.guid == guid || rtt < entry.rtt())
         })
     }
 
@@ -77,15 +95,22 @@ impl<P: Peer> Table<P> {
         }
         let (row, column) = self.cell(contact.guid)?;
         if self.rows.len() <= row {
-            self.rows
-                .resize_with(row + 1, || vec![None; self.base.fanout()]);
+            self.rows.resize_with(row + 1, Vec::new);
         }
-        let old = self.rows[row][column].replace(Entry {
-            contact: contact.clone(),
-            rtt,
-        });
-        old.map(|entry| entry.contact)
-            .filter(|old| old.guid != contact.guid)
+        let cells = &mut self.rows[row];
+        let entry = Entry::new(contact.clone(), rtt);
+        match find(cells, column) {
+            Ok(at) => {
+                let old = std::mem::replace(&mut cells[at].1, entry).contact;
+                (old.guid != contact.guid).then_some(old)
+            }
+            Err(at) => {
+                // One more and no room for others: deep rows stay at one.
+                cells.reserve_exact(1);
+                cells.insert(at, (column as u8, entry));
+                None
+            }
+        }
     }
 
     /// Takes a node out. Returns the cell it leaves empty.
@@ -94,12 +119,10 @@ impl<P: Peer> Table<P> {
             return None;
         }
         let (row, column) = self.cell(guid)?;
-        self.rows[row][column] = None;
-        while self
-            .rows
-            .last()
-            .is_some_and(|row| row.iter().all(Option::is_none))
-        {
+        if let Ok(at) = find(&self.rows[row], column) {
+            self.rows[row].remove(at);
+        }
+        while self.rows.last().is_some_and(Vec::is_empty) {
             self.rows.pop();
         }
         Some((row, column))
@@ -107,7 +130,18 @@ impl<P: Peer> Table<P> {
 
     /// The nodes of one row, by column.
     pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = &Entry<P>> {
-        self.rows.get(row).into_iter().flatten().flatten()
+        self.rows
+            .get(row)
+            .into_iter()
+            .flatten()
+            .map(|(_, entry)| entry)
+    }
+
+    /// How far away the entries of a row are: half of them are nearer.
+    pub(crate) fn median(&self, row: usize) -> Duration {
+        let mut rtts: Vec<Duration> = self.row(row).map(Entry::rtt).collect();
+        rtts.sort_unstable();
+        rtts.get(rtts.len() / 2).copied().unwrap_or_default()
     }
 
     /// Rows that can have an entry.
@@ -120,8 +154,7 @@ impl<P: Peer> Table<P> {
         self.rows.iter().enumerate().flat_map(|(row, cells)| {
             cells
                 .iter()
-                .enumerate()
-                .filter_map(move |(column, entry)| entry.as_ref().map(|entry| (row, column, entry)))
+                .map(move |(column, entry)| (row, usize::from(*column), entry))
         })
     }
 
@@ -134,6 +167,21 @@ impl<P: Peer> Table<P> {
                 "an entry stands in another's cell"
             );
         }
+        for cells in &self.rows {
+            assert!(
+                cells.windows(2).all(|pair| pair[0].0 < pair[1].0),
+                "a row is out of order"
+            );
+        }
+    }
+}
+
+/// Where in a row a column's cell is, or would be.
+fn find<P>(cells: &Row<P>, column: usize) -> Result<usize, usize> {
+    // Of a full row the column tells; others are searched.
+    match cells.get(column) {
+        Some((at, _)) if usize::from(*at) == column => Ok(column),
+        _ => cells.binary_search_by_key(&column, |(at, _)| usize::from(*at)),
     }
 }
 
@@ -184,7 +232,7 @@ mod tests {
             }
             let held: BTreeMap<_, _> = table
                 .entries()
-                .map(|(row, column, entry)| ((row, column), (entry.contact.guid, entry.rtt)))
+                .map(|(row, column, entry)| ((row, column), (entry.contact.guid, entry.rtt())))
                 .collect();
             for ((row, _), (guid, _)) in &held {
                 prop_assert_eq!(me.shared_prefix(*guid, base), *row);

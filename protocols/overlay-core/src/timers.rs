@@ -29,16 +29,58 @@ pub(crate) enum Timer<P> {
     Seek(RequestId),
 }
 
+/// The timers that every node has, once each.
+const FIXED: [TimerKind; 8] = [
+    TimerKind::Lonely,
+    TimerKind::Seed,
+    TimerKind::Join,
+    TimerKind::Heartbeat,
+    TimerKind::Heartbeat,
+    TimerKind::TableProbe,
+    TimerKind::RowExchange,
+    TimerKind::Heal,
+];
+
 impl<P> Timer<P> {
+    /// Its place in [`FIXED`]; `None` where it is one of many.
+    fn place(&self) -> Option<usize> {
+        match self {
+            Timer::Lonely => Some(0),
+            Timer::Seed => Some(1),
+            Timer::Join => Some(2),
+            Timer::Heartbeat => Some(3),
+            Timer::Watch => Some(4),
+            Timer::TableProbe => Some(5),
+            Timer::RowExchange => Some(6),
+            Timer::Heal => Some(7),
+            Timer::Probe(_)
+            | Timer::Hop(_)
+            | Timer::Request(_)
+            | Timer::Ticket(_)
+            | Timer::Sweep
+            | Timer::Ways
+            | Timer::Ask(_)
+            | Timer::Walk(..)
+            | Timer::Publication(_)
+            | Timer::Seek(_) => None,
+        }
+    }
+
+    fn at_place(place: usize) -> Timer<P> {
+        match place {
+            0 => Timer::Lonely,
+            1 => Timer::Seed,
+            2 => Timer::Join,
+            3 => Timer::Heartbeat,
+            4 => Timer::Watch,
+            5 => Timer::TableProbe,
+            6 => Timer::RowExchange,
+            _ => Timer::Heal,
+        }
+    }
+
     fn kind(&self) -> TimerKind {
         match self {
-            Timer::Lonely => TimerKind::Lonely,
-            Timer::Seed => TimerKind::Seed,
-            Timer::Join => TimerKind::Join,
-            Timer::Heartbeat | Timer::Watch => TimerKind::Heartbeat,
-            Timer::TableProbe => TimerKind::TableProbe,
-            Timer::RowExchange => TimerKind::RowExchange,
-            Timer::Heal => TimerKind::Heal,
             Timer::Probe(_) => TimerKind::Probe,
             Timer::Hop(_) => TimerKind::Hop,
             Timer::Request(_) => TimerKind::Request,
@@ -47,13 +89,18 @@ impl<P> Timer<P> {
             Timer::Ask(_) => TimerKind::Ask,
             Timer::Walk(..) | Timer::Publication(_) => TimerKind::Publication,
             Timer::Seek(_) => TimerKind::Request,
+            fixed => FIXED[fixed.place().unwrap_or_default()],
         }
     }
 }
 
 /// All timers of a node: each name is set once at most.
+///
+/// Those that every node has stand side by side; those of single probes, hops, requests
+/// and pointers stand in trees, which take no room while there are none.
 #[derive(Clone, Debug)]
 pub(crate) struct Timers<P> {
+    fixed: [Option<Time>; FIXED.len()],
     due: BTreeMap<Timer<P>, Time>,
     order: BTreeSet<(Time, Timer<P>)>,
 }
@@ -61,6 +108,7 @@ pub(crate) struct Timers<P> {
 impl<P: Peer> Timers<P> {
     pub(crate) fn new() -> Self {
         Timers {
+            fixed: [None; FIXED.len()],
             due: BTreeMap::new(),
             order: BTreeSet::new(),
         }
@@ -68,6 +116,10 @@ impl<P: Peer> Timers<P> {
 
     /// Sets a timer, in place of an earlier setting.
     pub(crate) fn set(&mut self, timer: Timer<P>, at: Time) {
+        if let Some(place) = timer.place() {
+            self.fixed[place] = Some(at);
+            return;
+        }
         self.cancel(timer);
         self.due.insert(timer, at);
         self.order.insert((at, timer));
@@ -75,33 +127,45 @@ impl<P: Peer> Timers<P> {
 
     /// Sets a timer unless it is due earlier already.
     pub(crate) fn set_sooner(&mut self, timer: Timer<P>, at: Time) {
-        if self.due.get(&timer).is_none_or(|due| at < *due) {
+        let due = match timer.place() {
+            Some(place) => self.fixed[place],
+            None => self.due.get(&timer).copied(),
+        };
+        if due.is_none_or(|due| at < due) {
             self.set(timer, at);
         }
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer<P>) {
-        if let Some(at) = self.due.remove(&timer) {
+        if let Some(place) = timer.place() {
+            self.fixed[place] = None;
+        } else if let Some(at) = self.due.remove(&timer) {
             self.order.remove(&(at, timer));
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.due.clear();
-        self.order.clear();
+        *self = Timers::new();
     }
 
     /// Takes the first timer that is due.
     pub(crate) fn expire(&mut self, now: Time) -> Option<Timer<P>> {
-        let &(at, timer) = self.order.first()?;
-        if at > now {
-            return None;
-        }
+        let (_, timer) = self.first().filter(|(at, _)| *at <= now)?;
         self.cancel(timer);
         Some(timer)
     }
 
     pub(crate) fn next(&self) -> Option<(Time, TimerKind)> {
-        self.order.first().map(|(at, timer)| (*at, timer.kind()))
+        self.first().map(|(at, timer)| (at, timer.kind()))
+    }
+
+    fn first(&self) -> Option<(Time, Timer<P>)> {
+        let places = self.fixed.iter().enumerate();
+        let fixed = places.filter_map(|(place, at)| at.map(|at| (at, Timer::at_place(place))));
+        fixed
+            .min()
+            .into_iter()
+            .chain(self.order.first().copied())
+            .min()
     }
 }

@@ -148,7 +148,7 @@ impl Behaviour {
         if self.refused.contains(&peer) || peer == self.handle.me().peer {
             return;
         }
-        let addrs = Addrs(Bytes::from(addrs::encode(&addrs)));
+        let addrs = Addrs::new(Bytes::from(addrs::encode(&addrs)));
         self.input(Input::PeerFound(overlay_core::Contact {
             guid: guid_of_peer(&peer),
             peer,
@@ -224,7 +224,7 @@ impl Behaviour {
         if announced != self.announced {
             let bytes = Bytes::from(addrs::encode(&announced));
             self.announced = announced;
-            self.input(Input::AddrsChanged(Addrs(bytes)));
+            self.input(Input::AddrsChanged(Addrs::new(bytes)));
         }
     }
 

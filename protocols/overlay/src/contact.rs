@@ -22,7 +22,7 @@ impl From<&overlay_core::Contact<PeerId>> for Contact {
         Self {
             guid: contact.guid,
             peer: contact.peer,
-            addrs: addrs::decode(&contact.addrs.0),
+            addrs: addrs::decode(contact.addrs.as_bytes()),
         }
     }
 }

@@ -43,6 +43,7 @@ fn claimed_sender(message: &Message<PeerId>) -> Option<PeerId> {
     match message {
         Message::Probe { view, .. } | Message::ProbeReply { view, .. } => Some(view.sender.peer),
         Message::Reply { from, .. } => Some(from.peer),
+        Message::Announce { sender, .. } => Some(sender.peer),
         Message::Location(Location::Publish(publish)) => Some(publish.holder.peer),
         // A routed message names who sent it first, which is rarely who brings it.
         Message::Route(_)

@@ -45,7 +45,7 @@ impl Behaviour {
                 }
                 tracing::trace!(to = %to.peer, kind = message.kind(), "send");
                 let bytes = Bytes::from(wire::encode(&message));
-                let addrs = || addrs::decode(&to.addrs.0);
+                let addrs = || addrs::decode(to.addrs.as_bytes());
                 match self.links.send(to.peer, addrs, bytes) {
                     Sent::Accepted => self.counters.sent += 1,
                     Sent::Dropped => self.counters.dropped += 1,

@@ -1,7 +1,8 @@
 //! Finding company, and being alone (P6).
 
+use crate::message::Body;
 use crate::timers::Timer;
-use crate::{Addrs, Contact, Overlay, Peer, State, Time};
+use crate::{Addrs, Contact, MessageId, Overlay, Peer, Routed, State, Time};
 
 /// Rounds a node gives those with a smaller identifier to found the network.
 const MAX_LONELY_ROUNDS: u32 = 8;
@@ -16,6 +17,61 @@ impl<P: Peer> Overlay<P> {
         }
         if self.state == State::Joining || !self.is_member(contact.guid) {
             self.probe(now, &contact, true, false);
+            if self.state == State::Active
+                && let Some(peer) = self.peers.get_mut(&contact.peer)
+            {
+                peer.found = true;
+            }
+        }
+    }
+
+    /// A node that discovery named has answered. It may be of a network that grew apart
+    /// from this one, and neither need have a place for the other: so this node asks, by
+    /// the found one, who stands where it would stand there, as a joiner does. If those
+    /// are strangers that belong into its leaf set, the two networks grow together from
+    /// here on, because everyone who is probed sees who the others stand beside (P32).
+    pub(crate) fn look_for_place(&mut self, now: Time, peer: P) {
+        let Some(found) = self.peers.get_mut(&peer).filter(|peer| peer.found) else {
+            return;
+        };
+        found.found = false;
+        let contact = found.contact.clone();
+        let lately = self
+            .meeting
+            .is_some_and(|(_, asked)| now.since(asked) < self.config.request_timeout);
+        if self.state != State::Active || lately {
+            return;
+        }
+        let id = MessageId {
+            origin: self.me.guid,
+            number: self.next_number(),
+        };
+        self.meeting = Some((id, now));
+        let routed = Routed {
+            id,
+            key: self.me.guid,
+            origin: self.me.clone(),
+            hops: 0,
+            trace: None,
+            body: Body::Join {
+                rows: Vec::new(),
+                near: Vec::new(),
+            },
+        };
+        self.transmit(now, routed, contact, Vec::new(), 0);
+    }
+
+    /// Whoever stands there is asked, if this node has a place for him.
+    pub(crate) fn handle_place_found(
+        &mut self,
+        now: Time,
+        id: MessageId,
+        from: Contact<P>,
+        leafs: Vec<Contact<P>>,
+    ) {
+        if self.meeting.is_some_and(|(asked, _)| asked == id) {
+            let leafs: Vec<_> = leafs.into_iter().chain([from]).collect();
+            self.ask_leafs(now, &leafs);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::message::Body;
+use crate::message::{Body, Part};
 use crate::timers::Timer;
 use crate::{Answer, Contact, MessageId, Output, Overlay, Peer, Routed, State, Time};
 
@@ -12,6 +12,10 @@ pub(crate) const MAX_JOIN_ROWS: usize = 512;
 
 /// Most nodes found but not yet joined with.
 const MAX_SEEDS: usize = 64;
+
+/// Of the seed's neighbours, those whose own are asked for; the others say what they have
+/// for the first row.
+const NEAR_ASKED: usize = 8;
 
 /// How far a joiner is.
 #[derive(Clone, Debug)]
@@ -155,12 +159,11 @@ impl<P: Peer> Overlay<P> {
         }
         let shared = self.me.guid.shared_prefix(routed.key, self.base);
         for row in 0..=shared {
-            rows.extend(self.table.row(row).map(|entry| entry.contact.clone()));
+            for entry in self.table.row(row) {
+                add_once(rows, &entry.contact);
+            }
         }
-        rows.push(self.me.clone());
-        rows.sort_by_key(|contact| contact.guid);
-        rows.dedup_by_key(|contact| contact.guid);
-        rows.truncate(MAX_JOIN_ROWS);
+        add_once(rows, &self.me);
     }
 
     /// The root's answer: the joiner asks every candidate itself before it uses it.
@@ -175,19 +178,39 @@ impl<P: Peer> Overlay<P> {
         let Answer::Join { rows, near, leafs } = answer else {
             return;
         };
+        if self.state == State::Active {
+            self.handle_place_found(now, id, from, leafs);
+            return;
+        }
         if self.state != State::Joining || !expected {
             return;
         }
         self.joining.answered = true;
         // From here on the probes' own timeouts bound the wait.
-        self.timers
-            .set(Timer::Join, now + self.config.request_timeout);
-        for contact in leafs.iter().chain([&from]) {
-            if self.leafs.wants(contact.guid) && !self.is_failed(now, contact.guid) {
-                self.probe(now, contact, true, false);
+        // Two rounds of them, and a third for who is named late.
+        let round = self.config.probe_timeout * (self.config.probe_retries + 1);
+        self.timers.set(
+            Timer::Join,
+            now + self.config.request_timeout.max(round * 3),
+        );
+        let leafs: Vec<_> = leafs.into_iter().chain([from]).collect();
+        self.ask_leafs(now, &leafs);
+        // The seed is near, so its neighbours are this node's, and its first row's too.
+        for (number, contact) in near.iter().enumerate() {
+            let part = if number < NEAR_ASKED {
+                Part::Near
+            } else {
+                Part::Row(0)
+            };
+            if !self.is_failed(now, contact.guid) {
+                self.ask_for_state(now, contact, part);
             }
         }
-        self.consider_for_table(now, rows.into_iter().chain(near));
+        // In the order of the way: who shares more digits comes later, but is nearer to
+        // what it names than those before (Pastry, section 2.5).
+        for contact in rows {
+            self.ask_for_cell(now, &contact);
+        }
         self.activate_if_answered(now);
     }
 
@@ -207,14 +230,15 @@ impl<P: Peer> Overlay<P> {
         }
     }
 
-    /// Says to everyone who should know that this node takes its place. From here on the
-    /// others deliver its keys no more; it delivers them when all of its leaf set do so.
+    /// Says to its leaf set, and to those it was found by, that this node takes its place.
+    /// From here on the others deliver its keys no more; it delivers them when all of its
+    /// leaf set do so.
     fn announce(&mut self, now: Time) {
         self.joining.announced = true;
         let found = self.joining.seeds.keys();
         let found = found.filter_map(|peer| self.peers.get(peer));
         let mut told: Vec<_> = found.map(|peer| peer.contact.clone()).collect();
-        told.extend(self.members());
+        told.extend(self.leafs.members());
         told.sort_by_key(|contact| contact.guid);
         told.dedup_by_key(|contact| contact.guid);
         for contact in told {
@@ -240,11 +264,18 @@ impl<P: Peer> Overlay<P> {
             .set(Timer::RowExchange, now + self.config.row_exchange);
         self.timers.set(Timer::Heal, now + self.config.heal_period);
         let early = std::mem::take(&mut self.joining).early;
-        self.ask_for_nearer(now);
+        self.tuning = true;
+        self.end_second_stage(now);
         for routed in early {
             self.take_on(now, routed);
         }
         self.release_held(now);
         self.release_location(now);
+    }
+}
+
+fn add_once<P: Peer>(rows: &mut Vec<Contact<P>>, contact: &Contact<P>) {
+    if rows.len() < MAX_JOIN_ROWS && rows.iter().all(|known| known.guid != contact.guid) {
+        rows.push(contact.clone());
     }
 }

@@ -5,13 +5,10 @@ use rand::Rng;
 use crate::message::Part;
 use crate::peers::MAX_HEAL_TRIES;
 use crate::timers::Timer;
-use crate::{Contact, Message, Overlay, Peer, State, Time};
+use crate::{Message, Overlay, Peer, Time};
 
 /// Table entries asked in one round, so that a large table is no burst.
 const PINGS_A_ROUND: usize = 16;
-
-/// Strangers considered out of one answer.
-const CANDIDATES_AN_ANSWER: usize = 64;
 
 impl<P: Peer> Overlay<P> {
     /// One neighbour is told, the other watched: each node hears and is heard once per
@@ -70,16 +67,13 @@ impl<P: Peer> Overlay<P> {
 
     /// Drops what is known of nodes that stand in no set and are not being asked.
     pub(crate) fn forget_strangers(&mut self) {
-        let strangers: Vec<P> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.probe.is_none() && !self.is_member(peer.contact.guid))
-            .filter(|(peer, _)| !self.joining.seeds.contains_key(peer))
-            .map(|(peer, _)| *peer)
-            .collect();
-        for peer in strangers {
-            self.peers.remove(&peer);
-        }
+        let mut peers = std::mem::take(&mut self.peers);
+        peers.retain(|peer| {
+            peer.probing().is_some()
+                || self.is_member(peer.contact.guid)
+                || self.joining.seeds.contains_key(&peer.contact.peer)
+        });
+        self.peers = peers;
     }
 
     /// Compares a row and the neighbourhood set with those of a random member.
@@ -122,21 +116,6 @@ impl<P: Peer> Overlay<P> {
         }
     }
 
-    /// The second stage of joining: the nodes on the way in named some for each row, those
-    /// know more, and who turns out to be nearer takes the place (P28; Pastry, section 2.5).
-    pub(crate) fn ask_for_nearer(&mut self, now: Time) {
-        let mut asked: Vec<(Contact<P>, Part)> = self
-            .table
-            .entries()
-            .map(|(row, _, entry)| (entry.contact.clone(), Part::Row(row as u8)))
-            .collect();
-        let near = self.near.entries().iter();
-        asked.extend(near.map(|entry| (entry.contact.clone(), Part::Near)));
-        for (contact, part) in asked {
-            self.ask_for_state(now, &contact, part);
-        }
-    }
-
     /// A network that was cut in two finds itself again: one of those that seemed to die
     /// is asked whether it is back (P27).
     pub(crate) fn handle_heal_due(&mut self, now: Time) {
@@ -154,48 +133,5 @@ impl<P: Peer> Overlay<P> {
             self.lost.remove(&contact.peer);
         }
         self.probe_once(now, &contact);
-    }
-
-    fn ask_for_state(&mut self, now: Time, from: &Contact<P>, part: Part) {
-        self.send(now, from, Message::StateRequest { part });
-    }
-
-    pub(crate) fn handle_state_request(&mut self, now: Time, from: P, part: Part) {
-        let contacts = match part {
-            Part::Row(row) => self
-                .table
-                .row(row.into())
-                .map(|entry| entry.contact.clone())
-                .collect(),
-            Part::Near => self
-                .near
-                .entries()
-                .iter()
-                .map(|entry| entry.contact.clone())
-                .collect(),
-        };
-        // Only peers that are known first-hand are told: a stranger probes first.
-        let Some(to) = self.peers.get(&from).map(|peer| peer.contact.clone()) else {
-            return;
-        };
-        self.send(now, &to, Message::StateReply { part, contacts });
-    }
-
-    pub(crate) fn handle_state_reply(&mut self, now: Time, contacts: Vec<Contact<P>>) {
-        if self.state != State::Active {
-            return;
-        }
-        let unknown: Vec<_> = contacts
-            .into_iter()
-            .filter(|contact| {
-                contact.guid != self.me.guid
-                    && !self.peers.contains_key(&contact.peer)
-                    && !self.is_failed(now, contact.guid)
-            })
-            .take(CANDIDATES_AN_ANSWER)
-            .collect();
-        for contact in unknown {
-            self.probe(now, &contact, false, false);
-        }
     }
 }

@@ -14,4 +14,5 @@ pub(crate) mod request;
 pub(crate) mod route;
 mod search;
 mod seek;
+pub(crate) mod tune;
 mod unpublish;

@@ -5,39 +5,41 @@ use std::time::Duration;
 
 use guid::Guid;
 
-use crate::peers::{MAX_PEERS, MAX_PROBES, PeerState, Probing};
-use crate::rtt::Rtt;
+use crate::message::Part;
+use crate::peers::{Asks, MAX_PEERS, MAX_PROBES, Probing};
 use crate::timers::Timer;
 use crate::{Contact, Message, Output, Overlay, Peer, State, Time, View};
 
 impl<P: Peer> Overlay<P> {
     /// Asks a node unless it is being asked already. A full probe exchanges views.
     pub(crate) fn probe(&mut self, now: Time, contact: &Contact<P>, full: bool, announced: bool) {
+        let asks = if full { Asks::View } else { Asks::Life };
+        self.start_probe(now, contact, asks, announced);
+    }
+
+    /// Asks a node for a part of its state, unless it is being asked something already.
+    pub(crate) fn ask_for_state(&mut self, now: Time, contact: &Contact<P>, part: Part) {
+        self.start_probe(now, contact, Asks::Part(part), false);
+    }
+
+    fn start_probe(&mut self, now: Time, contact: &Contact<P>, asks: Asks, announced: bool) {
         if contact.guid == self.me.guid {
             return;
         }
         if !self.has_room_for(contact.peer) {
             return;
         }
-        let out = self
-            .peers
-            .values()
-            .filter(|peer| peer.probe.is_some())
-            .count();
-        if out >= MAX_PROBES && !self.leafs.contains(contact.guid) {
+        if self.probes_out() >= MAX_PROBES && !self.leafs.contains(contact.guid) {
             return;
         }
-        let peer = self.peers.entry(contact.peer).or_insert_with(|| PeerState {
-            contact: contact.clone(),
-            rtt: Rtt::default(),
-            heard: now,
-            told: now,
-            probe: None,
-        });
-        if peer.contact.addrs.0.is_empty() {
+        let peer = self.peers.meet(now, contact);
+        if peer.contact.addrs.is_empty() {
             peer.contact.addrs = contact.addrs.clone();
         }
-        if peer.probe.is_some_and(|probe| probe.full || !full) {
+        if peer
+            .probing()
+            .is_some_and(|probe| probe.is_full() || asks != Asks::View)
+        {
             return;
         }
         self.send_probe(
@@ -47,19 +49,23 @@ impl<P: Peer> Overlay<P> {
                 nonce: 0,
                 sent: now,
                 tries: 0,
-                full,
+                asks,
                 announced,
                 outdated: false,
             },
         );
     }
 
+    /// How many nodes have yet to answer.
+    pub(crate) fn probes_out(&self) -> usize {
+        self.peers.asked_count()
+    }
+
     /// Tells a node what has changed: now, or as soon as it has answered what it is being
     /// asked, however much changes until then.
     pub(crate) fn tell_news(&mut self, now: Time, contact: &Contact<P>) {
-        let peer = self.peers.get_mut(&contact.peer);
-        match peer.and_then(|peer| peer.probe.as_mut()) {
-            Some(probe) if probe.full => probe.outdated = true,
+        match self.peers.probing_mut(&contact.peer) {
+            Some(probe) if probe.is_full() => probe.outdated = true,
             _ => self.probe(now, contact, true, false),
         }
     }
@@ -67,11 +73,7 @@ impl<P: Peer> Overlay<P> {
     /// Asks a node whose silence is expected: it is not asked a second time.
     pub(crate) fn probe_once(&mut self, now: Time, contact: &Contact<P>) {
         self.probe(now, contact, true, true);
-        if let Some(probe) = self
-            .peers
-            .get_mut(&contact.peer)
-            .and_then(|p| p.probe.as_mut())
-        {
+        if let Some(probe) = self.peers.probing_mut(&contact.peer) {
             probe.tries = self.config.probe_retries;
         }
     }
@@ -87,33 +89,36 @@ impl<P: Peer> Overlay<P> {
 
     /// Asks a node with the view of this moment, whatever it was asked before.
     pub(crate) fn probe_anew(&mut self, now: Time, contact: &Contact<P>) {
-        if let Some(peer) = self.peers.get_mut(&contact.peer) {
-            peer.probe = None;
-        }
+        self.peers.stop_asking(&contact.peer);
         self.probe(now, contact, true, false);
     }
 
     fn send_probe(&mut self, now: Time, peer: P, probe: Probing) {
         let nonce = self.next_number();
-        let view = probe.full.then(|| self.view(now));
+        let message = match probe.asks {
+            Asks::View => Message::Probe {
+                nonce,
+                view: self.view(now, peer),
+            },
+            Asks::Life => Message::Ping { nonce },
+            Asks::Part(part) => Message::StateRequest { nonce, part },
+        };
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
+        state.near_asked |= probe.asks == Asks::Part(Part::Near);
+        let contact = state.contact.clone();
         // A repeated probe carries the view of its own moment.
-        state.probe = Some(Probing {
+        let probe = Probing {
             nonce,
             sent: now,
             outdated: false,
             ..probe
-        });
-        let contact = state.contact.clone();
+        };
+        self.peers.start_asking(&peer, probe);
         self.stats.probes += 1;
         self.timers
             .set(Timer::Probe(peer), now + self.config.probe_timeout);
-        let message = match view {
-            Some(view) => Message::Probe { nonce, view },
-            None => Message::Ping { nonce },
-        };
         self.send(now, &contact, message);
     }
 
@@ -123,36 +128,28 @@ impl<P: Peer> Overlay<P> {
         }
         let reply = Message::ProbeReply {
             nonce,
-            view: self.view(now),
+            view: self.view(now, from),
         };
         self.send(now, &view.sender, reply);
         self.note_view(now, view);
     }
 
     pub(crate) fn handle_probe_reply(&mut self, now: Time, from: P, nonce: u64, view: View<P>) {
-        let probe = self.peers.get(&from).and_then(|peer| peer.probe);
+        let probe = self.peers.get(&from).and_then(|peer| peer.probing());
         if view.sender.peer == from && self.end_probe(now, from, nonce) {
             let sender = view.sender.clone();
             self.note_view(now, view);
             if probe.is_some_and(|probe| probe.outdated) {
                 self.tell_news(now, &sender);
             }
+            self.end_second_stage(now);
         }
     }
 
     pub(crate) fn handle_ping(&mut self, now: Time, from: P, nonce: u64) {
         let active = self.has_place();
-        // A peer that is only passing by is answered by its name alone: its connection is
-        // open, so it needs no addresses.
-        let to = match self.peers.get(&from) {
-            Some(peer) => peer.contact.clone(),
-            None => Contact {
-                guid: Guid::default(),
-                peer: from,
-                addrs: crate::Addrs::default(),
-            },
-        };
-        self.send(now, &to, Message::Pong { nonce, active });
+        // A peer that is only passing by is answered too.
+        self.send_back(now, from, Message::Pong { nonce, active });
     }
 
     pub(crate) fn handle_pong(&mut self, now: Time, from: P, nonce: u64, active: bool) {
@@ -162,22 +159,23 @@ impl<P: Peer> Overlay<P> {
         let Some(contact) = self.peers.get(&from).map(|peer| peer.contact.clone()) else {
             return;
         };
-        self.note_alive(now, contact, active);
+        self.note_alive(now, contact, active, None);
         self.activate_if_answered(now);
+        self.end_second_stage(now);
     }
 
     /// Ends the probe an answer belongs to. Says whether there was one.
-    fn end_probe(&mut self, now: Time, from: P, nonce: u64) -> bool {
+    pub(crate) fn end_probe(&mut self, now: Time, from: P, nonce: u64) -> bool {
         let Some(peer) = self.peers.get_mut(&from) else {
             return false;
         };
-        let Some(probe) = peer.probe.filter(|probe| probe.nonce == nonce) else {
+        let Some(probe) = peer.probing().filter(|probe| probe.nonce == nonce) else {
             return false;
         };
         // An answer names its probe, so a repeated one measures as well as the first. The
         // first to a stranger has waited for its connection too.
         peer.rtt.measured(now.since(probe.sent));
-        peer.probe = None;
+        self.peers.stop_asking(&from);
         self.location.pointers.note_rtt(from, now.since(probe.sent));
         self.timers.cancel(Timer::Probe(from));
         true
@@ -190,38 +188,71 @@ impl<P: Peer> Overlay<P> {
             active,
             leafs,
             failed,
+            rtt_micros,
         } = view;
-        self.note_alive(now, sender, active);
+        let peer = sender.peer;
+        self.note_alive(now, sender, active, rtt_micros);
         for guid in failed {
             self.verify_failure(now, guid);
         }
-        for leaf in &leafs {
-            if self.leafs.wants(leaf.guid) && !self.is_failed(now, leaf.guid) {
-                self.probe(now, leaf, true, false);
-            }
+        self.ask_leafs(now, &leafs);
+        if active {
+            self.look_for_place(now, peer);
         }
         self.consider_for_table(now, leafs.into_iter());
         self.activate_if_answered(now);
     }
 
-    /// A node has spoken for itself: it may be used (P13).
-    fn note_alive(&mut self, now: Time, contact: Contact<P>, active: bool) {
+    /// Hearsay for the leaf set: whoever would find a place is asked. A joiner knows too
+    /// few to tell by its own set, so it counts those it is asking as if they had answered;
+    /// who stands behind them has no place unless one of them is dead, and then the answers
+    /// to its announcement name him again.
+    pub(crate) fn ask_leafs(&mut self, now: Time, named: &[Contact<P>]) {
+        if !self.may_measure() {
+            return;
+        }
+        let wanted: Vec<Contact<P>> = named
+            .iter()
+            .filter(|leaf| self.leafs.wants(leaf.guid) && !self.is_failed(now, leaf.guid))
+            .cloned()
+            .collect();
+        let wanted = if self.has_place() {
+            wanted
+        } else {
+            let asked = self
+                .peers
+                .asked()
+                .filter(|(peer, probe)| probe.is_full() && !self.is_failed(now, peer.contact.guid));
+            let asked: Vec<Guid> = asked.map(|(peer, _)| peer.contact.guid).collect();
+            self.leafs.best_with(&asked, wanted)
+        };
+        for leaf in wanted {
+            self.probe(now, &leaf, true, false);
+        }
+    }
+
+    /// A node has spoken for itself: it may be used (P13). It may have said how far away
+    /// it finds this one.
+    pub(crate) fn note_alive(
+        &mut self,
+        now: Time,
+        contact: Contact<P>,
+        active: bool,
+        rtt_micros: Option<u32>,
+    ) {
         self.failed.remove(&contact.guid);
         let healed = self.lost.remove(&contact.peer).is_some();
         if !self.has_room_for(contact.peer) {
             return;
         }
-        let peer = self.peers.entry(contact.peer).or_insert_with(|| PeerState {
-            contact: contact.clone(),
-            rtt: Rtt::default(),
-            heard: now,
-            told: now,
-            probe: None,
-        });
-        if !contact.addrs.0.is_empty() {
+        let peer = self.peers.meet(now, &contact);
+        if !contact.addrs.is_empty() {
             peer.contact.addrs = contact.addrs.clone();
         }
         peer.heard = now;
+        if let Some(micros) = rtt_micros {
+            peer.rtt.told(Duration::from_micros(micros.into()));
+        }
         let contact = peer.contact.clone();
         if healed {
             // Who was cut off together is back together.
@@ -235,11 +266,9 @@ impl<P: Peer> Overlay<P> {
             }
             return;
         }
-        if self.state == State::Joining {
+        if self.state == State::Joining && !self.joining.answered {
             self.note_active_seed(now, contact.peer);
-            if !self.joining.answered {
-                return;
-            }
+            return;
         }
         self.admit(now, &contact);
     }
@@ -266,27 +295,68 @@ impl<P: Peer> Overlay<P> {
             .and_then(|peer| peer.rtt.smoothed());
         match measured {
             Some(rtt) => {
-                self.table.insert(contact, rtt);
-                self.near.insert(contact, rtt);
+                let displaced = [
+                    self.table.insert(contact, rtt),
+                    self.near.insert(contact, rtt),
+                ];
+                for displaced in displaced.into_iter().flatten() {
+                    // Who was found too far away is remembered for a while, or he would
+                    // be asked again whenever he is named.
+                    if displaced.guid != contact.guid {
+                        self.forget_displaced(&displaced);
+                    }
+                }
             }
             // It called first. One round trip tells how near it is.
             None => self.probe(now, contact, false, false),
         }
     }
 
-    /// Hearsay for the table and the neighbourhood set: whoever would fill a gap is asked.
+    /// Who had to make room and stands in no other set is a stranger. While the joiner
+    /// still compares it keeps him, so that he is not asked again.
+    fn forget_displaced(&mut self, displaced: &Contact<P>) {
+        let comparing = self.state != State::Active || self.tuning;
+        let asked = self.peers.get(&displaced.peer);
+        if !comparing
+            && !self.is_member(displaced.guid)
+            && asked.is_some_and(|peer| peer.probing().is_none())
+        {
+            self.peers.remove(&displaced.peer);
+        }
+    }
+
+    /// Hearsay for the table and the neighbourhood set: whoever would fill a gap is asked,
+    /// one for each cell.
     pub(crate) fn consider_for_table(
         &mut self,
         now: Time,
         contacts: impl Iterator<Item = Contact<P>>,
     ) {
+        if !self.may_measure() {
+            return;
+        }
+        // A joiner gets its neighbours named by its seed, not by its leaf set.
+        let active = self.state == State::Active;
         for contact in contacts {
-            let useful = self.table.is_empty_at(contact.guid)
-                || (self.near.has_room() && !self.near.contains(contact.guid));
-            if useful && contact.guid != self.me.guid && !self.is_failed(now, contact.guid) {
+            if contact.guid == self.me.guid || self.is_failed(now, contact.guid) {
+                continue;
+            }
+            let fills_cell = self.table.is_empty_at(contact.guid) && !self.asks_cell(contact.guid);
+            let fills_near = active && self.near.has_room() && !self.near.contains(contact.guid);
+            if fills_cell || fills_near {
                 self.probe(now, &contact, false, false);
             }
         }
+    }
+
+    /// Whether somebody who fits the same cell is being asked.
+    pub(crate) fn asks_cell(&self, guid: Guid) -> bool {
+        let cell = self.table.cell(guid);
+        self.probes_out() > 0
+            && self
+                .peers
+                .asked()
+                .any(|(peer, _)| self.table.cell(peer.contact.guid) == cell)
     }
 
     /// Another node calls one dead: if it is a neighbour, ask it (P9).
@@ -305,11 +375,12 @@ impl<P: Peer> Overlay<P> {
     }
 
     pub(crate) fn handle_probe_timeout(&mut self, now: Time, peer: P) {
-        let Some(probe) = self.peers.get(&peer).and_then(|state| state.probe) else {
+        let Some(probe) = self.peers.get(&peer).and_then(|state| state.probing()) else {
             return;
         };
         if probe.tries >= self.config.probe_retries {
             self.declare_failed(now, peer, probe.announced);
+            self.end_second_stage(now);
         } else {
             self.send_probe(
                 now,
@@ -330,7 +401,7 @@ impl<P: Peer> Overlay<P> {
             return;
         };
         let contact = state.contact.clone();
-        match state.probe {
+        match state.probing() {
             // Asked again at once, a dial that fails at once would be three in a row.
             Some(_) => self
                 .timers

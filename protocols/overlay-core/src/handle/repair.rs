@@ -72,11 +72,11 @@ impl<P: Peer> Overlay<P> {
 
     /// Whether somebody who is in the leaf set, or would be, has yet to answer.
     pub(crate) fn asks_leafs(&self) -> bool {
-        self.peers.values().any(|peer| {
-            let guid = peer.contact.guid;
-            peer.probe.is_some_and(|probe| probe.full)
-                && (self.leafs.contains(guid) || self.leafs.wants(guid))
-        })
+        self.probes_out() > 0
+            && self.peers.asked().any(|(peer, probe)| {
+                let guid = peer.contact.guid;
+                probe.is_full() && (self.leafs.contains(guid) || self.leafs.wants(guid))
+            })
     }
 
     /// Once everyone has answered who could fill a gap, the leaf set is what it should

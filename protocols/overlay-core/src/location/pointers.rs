@@ -92,7 +92,7 @@ impl<P: Peer> Pointers<P> {
         }
         let known = self.holders.get_mut(&peer);
         let known = known.expect("a pointer to it is kept");
-        if !holder.addrs.0.is_empty() {
+        if !holder.addrs.is_empty() {
             known.contact.addrs = holder.addrs.clone();
         }
         let pointers = self.objects.get_mut(&object);

@@ -151,6 +151,7 @@ fn a_stranger_with_many_names_keeps_no_neighbour_out() {
             active: false,
             leafs: Vec::new(),
             failed: Vec::new(),
+            rtt_micros: None,
         };
         for node in 0..20 {
             let message = Message::Probe {

@@ -32,7 +32,7 @@ fn who_left_may_come_back() {
     net.input(4, Input::Leave);
     net.kill(4);
     net.run(Duration::from_millis(100));
-    let back = overlay_core::Overlay::new(Default::default(), contact, 99, net.now);
+    let back = overlay_core::Overlay::new(overlay_core::Config::default(), contact, 99, net.now);
     net.nodes.insert(4, back);
     net.tell(4, 7);
     net.run_until_active(4);

@@ -11,7 +11,7 @@ fn contact(addrs: usize) -> Contact<u32> {
     Contact {
         guid: Guid::new(5),
         peer: 5,
-        addrs: Addrs(Bytes::from(vec![0; addrs])),
+        addrs: Addrs::new(Bytes::from(vec![0; addrs])),
     }
 }
 
@@ -27,6 +27,7 @@ fn lists_numbers_and_payloads_out_of_bounds_are_refused() {
         active: true,
         leafs: Vec::new(),
         failed: Vec::new(),
+        rtt_micros: None,
     };
     let id = MessageId {
         origin: Guid::new(5),
@@ -60,7 +61,14 @@ fn lists_numbers_and_payloads_out_of_bounds_are_refused() {
             ..view.clone()
         }),
         Message::StateRequest {
+            nonce: 1,
             part: Part::Row(32),
+        },
+        Message::StateReply {
+            nonce: 1,
+            part: Part::Near,
+            contacts: vec![contact(0); 2],
+            rtts: vec![1],
         },
         Message::Route(routed.clone()),
         Message::Route(Routed {
@@ -90,6 +98,7 @@ fn hostile() -> impl Strategy<Value = Message<u32>> {
             sender,
             active,
             leafs,
+            rtt_micros: active.then_some(0),
         });
     let id = (any::<u128>(), any::<u64>()).prop_map(|(origin, number)| MessageId {
         origin: Guid::new(origin),
@@ -120,13 +129,18 @@ fn hostile() -> impl Strategy<Value = Message<u32>> {
         routed.prop_map(Message::Route),
         id.clone().prop_map(|id| Message::Ack { id }),
         id.prop_map(|id| Message::Refuse { id }),
-        list.prop_map(|contacts| Message::StateReply {
+        (any::<u64>(), list).prop_map(|(nonce, contacts)| Message::StateReply {
+            nonce,
             part: Part::Near,
-            contacts
+            rtts: vec![0; contacts.len()],
+            contacts,
         }),
         (0u8..32).prop_map(|row| Message::StateRequest {
+            nonce: 1,
             part: Part::Row(row)
         }),
+        (contact, any::<u32>())
+            .prop_map(|(sender, rtt_micros)| Message::Announce { sender, rtt_micros }),
         Just(Message::Heartbeat),
         Just(Message::Leave),
     ]

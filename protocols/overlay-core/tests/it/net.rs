@@ -100,7 +100,7 @@ impl Net {
             guid,
             peer: node,
             // As much as a node with a few addresses has.
-            addrs: Addrs(bytes::Bytes::from_static(&[7; 120])),
+            addrs: Addrs::new(bytes::Bytes::from_static(&[7; 120])),
         };
         let place = |rng: &mut ChaCha8Rng| (rng.next_u64() % 1000) as f64;
         let place = (place(&mut self.rng), place(&mut self.rng));

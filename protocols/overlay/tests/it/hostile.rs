@@ -161,6 +161,7 @@ fn probe(sender: Contact<PeerId>, leafs: Vec<Contact<PeerId>>) -> Bytes {
         active: true,
         leafs,
         failed: Vec::new(),
+        rtt_micros: None,
     };
     Bytes::from(wire::encode(&Message::Probe { nonce: 1, view }))
 }
