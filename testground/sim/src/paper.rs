@@ -1,0 +1,213 @@
+//! The papers' figures, each with how sure it is (S14). What was not read in the paper
+//! itself, or off its vector figures, is printed as "about".
+
+use serde::Serialize;
+
+/// How sure a figure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Read in the paper's text or tables.
+    Read,
+    /// Read off a vector figure, to half a percent.
+    Measured,
+    /// Recalled, or computed from others: an orientation.
+    About,
+}
+
+/// A paper's figure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cited {
+    /// The figure.
+    pub value: f64,
+    /// How sure it is.
+    pub trust: Trust,
+    /// Where it stands.
+    pub source: &'static str,
+}
+
+const fn read(value: f64, source: &'static str) -> Cited {
+    Cited {
+        value,
+        trust: Trust::Read,
+        source,
+    }
+}
+
+const fn measured(value: f64, source: &'static str) -> Cited {
+    Cited {
+        value,
+        trust: Trust::Measured,
+        source,
+    }
+}
+
+const fn about(value: f64, source: &'static str) -> Cited {
+    Cited {
+        value,
+        trust: Trust::About,
+        source,
+    }
+}
+
+const FIGURE_4: &str = "Pastry, figure 4";
+const FIGURE_5: &str = "Pastry, figure 5";
+const FIGURE_6: &str = "Pastry, figure 6";
+const FIGURE_7: &str = "Pastry, figure 7";
+const FIGURE_8: &str = "Pastry, figure 8";
+const FIGURE_9: &str = "Pastry, figure 9";
+const FIGURE_10: &str = "Pastry, figure 10";
+const SECTION_3_3: &str = "Pastry, section 3.3";
+
+/// Average hops between random nodes (figure 4).
+const HOPS: [(usize, f64); 19] = [
+    (1_000, 2.485),
+    (2_000, 2.689),
+    (3_000, 2.795),
+    (4_000, 2.875),
+    (5_000, 2.955),
+    (6_000, 3.019),
+    (7_000, 3.079),
+    (8_000, 3.137),
+    (9_000, 3.188),
+    (10_000, 3.233),
+    (20_000, 3.495),
+    (30_000, 3.613),
+    (40_000, 3.686),
+    (50_000, 3.747),
+    (60_000, 3.795),
+    (70_000, 3.846),
+    (80_000, 3.891),
+    (90_000, 3.932),
+    (100_000, 3.977),
+];
+
+/// Average hops between random nodes of a network of this size.
+pub fn hops(nodes: usize) -> Option<Cited> {
+    let found = HOPS.iter().find(|(size, _)| *size == nodes)?;
+    Some(measured(found.1, FIGURE_4))
+}
+
+/// The share of routes with this many hops among 100,000 nodes.
+pub fn hop_share(hops: usize) -> Option<Cited> {
+    let shares = [0.0, 0.0006, 0.0156, 0.1643, 0.6449, 0.1745, 0.0];
+    shares.get(hops).map(|share| read(*share, FIGURE_5))
+}
+
+/// Route distance over direct distance (figure 6).
+const STRETCH: [(usize, f64); 12] = [
+    (1_000, 1.329),
+    (2_000, 1.318),
+    (4_000, 1.298),
+    (5_000, 1.308),
+    (8_000, 1.332),
+    (10_000, 1.346),
+    (20_000, 1.364),
+    (30_000, 1.349),
+    (50_000, 1.323),
+    (60_000, 1.320),
+    (80_000, 1.325),
+    (100_000, 1.333),
+];
+
+/// Route distance over direct distance in a network of this size.
+pub fn stretch(nodes: usize) -> Option<Cited> {
+    let found = STRETCH.iter().find(|(size, _)| *size == nodes)?;
+    Some(measured(found.1, FIGURE_6))
+}
+
+/// Optimal, suboptimal and empty entries of a row after 5,000 joins.
+pub fn quality(row: usize) -> Option<[Cited; 3]> {
+    let rows = [
+        [14.42, 0.58, 0.0],
+        [14.26, 0.74, 0.0],
+        [10.38, 0.10, 4.52],
+        [1.12, 0.0, 13.88],
+    ];
+    rows.get(row)
+        .map(|row| row.map(|value| measured(value, FIGURE_7)))
+}
+
+/// How near the replica is that a lookup reaches first: with and without the heuristic.
+#[derive(Clone, Copy, Debug)]
+pub struct Replicas {
+    /// The share that reaches the nearest, as the text says.
+    pub nearest: Cited,
+    /// One of the nearest two, as the text says.
+    pub top_two: Cited,
+    /// The nearest, as the figure shows.
+    pub nearest_figure: Cited,
+    /// One of the nearest two, as the figure shows.
+    pub top_two_figure: Cited,
+}
+
+/// Without the heuristic. The paper's text and its figure differ.
+pub const REPLICAS_STANDARD: Replicas = Replicas {
+    nearest: read(68.0, SECTION_3_3),
+    top_two: read(87.0, SECTION_3_3),
+    nearest_figure: measured(59.2, FIGURE_8),
+    top_two_figure: measured(78.5, FIGURE_8),
+};
+
+/// With it.
+pub const REPLICAS_HEURISTIC: Replicas = Replicas {
+    nearest: read(76.0, SECTION_3_3),
+    top_two: read(92.0, SECTION_3_3),
+    nearest_figure: measured(74.9, FIGURE_8),
+    top_two_figure: measured(92.0, FIGURE_8),
+};
+
+/// Average hops to random keys among 5,000 nodes: before 500 fail, after, and repaired.
+pub const FAILURE_HOPS: [Cited; 3] = [
+    read(2.73, FIGURE_10),
+    read(2.96, FIGURE_10),
+    read(2.74, FIGURE_10),
+];
+
+/// Optimal entries of rows 0 to 2: before, after, and repaired.
+pub const FAILURE_OPTIMAL: [[Cited; 3]; 3] = [
+    [
+        measured(14.19, FIGURE_9),
+        measured(12.97, FIGURE_9),
+        measured(13.27, FIGURE_9),
+    ],
+    [
+        measured(14.21, FIGURE_9),
+        measured(12.84, FIGURE_9),
+        measured(13.96, FIGURE_9),
+    ],
+    [
+        measured(10.38, FIGURE_9),
+        measured(9.37, FIGURE_9),
+        measured(9.79, FIGURE_9),
+    ],
+];
+
+/// Remote calls to repair the tables, for each node that failed.
+pub const REPAIR_CALLS: Cited = read(57.0, "Pastry, section 3.4");
+
+/// Messages for a join, from the paper's "about 3 x 2^b x log N".
+pub fn join_messages(nodes: usize) -> Cited {
+    let rows = (nodes as f64).log2() / 4.0;
+    about(3.0 * 16.0 * rows, "Pastry, section 2.4: 3 x 2^b x log N")
+}
+
+const MSPASTRY: &str = "MSPastry, section 5.3, Gnutella trace on GATech";
+
+/// Delay stretch under Gnutella's churn.
+pub const CHURN_STRETCH: Cited = about(1.80, MSPASTRY);
+
+/// Control messages a second and node under Gnutella's churn.
+pub const CHURN_CONTROL: Cited = about(0.245, MSPASTRY);
+
+/// The share of lookups lost, without network loss and at 5%.
+pub const CHURN_LOSS: [Cited; 2] = [about(1.5e-5, MSPASTRY), about(3.3e-5, MSPASTRY)];
+
+/// The share of lookups delivered at a wrong node, without network loss and at 5%.
+pub const CHURN_WRONG: [Cited; 2] = [about(0.0, MSPASTRY), about(1.6e-5, MSPASTRY)];
+
+/// What the abstract promises: delay stretch below this.
+pub const CHURN_STRETCH_BOUND: Cited = read(2.0, "MSPastry, abstract");
+
+/// What the abstract promises: fewer messages a second and node than this.
+pub const CHURN_CONTROL_BOUND: Cited = read(0.5, "MSPastry, abstract");

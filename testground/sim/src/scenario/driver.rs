@@ -1,0 +1,431 @@
+//! Runs a scenario: the network forms, faults and churn last, then all is healed and the
+//! network has to become whole.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use overlay_core::{State, Time};
+use thiserror::Error;
+
+use super::owners::Owners;
+use super::{Fault, FaultKind, Report, Scenario};
+use crate::dice::{Dice, Purpose};
+use crate::formation::{self, NeverJoined};
+use crate::invariants::{Bounds, Checks, Delivered, Invariant, LeafSets, Routing};
+use crate::lookups::Log;
+use crate::network::{Cut, NetworkError, Rule};
+use crate::{Contact, Happening, Kind, Node, Observer, Sim, Tamper, Unobserved};
+
+/// How often owners are counted, and whether the network is whole.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A lookup that has not ended after this long is lost.
+const OVERDUE: Duration = Duration::from_secs(60);
+
+/// A node that has not joined after this long learns of another, as by discovery.
+const REMINDER: Duration = Duration::from_secs(10);
+
+/// A scenario could not be run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Its network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A node did not join before the faults began.
+    #[error(transparent)]
+    Join(#[from] NeverJoined),
+}
+
+/// What is planned.
+#[derive(Clone, Debug)]
+enum Action {
+    Begin(usize),
+    Mend(u64),
+    Calm,
+    Arrive,
+    Depart(Node),
+    /// If a node has not joined yet, it learns of another that has.
+    Remind(Node),
+    Ask,
+}
+
+struct Driver<'a> {
+    scenario: &'a Scenario,
+    sim: Sim,
+    schedule: Dice,
+    asking: Dice,
+    plan: BTreeMap<(Time, u64), Action>,
+    planned: u64,
+    /// Nodes of each island, in the order in which they came.
+    islands: Vec<Vec<Node>>,
+    watch: Watch,
+    owners: Owners,
+    gone: usize,
+}
+
+/// Lookups and invariants see the same run.
+struct Watch {
+    log: Log,
+    checks: Checks,
+}
+
+impl Observer for Watch {
+    fn saw(&mut self, sim: &Sim, what: &Happening) {
+        self.log.saw(sim, what);
+        self.checks.saw(sim, what);
+    }
+}
+
+/// Runs a scenario to its end. `tamper` changes messages once the network has formed.
+///
+/// # Errors
+/// When the network cannot be made.
+pub fn run(scenario: &Scenario, tamper: Option<Tamper>) -> Result<Report, RunError> {
+    let seed = scenario.seed;
+    let mut incremental: Vec<Box<dyn Invariant>> = Vec::new();
+    if !scenario.allow_wrong {
+        incremental.push(Box::new(Delivered));
+    }
+    let mut driver = Driver {
+        scenario,
+        sim: Sim::new(&scenario.settings())?,
+        schedule: Dice::new(seed, Purpose::Schedule),
+        asking: Dice::new(seed, Purpose::Lookups),
+        plan: BTreeMap::new(),
+        planned: 0,
+        islands: Vec::new(),
+        watch: Watch {
+            log: Log::default(),
+            checks: Checks::of(incremental),
+        },
+        owners: Owners::new(seed),
+        gone: 0,
+    };
+    driver.form()?;
+    driver.sim.set_tamper(tamper);
+    Ok(driver.go())
+}
+
+impl Driver<'_> {
+    fn form(&mut self) -> Result<(), RunError> {
+        let (nodes, islands) = (
+            *self.scenario.nodes.get_ref(),
+            *self.scenario.islands.get_ref(),
+        );
+        for island in 0..islands {
+            let mut members: Vec<Node> = Vec::new();
+            let size = nodes / islands + usize::from(island < nodes % islands);
+            for _ in 0..size {
+                let node = self.sim.add();
+                let known = match members.is_empty() {
+                    true => None,
+                    // Where there is one network only, the nearest of all is meant.
+                    false if islands == 1 => formation::introduce(
+                        &self.sim,
+                        node,
+                        self.scenario.contact,
+                        &mut self.schedule,
+                    ),
+                    false => Some(members[self.schedule.below(members.len())]),
+                };
+                if let Some(known) = known {
+                    self.sim.tell(node, known);
+                }
+                formation::wait_until_active(&mut self.sim, node, &mut Unobserved)?;
+                members.push(node);
+            }
+            self.islands.push(members);
+        }
+        self.sim.run(Duration::from_secs(10), &mut Unobserved);
+        Ok(())
+    }
+
+    fn go(mut self) -> Report {
+        let begin = self.sim.now();
+        let calm = begin + self.scenario.lasts;
+        for (number, fault) in self.scenario.faults.iter().enumerate() {
+            self.plan(begin + fault.at, Action::Begin(number));
+        }
+        self.plan(calm, Action::Calm);
+        if let Some(churn) = &self.scenario.churn {
+            let live: Vec<Node> = self.sim.live().collect();
+            for node in live {
+                let rest = churn.sessions.rest(churn.mean, &mut self.schedule);
+                self.plan(begin + rest, Action::Depart(node));
+            }
+            self.plan_arrival();
+        }
+        self.plan_lookup();
+        let (traffic, started) = (*self.sim.traffic(), self.sim.started());
+        let mut node_seconds = 0.0;
+        let mut look = begin;
+        while self.sim.now() < calm {
+            look = look + LOOK;
+            self.advance(look.min(calm));
+            node_seconds += self.sim.live_count() as f64 * LOOK.as_secs_f64();
+            self.owners.look(&self.sim);
+        }
+        let traffic = self.sim.traffic().since(&traffic);
+        let started = self.sim.started() - started;
+        let whole_after = self.heal();
+        self.sim.run(OVERDUE, &mut self.watch);
+        let (log, sim) = (&self.watch.log, &self.sim);
+        let asked = log.lookups.len();
+        let share = |count: f64| count / (asked.max(1)) as f64;
+        let violations = std::mem::take(&mut self.watch.checks.violations);
+        Report {
+            title: self.scenario.title.clone(),
+            seed: self.scenario.seed,
+            nodes: sim.ring().len(),
+            started,
+            gone: self.gone,
+            lookups: asked,
+            lost: share((asked - log.ended().count()) as f64),
+            wrong: share(log.wrong as f64),
+            hops: log.mean_hops(),
+            stretch: log.stretch(sim),
+            control: Kind::ALL
+                .into_iter()
+                .filter(|kind| kind.is_control())
+                .map(|kind| (kind.name(), traffic.of(kind) as f64 / node_seconds))
+                .collect(),
+            control_all: traffic.control() as f64 / node_seconds,
+            whole_after: whole_after.map(|span| span.as_secs_f64()),
+            two_owners: self.owners.longest().as_secs_f64(),
+            violations,
+            digest: sim.digest().to_string(),
+        }
+    }
+
+    /// Nothing goes wrong any more: how long until everything holds.
+    fn heal(&mut self) -> Option<Duration> {
+        let begin = self.sim.now();
+        let end = begin + self.scenario.heals_within;
+        self.owners.restart();
+        loop {
+            let mut full = Checks::of(vec![
+                Box::new(LeafSets),
+                Box::new(Routing::default()),
+                Box::new(Bounds),
+            ]);
+            let joined = self.sim.ring().len() == self.sim.live_count();
+            if joined && full.check(&self.sim) {
+                return Some(self.sim.now().since(begin));
+            }
+            if self.sim.now() >= end {
+                if !joined {
+                    let (active, live) = (self.sim.ring().len(), self.sim.live_count());
+                    full.violations
+                        .push(format!("{active} of {live} nodes are active"));
+                }
+                self.watch.checks.violations.append(&mut full.violations);
+                return None;
+            }
+            self.advance(self.sim.now() + LOOK);
+            self.owners.look(&self.sim);
+        }
+    }
+
+    fn plan(&mut self, at: Time, action: Action) {
+        self.planned += 1;
+        self.plan.insert((at, self.planned), action);
+    }
+
+    fn plan_arrival(&mut self) {
+        let Some(churn) = &self.scenario.churn else {
+            return;
+        };
+        let between = churn.mean.div_f64(*self.scenario.nodes.get_ref() as f64);
+        let wait = self.schedule.exponential(between);
+        self.plan(self.sim.now() + wait, Action::Arrive);
+    }
+
+    fn plan_lookup(&mut self) {
+        let rate = self.scenario.lookups.a_second * self.sim.ring().len().max(1) as f64;
+        if rate > 0.0 {
+            let wait = self.asking.exponential(Duration::from_secs_f64(1.0 / rate));
+            self.plan(self.sim.now() + wait, Action::Ask);
+        }
+    }
+
+    fn advance(&mut self, end: Time) {
+        while let Some(entry) = self.plan.first_entry().filter(|entry| entry.key().0 <= end) {
+            let ((at, _), action) = entry.remove_entry();
+            self.sim.run_until(at, &mut self.watch);
+            self.act(action);
+        }
+        self.sim.run_until(end, &mut self.watch);
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Begin(number) => {
+                let fault = self.scenario.faults[number].clone();
+                self.begin(&fault);
+            }
+            Action::Mend(cut) => self.sim.links_mut().mend(cut),
+            Action::Calm => {
+                self.sim.links_mut().heal();
+                // Nobody comes, goes or asks from here on.
+                self.plan
+                    .retain(|_, action| matches!(action, Action::Remind(_)));
+            }
+            Action::Arrive => {
+                self.arrive();
+                self.plan_arrival();
+            }
+            Action::Depart(node) => self.remove(node, false),
+            Action::Remind(node) => {
+                let state = self.sim.overlay(node).map(|overlay| overlay.state());
+                if state == Some(State::Joining) {
+                    self.acquaint(node, Contact::Random);
+                }
+            }
+            Action::Ask => {
+                let active = self.sim.ring().len();
+                if active > 0 {
+                    let from = self.random_active();
+                    let key = self.asking.guid();
+                    self.watch.log.ask(&mut self.sim, from, key);
+                }
+                self.plan_lookup();
+            }
+        }
+    }
+
+    /// Whoever follows a random place on the ring asks.
+    fn random_active(&mut self) -> Node {
+        let place = self.asking.guid();
+        let next = self.sim.ring().above(place).next();
+        next.expect("somebody is active").1
+    }
+
+    fn arrive(&mut self) {
+        let node = self.sim.add();
+        self.acquaint(node, self.scenario.contact);
+        if let Some(churn) = &self.scenario.churn {
+            let stays = churn.sessions.whole(churn.mean, &mut self.schedule);
+            self.plan(self.sim.now() + stays, Action::Depart(node));
+        }
+    }
+
+    /// A node learns of another, and of one more if that one dies under its hands.
+    fn acquaint(&mut self, node: Node, contact: Contact) {
+        if let Some(known) = formation::introduce(&self.sim, node, contact, &mut self.schedule) {
+            self.sim.tell(node, known);
+            self.plan(self.sim.now() + REMINDER, Action::Remind(node));
+        }
+    }
+
+    fn remove(&mut self, node: Node, says_so: bool) {
+        // The last one stays: without it there would be nobody to join.
+        if self.sim.live_count() <= 1 || self.sim.overlay(node).is_none() {
+            return;
+        }
+        self.gone += 1;
+        if says_so {
+            self.sim.leave(node);
+        } else {
+            self.sim.crash(node);
+        }
+    }
+
+    fn begin(&mut self, fault: &Fault) {
+        let share = fault.share.as_ref().map_or(0.0, |share| *share.get_ref());
+        let count = fault.count.as_ref().map_or(0, |count| *count.get_ref());
+        let until = fault.until.map(|until| self.sim.now() + (until - fault.at));
+        match fault.kind {
+            FaultKind::Loss => {
+                let jitter = fault.jitter.unwrap_or_default();
+                let rule = Rule {
+                    loss: share,
+                    jitter,
+                };
+                self.sim.links_mut().set_everywhere(rule);
+                // It ends with the faults, or with the next rule for all links.
+            }
+            FaultKind::Partition | FaultKind::OneWay => {
+                let cut = Cut {
+                    side: self.some(share),
+                    both_ways: fault.kind == FaultKind::Partition,
+                };
+                let name = self.sim.links_mut().cut(cut);
+                if let Some(until) = until {
+                    self.plan(until, Action::Mend(name));
+                }
+            }
+            FaultKind::Crash | FaultKind::Leave => {
+                for node in self.some(share) {
+                    self.remove(node, fault.kind == FaultKind::Leave);
+                }
+            }
+            FaultKind::CrashArc => {
+                let place = self.schedule.guid();
+                let arc: Vec<Node> = self
+                    .sim
+                    .ring()
+                    .above(place)
+                    .map(|(_, node)| node)
+                    .take(count)
+                    .collect();
+                for node in arc {
+                    self.remove(node, false);
+                }
+            }
+            FaultKind::Join => {
+                for _ in 0..count {
+                    self.arrive();
+                }
+            }
+            FaultKind::RestartAll => self.restart_all(count),
+            FaultKind::Meet => {
+                let first = self.islands[0].clone();
+                for island in 1..self.islands.len() {
+                    let one = self.islands[island][0];
+                    let other = first[self.schedule.below(first.len())];
+                    self.sim.tell(one, other);
+                }
+            }
+        }
+    }
+
+    /// A share of the live nodes, random ones.
+    fn some(&mut self, share: f64) -> Vec<Node> {
+        let mut live: Vec<Node> = self.sim.live().collect();
+        self.schedule.shuffle(&mut live);
+        live.truncate((live.len() as f64 * share).round() as usize);
+        live
+    }
+
+    /// Everyone dies, and starts again with peers it remembers from its disk.
+    fn restart_all(&mut self, remembered: usize) {
+        let live: Vec<Node> = self.sim.live().collect();
+        let known: Vec<Vec<Node>> = live
+            .iter()
+            .map(|node| {
+                let Some(overlay) = self.sim.overlay(*node) else {
+                    return Vec::new();
+                };
+                let leafs = overlay.smaller_leafs().iter().chain(overlay.larger_leafs());
+                let mut all: Vec<Node> = leafs.map(|leaf| leaf.peer).collect();
+                all.extend(overlay.neighbourhood().map(|near| near.peer));
+                all.sort_unstable();
+                all.dedup();
+                self.schedule.shuffle(&mut all);
+                all.truncate(remembered);
+                all
+            })
+            .collect();
+        for node in &live {
+            self.sim.crash(*node);
+        }
+        for node in &live {
+            self.sim.restart(*node);
+        }
+        for (node, known) in live.iter().zip(known) {
+            for other in known {
+                self.sim.tell(*node, other);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Nodes coming and going (MSPastry, section 5.3).
+
+use rayon::prelude::*;
+
+use super::{Made, Options, TableError};
+use crate::network::Shape;
+use crate::paper;
+use crate::report::{Goal, Reading};
+use crate::scenario::{Scenario, run};
+
+/// One line of the table: a session's distribution, its mean, and the share of messages
+/// that is lost.
+struct Line {
+    sessions: &'static str,
+    minutes: u64,
+    loss: f64,
+}
+
+fn lines(quick: bool) -> Vec<Line> {
+    let gnutella = |loss| Line {
+        sessions: "gnutella",
+        minutes: 138,
+        loss,
+    };
+    let poisson = |minutes| Line {
+        sessions: "exponential",
+        minutes,
+        loss: 0.0,
+    };
+    let mut all = vec![gnutella(0.0), gnutella(0.05)];
+    let means: &[u64] = if quick {
+        &[30]
+    } else {
+        &[5, 15, 30, 60, 120, 600]
+    };
+    all.extend(means.iter().map(|minutes| poisson(*minutes)));
+    all
+}
+
+pub(super) fn make(options: &Options) -> Result<Made, TableError> {
+    let (nodes, lasts) = match options.quick {
+        true => (80, 240),
+        false => (1_000.min(options.most_nodes), 1_800),
+    };
+    let lines = lines(options.quick);
+    let bar = options.bar("churn", lines.len());
+    let readings = options.each_seed(|seed| {
+        let all: Result<Vec<Vec<Reading>>, TableError> = lines
+            .par_iter()
+            .map(|line| {
+                let readings = measure(line, seed, nodes, lasts);
+                bar.advance(1);
+                readings
+            })
+            .collect();
+        Ok(all?.into_iter().flatten().collect())
+    })?;
+    bar.finish();
+    Ok(Made {
+        title: format!("Churn, {nodes} nodes"),
+        setup: format!(
+            "Transit-stub network; |L| = 32, heartbeats every 30 s, 3 s for an answer (MSPastry's \
+             base configuration), table entries heard of every 5 minutes; each node joins by the \
+             nearest; 0.01 lookups a second and node of random keys over {} minutes. Delay stretch \
+             by sums; control is everything but lookups, joins and acknowledgements included.",
+            lasts / 60
+        ),
+        axis: "mean session, minutes",
+        readings,
+    })
+}
+
+fn measure(line: &Line, seed: u64, nodes: usize, lasts: u64) -> Result<Vec<Reading>, TableError> {
+    let Line {
+        sessions,
+        minutes,
+        loss,
+    } = *line;
+    let fault = match loss > 0.0 {
+        true => {
+            format!("[[fault]]\nkind = 'loss'\nat = '0s'\nuntil = '{lasts}s'\nshare = {loss}\n")
+        }
+        false => String::new(),
+    };
+    let text = format!(
+        "title = 'churn'\nseed = {seed}\nnodes = {nodes}\nlasts = '{lasts}s'\nallow_wrong = true\n\
+         [churn]\nsessions = '{sessions}'\nmean = '{minutes}m'\n\
+         [overlay]\nleaf_set = 32\nheartbeat = '30s'\nprobe_timeout = '3s'\ntable_probe = '5m'\n\
+         {fault}"
+    );
+    let mut scenario = Scenario::parse("churn".as_ref(), &text)?;
+    scenario.network = Shape::TransitStub(Default::default());
+    let report = run(&scenario, None).map_err(|source| TableError::Run { seed, source })?;
+    let name = match loss > 0.0 {
+        true => format!("{sessions} {minutes} min, {:.0}% loss", loss * 100.0),
+        false => format!("{sessions} {minutes} min"),
+    };
+    let reading = |what: &str, value: f64| {
+        Reading::new(
+            format!("{what}, {sessions}"),
+            format!("{what}, {name}"),
+            value,
+        )
+        .with_x(minutes as f64)
+    };
+    let stretch = reading("delay stretch", report.stretch);
+    let control = reading("control messages", report.control_all);
+    let lost = reading("lookups lost", report.lost);
+    let wrong = reading("wrong deliveries", report.wrong);
+    let mut all = if sessions == "gnutella" {
+        let at = usize::from(loss > 0.0);
+        let wrong = wrong.with_paper(paper::CHURN_WRONG[at]);
+        vec![
+            stretch
+                .with_paper(paper::CHURN_STRETCH)
+                .with_goal(Goal::AtMost(1.8)),
+            control
+                .with_paper(paper::CHURN_CONTROL)
+                .with_goal(Goal::AtMost(0.25)),
+            lost.with_paper(paper::CHURN_LOSS[at])
+                .with_goal(Goal::AtMost(1e-5)),
+            match loss > 0.0 {
+                true => wrong,
+                false => wrong.with_goal(Goal::AtMost(0.0)),
+            },
+        ]
+    } else {
+        vec![stretch, control, lost, wrong.with_goal(Goal::AtMost(0.0))]
+    };
+    if sessions == "gnutella" && loss == 0.0 {
+        for (kind, rate) in &report.control {
+            all.push(Reading::new(
+                *kind,
+                format!("of these {kind}, {name}"),
+                *rate,
+            ));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,6 @@
+//! The simulator's promises, and small versions of every table and scenario.
+
+mod determinism;
+mod mistakes;
+mod scenarios;
+mod tables;
