@@ -4,6 +4,7 @@
 
 mod exchange;
 mod hostile;
+mod liar;
 mod map;
 mod net;
 mod raw;
