@@ -13,7 +13,10 @@ use crate::Base;
 ///
 /// Ordered as an unsigned big-endian number; shown as 32 lower-case hex digits;
 /// encoded as a string of 16 bytes (G1).
+// On a 16-byte boundary each contact would have up to 15 bytes of nothing, and contacts
+// are what a node has most of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(Rust, packed(8))]
 pub struct Guid(u128);
 
 impl Guid {
@@ -125,7 +128,7 @@ impl Guid {
 
 impl fmt::Display for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", self.as_u128())
     }
 }
 

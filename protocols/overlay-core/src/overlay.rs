@@ -183,10 +183,34 @@ impl<P: Peer> Overlay<P> {
     /// What to do next, in order; `None` until the next input.
     pub fn poll_output(&mut self) -> Option<Output<P>> {
         let output = self.outputs.pop_front();
-        if output.is_none() && self.outputs.capacity() > KEPT_OUTPUTS {
-            self.outputs = VecDeque::new();
+        if output.is_none() {
+            self.give_room_back();
         }
         output
+    }
+
+    /// An emptied tree keeps room for eleven entries, and an idle node has several such
+    /// trees: together they would be more than its routing table.
+    fn give_room_back(&mut self) {
+        if self.outputs.capacity() > KEPT_OUTPUTS {
+            self.outputs = VecDeque::new();
+        }
+        if self.hops.is_empty() {
+            self.hops = BTreeMap::new();
+        }
+        if self.requests.is_empty() {
+            self.requests = BTreeMap::new();
+        }
+        if self.waiting.is_empty() {
+            self.waiting = BTreeMap::new();
+        }
+        if self.failed.is_empty() {
+            self.failed = BTreeMap::new();
+        }
+        if self.lost.is_empty() {
+            self.lost = BTreeMap::new();
+        }
+        self.timers.give_room_back();
     }
 
     /// When [`Input::Timeout`] is wanted next, and why.

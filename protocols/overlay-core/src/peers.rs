@@ -34,9 +34,7 @@ pub(crate) struct Lost<P> {
 /// meets new ones, and it has no room to spare between them.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers<P> {
-    /// In order. Apart from the states, so that a search stays within a few cache lines.
-    names: Vec<P>,
-    /// In the same order.
+    /// In order.
     all: Vec<PeerState<P>>,
     /// How many are being asked.
     asked: usize,
@@ -45,7 +43,6 @@ pub(crate) struct Peers<P> {
 impl<P> Default for Peers<P> {
     fn default() -> Self {
         Peers {
-            names: Vec::new(),
             all: Vec::new(),
             asked: 0,
         }
@@ -86,10 +83,8 @@ impl<P: Peer> Peers<P> {
             if self.all.len() == self.all.capacity() {
                 // Doubling would leave half of it empty for good: a node that has joined
                 // meets few more.
-                self.names.reserve_exact(ROOM);
                 self.all.reserve_exact(ROOM);
             }
-            self.names.insert(at, contact.peer);
             self.all.insert(at, state);
             at
         });
@@ -98,7 +93,6 @@ impl<P: Peer> Peers<P> {
 
     pub(crate) fn remove(&mut self, peer: &P) -> Option<PeerState<P>> {
         let at = self.find(peer).ok()?;
-        self.names.remove(at);
         let state = self.all.remove(at);
         self.asked -= usize::from(state.probe.is_some());
         Some(state)
@@ -111,7 +105,6 @@ impl<P: Peer> Peers<P> {
         self.asked = self.asked().count();
         if self.all.len() < before {
             self.all.shrink_to_fit();
-            self.names = self.all.iter().map(|state| state.contact.peer).collect();
         }
     }
 

@@ -28,7 +28,7 @@ impl<P> Entry<P> {
 
 /// The filled cells of a row, by column: most rows have few, and a row of empty cells for
 /// each of them would be most of a node's memory.
-type Row<P> = Vec<(u8, Entry<P>)>;
+type Row<P> = Vec<Entry<P>>;
 
 /// 128/b rows of 2^b cells. Row n holds nodes that share the first n digits with this
 /// one, by their next digit; each cell the nearest node known for it.
@@ -57,8 +57,8 @@ impl<P: Peer> Table<P> {
 
     pub(crate) fn get(&self, row: usize, column: usize) -> Option<&Entry<P>> {
         let cells = self.rows.get(row)?;
-        let at = find(cells, column).ok()?;
-        Some(&cells[at].1)
+        let at = self.find(cells, row, column).ok()?;
+        Some(&cells[at])
     }
 
     /// The node that shares one digit more with `key` than this one does (P5, second case).
@@ -97,17 +97,18 @@ impl<P: Peer> Table<P> {
         if self.rows.len() <= row {
             self.rows.resize_with(row + 1, Vec::new);
         }
-        let cells = &mut self.rows[row];
         let entry = Entry::new(contact.clone(), rtt);
-        match find(cells, column) {
+        let place = self.find(&self.rows[row], row, column);
+        let cells = &mut self.rows[row];
+        match place {
             Ok(at) => {
-                let old = std::mem::replace(&mut cells[at].1, entry).contact;
+                let old = std::mem::replace(&mut cells[at], entry).contact;
                 (old.guid != contact.guid).then_some(old)
             }
             Err(at) => {
                 // One more and no room for others: deep rows stay at one.
                 cells.reserve_exact(1);
-                cells.insert(at, (column as u8, entry));
+                cells.insert(at, entry);
                 None
             }
         }
@@ -119,7 +120,7 @@ impl<P: Peer> Table<P> {
             return None;
         }
         let (row, column) = self.cell(guid)?;
-        if let Ok(at) = find(&self.rows[row], column) {
+        if let Ok(at) = self.find(&self.rows[row], row, column) {
             self.rows[row].remove(at);
         }
         while self.rows.last().is_some_and(Vec::is_empty) {
@@ -130,11 +131,7 @@ impl<P: Peer> Table<P> {
 
     /// The nodes of one row, by column.
     pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = &Entry<P>> {
-        self.rows
-            .get(row)
-            .into_iter()
-            .flatten()
-            .map(|(_, entry)| entry)
+        self.rows.get(row).into_iter().flatten()
     }
 
     /// How far away the entries of a row are: half of them are nearer.
@@ -151,10 +148,10 @@ impl<P: Peer> Table<P> {
 
     /// All entries with their cells, by row and column.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, usize, &Entry<P>)> {
-        self.rows.iter().enumerate().flat_map(|(row, cells)| {
+        self.rows.iter().enumerate().flat_map(move |(row, cells)| {
             cells
                 .iter()
-                .map(move |(column, entry)| (row, usize::from(*column), entry))
+                .map(move |entry| (row, entry.contact.guid.digit(row, self.base), entry))
         })
     }
 
@@ -168,20 +165,22 @@ impl<P: Peer> Table<P> {
             );
         }
         for cells in &self.rows {
+            // Those of one row share their first digits.
             assert!(
-                cells.windows(2).all(|pair| pair[0].0 < pair[1].0),
+                cells.is_sorted_by_key(|entry| entry.contact.guid),
                 "a row is out of order"
             );
         }
     }
-}
 
-/// Where in a row a column's cell is, or would be.
-fn find<P>(cells: &Row<P>, column: usize) -> Result<usize, usize> {
-    // Of a full row the column tells; others are searched.
-    match cells.get(column) {
-        Some((at, _)) if usize::from(*at) == column => Ok(column),
-        _ => cells.binary_search_by_key(&column, |(at, _)| usize::from(*at)),
+    /// Where in a row a column's cell is, or would be.
+    fn find(&self, cells: &Row<P>, row: usize, column: usize) -> Result<usize, usize> {
+        let digit = |entry: &Entry<P>| entry.contact.guid.digit(row, self.base);
+        // Where all columns before it are filled the column tells; others are searched.
+        match cells.get(column) {
+            Some(entry) if digit(entry) == column => Ok(column),
+            _ => cells.binary_search_by_key(&column, digit),
+        }
     }
 }
 

@@ -148,6 +148,14 @@ impl<P: Peer> Timers<P> {
         *self = Timers::new();
     }
 
+    /// Emptied trees keep room that most nodes have no use for most of the time.
+    pub(crate) fn give_room_back(&mut self) {
+        if self.due.is_empty() {
+            self.due = BTreeMap::new();
+            self.order = BTreeSet::new();
+        }
+    }
+
     /// Takes the first timer that is due.
     pub(crate) fn expire(&mut self, now: Time) -> Option<Timer<P>> {
         let (_, timer) = self.first().filter(|(at, _)| *at <= now)?;

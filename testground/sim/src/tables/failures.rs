@@ -70,9 +70,10 @@ fn measure(
     // What the same time costs when nobody dies is no repair.
     let (before, begin) = (*sim.traffic(), sim.now());
     sim.run(REPAIR, &mut Unobserved);
-    let idle = sim.traffic().since(&before);
-    let idle = (idle.control() - idle.of(Kind::Ack)) as f64;
-    let idle_a_second = idle / sim.now().since(begin).as_secs_f64() * 0.9;
+    let idle_traffic = sim.traffic().since(&before);
+    let idle = (idle_traffic.control() - idle_traffic.of(Kind::Ack)) as f64;
+    let idle_time = sim.now().since(begin).as_secs_f64();
+    let idle_a_second = idle / idle_time * 0.9;
     for victim in &victims {
         sim.crash(*victim);
     }
@@ -96,6 +97,16 @@ fn measure(
         Reading::new("repair", "messages a failed node, above idle", repair)
             .with_paper(Some(paper::REPAIR_CALLS).filter(|_| nodes == PAPER_NODES)),
     );
+    let times = sim.now().since(begin).as_secs_f64() / idle_time * 0.9;
+    for kind in [Kind::LeafProbe, Kind::Ping, Kind::State, Kind::Heartbeat] {
+        let spent = traffic.of(kind) as f64 - idle_traffic.of(kind) as f64 * times;
+        let label = format!("of these {}", kind.name());
+        all.push(Reading::new(
+            kind.name(),
+            label,
+            spent / victims.len() as f64,
+        ));
+    }
     Ok(all)
 }
 
