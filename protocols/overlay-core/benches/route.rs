@@ -59,6 +59,7 @@ fn view(sender: &Contact<u32>) -> View<u32> {
         leafs: Vec::new(),
         failed: Vec::new(),
         rtt_micros: None,
+        probe_period_ms: 0,
     }
 }
 

@@ -27,12 +27,19 @@ pub struct Config {
     pub join_timeout: Duration,
     /// A heartbeat goes to the left neighbour this often: Tls of MSPastry.
     pub heartbeat: Duration,
-    /// How long an answer to a probe may take: To of MSPastry.
+    /// How long an answer to a probe may take at most: To of MSPastry.
     pub probe_timeout: Duration,
+    /// Where a node's distance is known, its answer is waited for as long as an
+    /// acknowledgement, but at least this long at first.
+    pub min_probe_timeout: Duration,
     /// How often a probe is repeated before its node is called dead.
     pub probe_retries: u32,
-    /// Each entry of the routing table is heard of at least this often.
+    /// Each entry of the routing table is heard of at least this often, and more often
+    /// where nodes die fast.
     pub table_probe: Duration,
+    /// Of a thousand messages, how many may meet a dead hop on their way that is not known
+    /// to be dead: Lr of MSPastry. The table is probed as seldom as that allows.
+    pub raw_loss_permille: u32,
     /// One row of the table is compared with another node's this often.
     pub row_exchange: Duration,
     /// A dead node is not believed alive on hearsay for this long.
@@ -62,8 +69,10 @@ impl Default for Config {
             join_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(2),
             probe_timeout: Duration::from_millis(500),
+            min_probe_timeout: Duration::from_millis(500),
             probe_retries: 2,
             table_probe: Duration::from_secs(60),
+            raw_loss_permille: 50,
             row_exchange: Duration::from_secs(20 * 60),
             failed_memory: Duration::from_secs(60),
             heal_period: Duration::from_secs(15),
@@ -90,6 +99,9 @@ pub enum ConfigError {
     /// A duration that must not be zero is.
     #[error("{0} is zero: it has to be longer")]
     Zero(&'static str),
+    /// A share of all messages, and not none of them.
+    #[error("raw_loss_permille is {0}: it has to be from 1 to 999")]
+    RawLoss(u32),
     /// Every root costs messages, and its number is one byte on the wire.
     #[error("location.roots is {0}: it has to be from 1 to 8")]
     Roots(u8),
@@ -113,9 +125,13 @@ impl Config {
         if !(1..=256).contains(&self.neighbourhood) {
             return Err(ConfigError::Neighbourhood(self.neighbourhood));
         }
+        if !(1..=999).contains(&self.raw_loss_permille) {
+            return Err(ConfigError::RawLoss(self.raw_loss_permille));
+        }
         let spans = [
             ("join_timeout", self.join_timeout),
             ("heartbeat", self.heartbeat),
+            ("probe_timeout", self.probe_timeout),
             ("probe_timeout", self.probe_timeout),
             ("table_probe", self.table_probe),
             ("row_exchange", self.row_exchange),

@@ -98,6 +98,40 @@ impl<P: Peer> LeafSet<P> {
         !known && self.contains(contact.guid)
     }
 
+    /// Members that another active node does not name though they stand among those it
+    /// names: one of the two is mistaken.
+    pub(crate) fn unnamed_by(&self, other: Guid, named: &[Contact<P>]) -> Vec<Contact<P>> {
+        let ways = |guid: Guid| (guid.clockwise_to(other), other.clockwise_to(guid));
+        let mut below: Vec<u128> = named.iter().map(|one| ways(one.guid).0).collect();
+        let mut above: Vec<u128> = named.iter().map(|one| ways(one.guid).1).collect();
+        below.sort_unstable();
+        above.sort_unstable();
+        // Where one is missing, nobody can tell on which side.
+        if named.len() != 2 * self.half {
+            return Vec::new();
+        }
+        let (down, up) = (below[self.half - 1], above[self.half - 1]);
+        let members = self.smaller.iter().chain(&self.larger);
+        let mut unnamed: Vec<Contact<P>> = members
+            .filter(|leaf| leaf.guid != other)
+            .filter(|leaf| {
+                let (to, from) = ways(leaf.guid);
+                to < down || from < up
+            })
+            .filter(|leaf| named.iter().all(|one| one.guid != leaf.guid))
+            .cloned()
+            .collect();
+        unnamed.sort_by_key(|leaf| leaf.guid);
+        unnamed.dedup_by_key(|leaf| leaf.guid);
+        unnamed
+    }
+
+    /// On which sides a node stands, smaller and larger.
+    pub(crate) fn sides_of(&self, guid: Guid) -> (bool, bool) {
+        let on = |side: &[Contact<P>]| side.iter().any(|one| one.guid == guid);
+        (on(&self.smaller), on(&self.larger))
+    }
+
     /// Takes a node out. Says whether it was in.
     pub(crate) fn remove(&mut self, guid: Guid) -> bool {
         if !self.contains(guid) {
@@ -146,6 +180,18 @@ impl<P: Peer> LeafSet<P> {
         let last = self.larger.last();
         let above = last.map_or(up, |last| self.me.clockwise_to(last.guid));
         (down.min(below), up.min(above))
+    }
+
+    /// The farthest members up to which nobody is unknown, smaller and larger: they know
+    /// who follows. With a gap a side ends with nodes from behind the far end, who do not.
+    pub(crate) fn ends(&self) -> (Option<&Contact<P>>, Option<&Contact<P>>) {
+        let (down, up) = self.reach();
+        let below = |one: &&Contact<P>| one.guid.clockwise_to(self.me) <= down;
+        let above = |one: &&Contact<P>| self.me.clockwise_to(one.guid) <= up;
+        (
+            self.smaller.iter().rfind(below),
+            self.larger.iter().rfind(above),
+        )
     }
 
     /// The arc on which nobody is unknown, where that is not the whole ring.

@@ -55,6 +55,9 @@ pub struct View<P> {
     /// How far away the sender finds the receiver, in microseconds there and back, once
     /// it has measured: the receiver need not measure again (P30).
     pub rtt_micros: Option<u32>,
+    /// How often the sender probes its table, in milliseconds (P16); 0 when it does not
+    /// know yet.
+    pub probe_period_ms: u32,
 }
 
 /// One hop of a traced message.

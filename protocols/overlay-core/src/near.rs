@@ -39,6 +39,18 @@ impl<P: Peer> Near<P> {
         self.entries.len() < self.size
     }
 
+    /// Whether hearsay of a node this far away is worth a question. A set that lost a few
+    /// of its members has room for anybody, but only who is nearer than the farthest is a
+    /// neighbour.
+    pub(crate) fn wants_hearsay(&self, rtt: Duration) -> bool {
+        self.is_sparse() || self.entries.last().is_some_and(|last| rtt < last.rtt())
+    }
+
+    /// Whether anybody will do.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.entries.len() < self.size / 2
+    }
+
     /// Takes a node in if it is near enough. Returns the node that had to go.
     pub(crate) fn insert(&mut self, contact: &Contact<P>, rtt: Duration) -> Option<Contact<P>> {
         self.entries

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::handle::intercept::Waiting;
 use crate::handle::join::Joining;
+use crate::handle::pace::Pace;
 use crate::handle::request::Request;
 use crate::handle::route::{Hop, Next};
 use crate::leaf_set::LeafSet;
@@ -52,6 +53,8 @@ pub struct Overlay<P: Peer> {
     pub(crate) meeting: Option<(MessageId, Time)>,
     /// Whether the second stage of joining is under way (P28).
     pub(crate) tuning: bool,
+    /// How often the table is probed.
+    pub(crate) pace: Pace,
     /// Messages handed to a next hop that has not acknowledged them.
     pub(crate) hops: BTreeMap<MessageId, Hop<P>>,
     pub(crate) seen: Seen,
@@ -96,6 +99,7 @@ impl<P: Peer> Overlay<P> {
             joining: Joining::default(),
             meeting: None,
             tuning: false,
+            pace: Pace::default(),
             hops: BTreeMap::new(),
             seen: Seen::default(),
             requests: BTreeMap::new(),
@@ -427,6 +431,7 @@ impl<P: Peer> Overlay<P> {
             sender: self.me.clone(),
             active: self.has_place(),
             rtt_micros: self.rtt(receiver).map(crate::rtt::micros),
+            probe_period_ms: self.told_period(),
             leafs: self.leafs.members(),
             failed: remembered
                 .map(|(guid, _)| *guid)

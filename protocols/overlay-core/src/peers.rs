@@ -17,14 +17,12 @@ pub(crate) const MAX_PROBES: usize = 256;
 /// Most nodes asked again and again whether they are back: a few leaf sets.
 pub(crate) const MAX_LOST: usize = 64;
 
-/// How often a lost node is asked before it is given up: for two hours if it is the only
-/// one, longer where many were lost at once.
-pub(crate) const MAX_HEAL_TRIES: u32 = 480;
-
 /// A member that was found dead, and may only be cut off.
 #[derive(Clone, Debug)]
 pub(crate) struct Lost<P> {
     pub(crate) contact: Contact<P>,
+    /// When it is asked next whether it is back, and how often it was.
+    pub(crate) due: Time,
     pub(crate) tries: u32,
 }
 
@@ -76,6 +74,7 @@ impl<P: Peer> Peers<P> {
                 heard: now,
                 told: now,
                 probe: None,
+                period_ms: 0,
                 wants_me: false,
                 found: false,
                 near_asked: false,
@@ -162,6 +161,8 @@ pub(crate) struct PeerState<P> {
     pub(crate) told: Time,
     /// A probe it has not answered. Boxed: of a hundred peers few are being asked.
     probe: Option<Box<Probing>>,
+    /// How often it probes its table; 0 until it said so.
+    pub(crate) period_ms: u32,
     /// Its own row has nobody in this node's place, or somebody farther away (P30).
     pub(crate) wants_me: bool,
     /// Discovery named it to an active node: it may be of another network (P32).

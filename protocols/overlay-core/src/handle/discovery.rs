@@ -7,6 +7,9 @@ use crate::{Addrs, Contact, MessageId, Overlay, Peer, Routed, State, Time};
 /// Rounds a node gives those with a smaller identifier to found the network.
 const MAX_LONELY_ROUNDS: u32 = 8;
 
+/// Rounds for a node that has met an active one: some twenty seconds.
+const MAX_ROUNDS_AFTER_COMPANY: u32 = 100;
+
 impl<P: Peer> Overlay<P> {
     pub(crate) fn handle_peer_found(&mut self, now: Time, contact: Contact<P>) {
         if contact.guid == self.me.guid || self.state == State::Left {
@@ -91,7 +94,13 @@ impl<P: Peer> Overlay<P> {
         let yields = answered
             .filter(|peer| peer.rtt.smoothed().is_some())
             .any(|peer| peer.contact.guid < self.me.guid);
-        if yields && self.joining.lonely_rounds < MAX_LONELY_ROUNDS {
+        // Who has seen a network does not found another because its seed died: discovery
+        // will name more.
+        let rounds = match self.joining.met_active {
+            true => MAX_ROUNDS_AFTER_COMPANY,
+            false => MAX_LONELY_ROUNDS,
+        };
+        if (yields || self.joining.met_active) && self.joining.lonely_rounds < rounds {
             self.timers
                 .set(Timer::Lonely, now + self.config.lonely_wait / 2);
         } else {

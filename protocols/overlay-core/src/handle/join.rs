@@ -23,6 +23,8 @@ pub(crate) struct Joining<P> {
     /// Nodes found, and whether they said that they are active.
     pub(crate) seeds: BTreeMap<P, bool>,
     pub(crate) lonely_rounds: u32,
+    /// Whether an active node has answered: there is a network.
+    pub(crate) met_active: bool,
     /// The seed asked for the way in, and the message's name.
     pub(crate) asked: Option<(P, MessageId)>,
     /// Whether the root has answered, so that only the leaf set's answers are missing.
@@ -39,6 +41,7 @@ impl<P> Default for Joining<P> {
         Joining {
             seeds: BTreeMap::new(),
             lonely_rounds: 0,
+            met_active: false,
             asked: None,
             answered: false,
             announced: false,
@@ -62,6 +65,7 @@ impl<P: Peer> Joining<P> {
 impl<P: Peer> Overlay<P> {
     /// An active node answered a joiner: for a moment others may answer that are nearer.
     pub(crate) fn note_active_seed(&mut self, now: Time, peer: P) {
+        self.joining.met_active = true;
         let first = !self.joining.seeds.values().any(|active| *active);
         if !self.joining.note_seed(peer, true) {
             return;
@@ -258,8 +262,8 @@ impl<P: Peer> Overlay<P> {
         }
         self.timers
             .set(Timer::Heartbeat, now + self.config.heartbeat);
-        self.timers
-            .set(Timer::TableProbe, now + self.config.table_probe / 4);
+        self.pace.begin(now);
+        self.set_table_probe(now);
         self.timers
             .set(Timer::RowExchange, now + self.config.row_exchange);
         self.timers.set(Timer::Heal, now + self.config.heal_period);

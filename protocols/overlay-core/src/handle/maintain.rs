@@ -3,12 +3,21 @@
 use rand::Rng;
 
 use crate::message::Part;
-use crate::peers::MAX_HEAL_TRIES;
 use crate::timers::Timer;
-use crate::{Message, Overlay, Peer, Time};
+use crate::{Message, Overlay, Peer, State, Time};
 
 /// Table entries asked in one round, so that a large table is no burst.
-const PINGS_A_ROUND: usize = 16;
+const PINGS_A_ROUND: usize = 32;
+
+/// Rounds in which the table's period is spent.
+const ROUNDS_A_PERIOD: u32 = 4;
+
+/// Heartbeats after which a round begins at the latest.
+const HEARTBEATS_A_ROUND: u32 = 2;
+
+/// Periods after which members of the other sets are asked, but no longer than the table
+/// has at most.
+const OTHERS_PERIODS: u32 = 4;
 
 impl<P: Peer> Overlay<P> {
     /// One neighbour is told, the other watched: each node hears and is heard once per
@@ -45,21 +54,32 @@ impl<P: Peer> Overlay<P> {
         }
     }
 
-    /// Asks the members not heard of for long. Any message counts as hearing.
+    /// Asks the members not heard of for long. Any message counts as hearing. Leafs are
+    /// watched by their neighbours, and neighbours by distance seldom route: both are asked
+    /// less often than the table's.
     pub(crate) fn handle_table_probe_due(&mut self, now: Time) {
-        self.timers
-            .set(Timer::TableProbe, now + self.config.table_probe / 4);
+        self.tune_probe_period(now);
+        let period = self.probe_period();
+        self.set_table_probe(now);
         let silent: Vec<_> = self
             .members()
             .into_iter()
             .filter(|contact| {
                 let heard = self.peers.get(&contact.peer).map(|peer| peer.heard);
-                heard.is_none_or(|heard| now.since(heard) > self.config.table_probe)
+                let allowed = match self.table.contains(contact.guid) {
+                    true => period,
+                    false => (period * OTHERS_PERIODS).min(self.config.table_probe),
+                };
+                heard.is_none_or(|heard| now.since(heard) > allowed)
             })
             .take(PINGS_A_ROUND)
             .collect();
         for contact in silent {
             self.probe(now, &contact, false, false);
+        }
+        if now.since(self.pace.compared) >= period {
+            self.pace.compared = now;
+            self.compare_leaf_sets(now);
         }
         self.forget_strangers();
         self.failed.retain(|_, until| *until > now);
@@ -74,6 +94,23 @@ impl<P: Peer> Overlay<P> {
                 || self.joining.seeds.contains_key(&peer.contact.peer)
         });
         self.peers = peers;
+    }
+
+    /// Shows its leaf set to a random leaf and sees that one's. What was missed while many
+    /// came and went at once is noticed sooner or later.
+    fn compare_leaf_sets(&mut self, now: Time) {
+        let leafs = self.leafs.members();
+        if !leafs.is_empty() {
+            let leaf = &leafs[self.random_below(leafs.len())];
+            self.probe(now, leaf, true, false);
+        }
+    }
+
+    /// When the members are looked over next: often enough to see that nodes die faster.
+    pub(crate) fn set_table_probe(&mut self, now: Time) {
+        let round = self.probe_period() / ROUNDS_A_PERIOD;
+        let wait = round.min(self.config.heartbeat * HEARTBEATS_A_ROUND);
+        self.timers.set(Timer::TableProbe, now + wait);
     }
 
     /// Compares a row and the neighbourhood set with those of a random member.
@@ -93,15 +130,20 @@ impl<P: Peer> Overlay<P> {
                 self.ask_for_state(now, &partner, Part::Row(row as u8));
             }
         }
+        self.ask_for_neighbours(now);
+    }
+
+    /// One of the neighbours names his own: for one that is gone, or in passing (P17).
+    pub(crate) fn ask_for_neighbours(&mut self, now: Time) {
         let near = self.near.entries().len();
-        if near > 0 {
+        if near > 0 && self.state == State::Active {
             let at = self.random_below(near);
             let partner = self.near.entries()[at].contact.clone();
             self.ask_for_state(now, &partner, Part::Near);
         }
     }
 
-    fn random_below(&mut self, count: usize) -> usize {
+    pub(crate) fn random_below(&mut self, count: usize) -> usize {
         (self.rng.next_u64() % count as u64) as usize
     }
 
@@ -114,24 +156,5 @@ impl<P: Peer> Overlay<P> {
         if let Some(helper) = helper {
             self.ask_for_state(now, &helper, Part::Row(row as u8));
         }
-    }
-
-    /// A network that was cut in two finds itself again: one of those that seemed to die
-    /// is asked whether it is back (P27).
-    pub(crate) fn handle_heal_due(&mut self, now: Time) {
-        self.timers.set(Timer::Heal, now + self.config.heal_period);
-        if self.lost.is_empty() {
-            return;
-        }
-        let at = self.random_below(self.lost.len());
-        let Some(lost) = self.lost.values_mut().nth(at) else {
-            return;
-        };
-        lost.tries += 1;
-        let (contact, tries) = (lost.contact.clone(), lost.tries);
-        if tries >= MAX_HEAL_TRIES {
-            self.lost.remove(&contact.peer);
-        }
-        self.probe_once(now, &contact);
     }
 }

@@ -2,10 +2,12 @@
 
 mod ask;
 mod discovery;
+mod heal;
 pub(crate) mod intercept;
 pub(crate) mod join;
 mod leave;
 mod maintain;
+pub(crate) mod pace;
 mod point;
 mod probe;
 mod publish;

@@ -8,7 +8,7 @@ use guid::Guid;
 use crate::message::Part;
 use crate::peers::{Asks, MAX_PEERS, MAX_PROBES, Probing};
 use crate::timers::Timer;
-use crate::{Contact, Message, Output, Overlay, Peer, State, Time, View};
+use crate::{Config, Contact, Message, Output, Overlay, Peer, State, Time, View};
 
 impl<P: Peer> Overlay<P> {
     /// Asks a node unless it is being asked already. A full probe exchanges views.
@@ -117,8 +117,11 @@ impl<P: Peer> Overlay<P> {
         };
         self.peers.start_asking(&peer, probe);
         self.stats.probes += 1;
-        self.timers
-            .set(Timer::Probe(peer), now + self.config.probe_timeout);
+        let wait = self.probe_timeout(peer) * 2u32.pow(probe.tries.min(6));
+        self.timers.set(
+            Timer::Probe(peer),
+            now + wait.min(self.config.probe_timeout),
+        );
         self.send(now, &contact, message);
     }
 
@@ -138,7 +141,12 @@ impl<P: Peer> Overlay<P> {
         let probe = self.peers.get(&from).and_then(|peer| peer.probing());
         if view.sender.peer == from && self.end_probe(now, from, nonce) {
             let sender = view.sender.clone();
+            let knows_distance = view.rtt_micros.is_some();
             self.note_view(now, view);
+            // A joiner's second question says it anyway.
+            if !knows_distance && self.has_place() && self.leafs.contains(sender.guid) {
+                self.tell_distance(now, &sender);
+            }
             if probe.is_some_and(|probe| probe.outdated) {
                 self.tell_news(now, &sender);
             }
@@ -189,24 +197,29 @@ impl<P: Peer> Overlay<P> {
             leafs,
             failed,
             rtt_micros,
+            probe_period_ms,
         } = view;
-        let peer = sender.peer;
+        let (peer, sender_guid) = (sender.peer, sender.guid);
         self.note_alive(now, sender, active, rtt_micros);
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.period_ms = probe_period_ms;
+        }
         for guid in failed {
             self.verify_failure(now, guid);
         }
         self.ask_leafs(now, &leafs);
         if active {
             self.look_for_place(now, peer);
+            self.ask_unnamed(now, sender_guid, &leafs);
         }
         self.consider_for_table(now, leafs.into_iter());
         self.activate_if_answered(now);
     }
 
-    /// Hearsay for the leaf set: whoever would find a place is asked. A joiner knows too
-    /// few to tell by its own set, so it counts those it is asking as if they had answered;
-    /// who stands behind them has no place unless one of them is dead, and then the answers
-    /// to its announcement name him again.
+    /// Hearsay for the leaf set: whoever would find a place is asked. Those who are being
+    /// asked count as if they had answered: who stands behind them has no place unless one
+    /// of them is dead. Then the answers to a joiner's announcement name him again, and
+    /// those to the questions of a node that mends a gap.
     pub(crate) fn ask_leafs(&mut self, now: Time, named: &[Contact<P>]) {
         if !self.may_measure() {
             return;
@@ -216,17 +229,15 @@ impl<P: Peer> Overlay<P> {
             .filter(|leaf| self.leafs.wants(leaf.guid) && !self.is_failed(now, leaf.guid))
             .cloned()
             .collect();
-        let wanted = if self.has_place() {
-            wanted
-        } else {
-            let asked = self
-                .peers
-                .asked()
-                .filter(|(peer, probe)| probe.is_full() && !self.is_failed(now, peer.contact.guid));
-            let asked: Vec<Guid> = asked.map(|(peer, _)| peer.contact.guid).collect();
-            self.leafs.best_with(&asked, wanted)
-        };
-        for leaf in wanted {
+        if wanted.is_empty() {
+            return;
+        }
+        // Those whose silence is expected stand in nobody's way.
+        let asked = self.peers.asked().filter(|(peer, probe)| {
+            probe.is_full() && !probe.announced && !self.is_failed(now, peer.contact.guid)
+        });
+        let asked: Vec<Guid> = asked.map(|(peer, _)| peer.contact.guid).collect();
+        for leaf in self.leafs.best_with(&asked, wanted) {
             self.probe(now, &leaf, true, false);
         }
     }
@@ -273,6 +284,22 @@ impl<P: Peer> Overlay<P> {
         self.admit(now, &contact);
     }
 
+    /// A leaf that a neighbour does not name has died without a word of it having come
+    /// here, or has come and is not known there yet. If nothing was heard from it for
+    /// long, it is asked.
+    fn ask_unnamed(&mut self, now: Time, sender: Guid, named: &[Contact<P>]) {
+        if self.state != State::Active {
+            return;
+        }
+        let quiet = self.probe_period().max(self.config.heartbeat * 2);
+        for leaf in self.leafs.unnamed_by(sender, named) {
+            let heard = self.peers.get(&leaf.peer).map(|peer| peer.heard);
+            if heard.is_none_or(|heard| now.since(heard) > quiet) {
+                self.probe(now, &leaf, false, true);
+            }
+        }
+    }
+
     /// Puts a living, active node wherever it belongs.
     fn admit(&mut self, now: Time, contact: &Contact<P>) {
         let before = self.leafs.members();
@@ -293,22 +320,19 @@ impl<P: Peer> Overlay<P> {
             .peers
             .get(&contact.peer)
             .and_then(|peer| peer.rtt.smoothed());
-        match measured {
-            Some(rtt) => {
-                let displaced = [
-                    self.table.insert(contact, rtt),
-                    self.near.insert(contact, rtt),
-                ];
-                for displaced in displaced.into_iter().flatten() {
-                    // Who was found too far away is remembered for a while, or he would
-                    // be asked again whenever he is named.
-                    if displaced.guid != contact.guid {
-                        self.forget_displaced(&displaced);
-                    }
+        // Who called first says how near it is.
+        if let Some(rtt) = measured {
+            let displaced = [
+                self.table.insert(contact, rtt),
+                self.near.insert(contact, rtt),
+            ];
+            for displaced in displaced.into_iter().flatten() {
+                // Who was found too far away is remembered for a while, or he would be
+                // asked again whenever he is named.
+                if displaced.guid != contact.guid {
+                    self.forget_displaced(&displaced);
                 }
             }
-            // It called first. One round trip tells how near it is.
-            None => self.probe(now, contact, false, false),
         }
     }
 
@@ -342,7 +366,7 @@ impl<P: Peer> Overlay<P> {
                 continue;
             }
             let fills_cell = self.table.is_empty_at(contact.guid) && !self.asks_cell(contact.guid);
-            let fills_near = active && self.near.has_room() && !self.near.contains(contact.guid);
+            let fills_near = active && self.near.is_sparse() && !self.near.contains(contact.guid);
             if fills_cell || fills_near {
                 self.probe(now, &contact, false, false);
             }
@@ -416,12 +440,22 @@ impl<P: Peer> Overlay<P> {
 
     /// How long a hop may take to acknowledge (P10).
     pub(crate) fn hop_timeout(&self, peer: P) -> Duration {
-        let unmeasured = self.config.probe_timeout;
-        let rtt = self
-            .peers
-            .get(&peer)
-            .map(|peer| peer.rtt)
-            .unwrap_or_default();
-        rtt.timeout(self.config.min_rto, self.config.max_rto, unmeasured)
+        self.timeout(peer, self.config.min_rto, self.config.max_rto)
+    }
+
+    /// How long the first answer to a probe may take.
+    fn probe_timeout(&self, peer: P) -> Duration {
+        let Config {
+            min_probe_timeout,
+            probe_timeout,
+            ..
+        } = *self.config;
+        self.timeout(peer, min_probe_timeout.min(probe_timeout), probe_timeout)
+    }
+
+    fn timeout(&self, peer: P, shortest: Duration, longest: Duration) -> Duration {
+        let rtt = self.peers.get(&peer).map(|peer| peer.rtt);
+        rtt.unwrap_or_default()
+            .timeout(shortest, longest, self.config.probe_timeout)
     }
 }

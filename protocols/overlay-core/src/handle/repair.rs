@@ -1,19 +1,18 @@
 //! What follows from a death: gaps, and how they are mended (P9, P15, P16; Pastry,
 //! section 2.5).
 
-use crate::peers::{Lost, MAX_LOST};
+use guid::Guid;
+
 use crate::timers::Timer;
-use crate::{Output, Overlay, Peer, Time};
+use crate::{Contact, Output, Overlay, Peer, Time};
 
 impl<P: Peer> Overlay<P> {
     pub(crate) fn declare_failed(&mut self, now: Time, peer: P, announced: bool) {
         let contact = self.peers.get(&peer).map(|state| state.contact.clone());
         if let Some(contact) = contact.filter(|contact| self.is_member(contact.guid)) {
             self.stats.failures += 1;
-            if self.lost.len() >= MAX_LOST {
-                self.lost.pop_first();
-            }
-            self.lost.insert(peer, Lost { contact, tries: 0 });
+            self.note_lost(now, contact);
+            self.pace.note_death(now);
         }
         self.remove_peer(now, peer, announced);
     }
@@ -27,9 +26,15 @@ impl<P: Peer> Overlay<P> {
         self.timers.cancel(Timer::Probe(peer));
         let guid = state.contact.guid;
         self.joining.seeds.remove(&peer);
+        let sides = self.leafs.sides_of(guid);
+        // Those it was told of before it died itself have nobody who tells of them.
+        let unfinished = self
+            .failed
+            .keys()
+            .any(|dead| *dead != guid && self.watcher_of(*dead).is_some_and(|w| w.peer == peer));
         let was_leaf = self.leafs.remove(guid);
         let cell = self.table.remove(guid);
-        self.near.remove(guid);
+        let was_near = self.near.remove(guid);
         self.remember_failed(now, guid);
         if was_leaf {
             let left = vec![state.contact];
@@ -37,37 +42,65 @@ impl<P: Peer> Overlay<P> {
                 joined: Vec::new(),
                 left,
             });
-            self.repair_leaf_set(now, announced);
+            if !announced || unfinished || self.watches(guid) {
+                self.announce_death(now, guid);
+            }
+            self.mend(now, sides);
+        } else if !announced && self.leafs.wants(guid) {
+            // Others were not asked because it would have been closer: they are named
+            // again.
+            self.mend(now, (true, true));
         }
         if let Some((row, _)) = cell {
             self.ask_for_row(now, row);
+        }
+        if was_near {
+            self.ask_for_neighbours(now);
         }
         self.note_gone(now, peer);
         self.reroute_around(now, peer);
         self.activate_if_answered(now);
     }
 
-    /// The far ends name whoever comes next on their side; told of the death, every
-    /// member looks for itself.
-    fn repair_leaf_set(&mut self, now: Time, announced: bool) {
-        let ends = [
-            self.leafs.smaller().last().cloned(),
-            self.leafs.larger().last().cloned(),
-        ];
-        let asked = if announced {
-            ends.into_iter().flatten().collect()
-        } else {
-            self.leafs.members()
-        };
-        for leaf in asked {
+    /// The left neighbour of a dead node is the one who watched it, and tells everyone,
+    /// also if another told it. Whoever else finds a node dead tells its left neighbour,
+    /// who looks for itself: else each of a leaf set would tell each other.
+    fn announce_death(&mut self, now: Time, dead: Guid) {
+        if let Some(watcher) = self.watcher_of(dead) {
+            self.tell_news(now, &watcher);
+            return;
+        }
+        for leaf in self.leafs.members() {
             self.tell_news(now, &leaf);
         }
-        // Where a whole side is gone the ends may know nobody beyond: the other sets do.
-        for member in self.members() {
-            if self.leafs.wants(member.guid) {
-                self.probe(now, &member, true, announced);
-            }
+    }
+
+    /// The leaf that stands next to a node on its left, if that is not this node itself.
+    fn watcher_of(&self, guid: Guid) -> Option<Contact<P>> {
+        let mine = self.me.guid.clockwise_to(guid);
+        let leafs = self.leafs.smaller().iter().chain(self.leafs.larger());
+        let before = leafs.filter(|leaf| leaf.guid != guid && leaf.guid.clockwise_to(guid) < mine);
+        before
+            .min_by_key(|leaf| leaf.guid.clockwise_to(guid))
+            .cloned()
+    }
+
+    /// Whether this node is the left neighbour of another (P9).
+    pub(crate) fn watches(&self, guid: Guid) -> bool {
+        self.watcher_of(guid).is_none()
+    }
+
+    /// The far end of a side that lost somebody, smaller or larger, names whoever comes
+    /// next; so may the other sets, where the ends know nobody beyond.
+    fn mend(&mut self, now: Time, (smaller, larger): (bool, bool)) {
+        let (below, above) = self.leafs.ends();
+        let below = below.filter(|_| smaller).cloned();
+        let above = above.filter(|_| larger).cloned();
+        for end in below.into_iter().chain(above) {
+            self.tell_news(now, &end);
         }
+        let members = self.members();
+        self.ask_leafs(now, &members);
     }
 
     /// Whether somebody who is in the leaf set, or would be, has yet to answer.

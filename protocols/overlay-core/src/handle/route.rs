@@ -68,9 +68,19 @@ impl<P: Peer> Overlay<P> {
                 .filter(|leaf| key.cmp_distance(leaf.guid, self.me.guid).is_lt())
                 .map_or(Next::Here, Next::Hop);
         }
-        // Second case: the table has a node that shares one digit more.
+        // Second case: the table has a node that shares one digit more, or a neighbour
+        // happens to share even more than that.
+        let shares = |contact: &Contact<P>| contact.guid.shared_prefix(key, self.base);
         if let Some(next) = self.table.towards(key).filter(usable) {
-            return Next::Hop(next);
+            let near = self.near.entries().iter().map(|entry| &entry.contact);
+            let (mut best, mut most) = (next, shares(next));
+            for neighbour in near {
+                let shared = shares(neighbour);
+                if shared > most && usable(&neighbour) {
+                    (best, most) = (neighbour, shared);
+                }
+            }
+            return Next::Hop(best);
         }
         // Third, rare case: anyone who shares as much and is closer.
         let shared = self.me.guid.shared_prefix(key, self.base);
@@ -81,7 +91,7 @@ impl<P: Peer> Overlay<P> {
             .chain(table)
             .chain(near)
             .filter(usable)
-            .filter(|contact| contact.guid.shared_prefix(key, self.base) >= shared)
+            .filter(|contact| shares(contact) >= shared)
             .filter(|contact| key.cmp_distance(contact.guid, self.me.guid).is_lt())
             .min_by(|a, b| key.cmp_distance(a.guid, b.guid));
         match closer {

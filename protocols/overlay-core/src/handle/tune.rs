@@ -144,7 +144,7 @@ impl<P: Peer> Overlay<P> {
         } else {
             self.ask_for_cell(now, contact);
         }
-        if part == Part::Near && self.near.wants(guess) {
+        if part == Part::Near && self.near.wants_hearsay(guess) {
             self.probe(now, contact, false, false);
         }
     }
@@ -178,21 +178,29 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         self.tuning = false;
-        let told: Vec<(Contact<P>, Duration)> = self
+        let told: Vec<Contact<P>> = self
             .peers
             .values()
             .filter(|peer| peer.wants_me || self.near.contains(peer.contact.guid))
             .filter(|peer| !self.leafs.contains(peer.contact.guid))
-            .filter_map(|peer| Some((peer.contact.clone(), peer.rtt.smoothed()?)))
+            .map(|peer| peer.contact.clone())
             .collect();
-        for (contact, rtt) in told {
-            let announce = Message::Announce {
-                sender: self.me.clone(),
-                rtt_micros: micros(rtt),
-            };
-            self.send(now, &contact, announce);
+        for contact in told {
+            self.tell_distance(now, &contact);
         }
         self.forget_strangers();
+    }
+
+    /// Says to a node how far away it is, so that it need not measure (P30).
+    pub(crate) fn tell_distance(&mut self, now: Time, contact: &Contact<P>) {
+        let Some(rtt) = self.rtt(contact.peer) else {
+            return;
+        };
+        let announce = Message::Announce {
+            sender: self.me.clone(),
+            rtt_micros: micros(rtt),
+        };
+        self.send(now, contact, announce);
     }
 
     /// A node says that it is active, and how far away it finds this one. It is taken
@@ -209,7 +217,8 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         let rtt = Duration::from_micros(rtt_micros.into());
-        if self.table.wants(sender.guid, rtt)
+        if self.is_member(sender.guid)
+            || self.table.wants(sender.guid, rtt)
             || self.near.wants(rtt)
             || self.leafs.wants(sender.guid)
         {

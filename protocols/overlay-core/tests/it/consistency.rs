@@ -152,6 +152,7 @@ fn a_stranger_with_many_names_keeps_no_neighbour_out() {
             leafs: Vec::new(),
             failed: Vec::new(),
             rtt_micros: None,
+            probe_period_ms: 0,
         };
         for node in 0..20 {
             let message = Message::Probe {

@@ -28,6 +28,7 @@ fn lists_numbers_and_payloads_out_of_bounds_are_refused() {
         leafs: Vec::new(),
         failed: Vec::new(),
         rtt_micros: None,
+        probe_period_ms: 0,
     };
     let id = MessageId {
         origin: Guid::new(5),
@@ -99,6 +100,7 @@ fn hostile() -> impl Strategy<Value = Message<u32>> {
             active,
             leafs,
             rtt_micros: active.then_some(0),
+            probe_period_ms: 0,
         });
     let id = (any::<u128>(), any::<u64>()).prop_map(|(origin, number)| MessageId {
         origin: Guid::new(origin),

@@ -162,6 +162,7 @@ fn probe(sender: Contact<PeerId>, leafs: Vec<Contact<PeerId>>) -> Bytes {
         leafs,
         failed: Vec::new(),
         rtt_micros: None,
+        probe_period_ms: 0,
     };
     Bytes::from(wire::encode(&Message::Probe { nonce: 1, view }))
 }

@@ -12,17 +12,18 @@ use super::{Fault, FaultKind, Report, Scenario};
 use crate::dice::{Dice, Purpose};
 use crate::formation::{self, NeverJoined};
 use crate::invariants::{Bounds, Checks, Delivered, Invariant, LeafSets, Routing};
-use crate::lookups::Log;
+use crate::lookups::{Log, Lookup};
 use crate::network::{Cut, NetworkError, Rule};
 use crate::{Contact, Happening, Kind, Node, Observer, Sim, Tamper, Unobserved};
 
 /// How often owners are counted, and whether the network is whole.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A lookup that has not ended after this long is lost.
+/// A lookup that has not ended after this long is lost, if whoever asked still lives.
 const OVERDUE: Duration = Duration::from_secs(60);
 
-/// A node that has not joined after this long learns of another, as by discovery.
+/// A node that has not joined after this long, or is alone, learns of another, as by
+/// discovery.
 const REMINDER: Duration = Duration::from_secs(10);
 
 /// A scenario could not be run.
@@ -44,7 +45,7 @@ enum Action {
     Calm,
     Arrive,
     Depart(Node),
-    /// If a node has not joined yet, it learns of another that has.
+    /// If a node has not joined yet or is alone, it learns of another that is not.
     Remind(Node),
     Ask,
 }
@@ -60,7 +61,8 @@ struct Driver<'a> {
     islands: Vec<Vec<Node>>,
     watch: Watch,
     owners: Owners,
-    gone: usize,
+    /// When nodes died or left.
+    gone: BTreeMap<Node, Time>,
 }
 
 /// Lookups and invariants see the same run.
@@ -99,7 +101,7 @@ pub fn run(scenario: &Scenario, tamper: Option<Tamper>) -> Result<Report, RunErr
             checks: Checks::of(incremental),
         },
         owners: Owners::new(seed),
-        gone: 0,
+        gone: BTreeMap::new(),
     };
     driver.form()?;
     driver.sim.set_tamper(tamper);
@@ -178,9 +180,14 @@ impl Driver<'_> {
             seed: self.scenario.seed,
             nodes: sim.ring().len(),
             started,
-            gone: self.gone,
+            gone: self.gone.len(),
             lookups: asked,
-            lost: share((asked - log.ended().count()) as f64),
+            lost: share(
+                log.lookups
+                    .iter()
+                    .filter(|lookup| self.is_lost(lookup))
+                    .count() as f64,
+            ),
             wrong: share(log.wrong as f64),
             hops: log.mean_hops(),
             stretch: log.stretch(sim),
@@ -195,6 +202,12 @@ impl Driver<'_> {
             violations,
             digest: sim.digest().to_string(),
         }
+    }
+
+    /// Whether a lookup ended nowhere though whoever asked lived long enough to see it end.
+    fn is_lost(&self, lookup: &Lookup) -> bool {
+        let died = self.gone.get(&lookup.from);
+        lookup.end.is_none() && died.is_none_or(|died| died.since(lookup.asked) > OVERDUE)
     }
 
     /// Nothing goes wrong any more: how long until everything holds.
@@ -276,8 +289,10 @@ impl Driver<'_> {
             }
             Action::Depart(node) => self.remove(node, false),
             Action::Remind(node) => {
-                let state = self.sim.overlay(node).map(|overlay| overlay.state());
-                if state == Some(State::Joining) {
+                let lonely = self.sim.overlay(node).is_some_and(|overlay| {
+                    overlay.state() == State::Joining || overlay.smaller_leafs().is_empty()
+                });
+                if lonely {
                     self.acquaint(node, Contact::Random);
                 }
             }
@@ -322,7 +337,7 @@ impl Driver<'_> {
         if self.sim.live_count() <= 1 || self.sim.overlay(node).is_none() {
             return;
         }
-        self.gone += 1;
+        self.gone.insert(node, self.sim.now());
         if says_so {
             self.sim.leave(node);
         } else {

@@ -74,6 +74,13 @@ pub struct OverlaySettings {
     /// How long an answer may take.
     #[serde(default, with = "optional_span")]
     pub probe_timeout: Option<Duration>,
+    /// How long the first answer may take at least, where the distance is known.
+    #[serde(default, with = "optional_span")]
+    pub min_probe_timeout: Option<Duration>,
+    /// How often a silent node is asked again before it counts as dead.
+    pub probe_retries: Option<u32>,
+    /// Of a thousand messages, how many may meet a dead hop.
+    pub raw_loss_permille: Option<u32>,
     /// How often entries are heard of.
     #[serde(default, with = "optional_span")]
     pub table_probe: Option<Duration>,
@@ -298,6 +305,9 @@ impl Scenario {
                 .map_or(usual.neighbourhood, |it| *it.get_ref()),
             heartbeat: own.heartbeat.unwrap_or(usual.heartbeat),
             probe_timeout: own.probe_timeout.unwrap_or(usual.probe_timeout),
+            min_probe_timeout: own.min_probe_timeout.unwrap_or(usual.min_probe_timeout),
+            probe_retries: own.probe_retries.unwrap_or(usual.probe_retries),
+            raw_loss_permille: own.raw_loss_permille.unwrap_or(usual.raw_loss_permille),
             table_probe: own.table_probe.unwrap_or(usual.table_probe),
             heal_period: own.heal_period.unwrap_or(usual.heal_period),
             ..usual

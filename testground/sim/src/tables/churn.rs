@@ -59,10 +59,12 @@ pub(super) fn make(options: &Options) -> Result<Made, TableError> {
     Ok(Made {
         title: format!("Churn, {nodes} nodes"),
         setup: format!(
-            "Transit-stub network; |L| = 32, heartbeats every 30 s, 3 s for an answer (MSPastry's \
-             base configuration), table entries heard of every 5 minutes; each node joins by the \
-             nearest; 0.01 lookups a second and node of random keys over {} minutes. Delay stretch \
-             by sums; control is everything but lookups, joins and acknowledgements included.",
+            "Transit-stub network; |L| = 32, heartbeats every 30 s, 3 s for an answer at most \
+             (MSPastry's base configuration); where a distance is known, silence counts after 250 \
+             ms, doubled each time. Tables are probed so often that 7.5% of messages meet a dead \
+             hop. Each node joins by the nearest; 0.01 lookups a second and node of random keys \
+             over {} minutes. Delay stretch by sums; control is everything but lookups, joins and \
+             acknowledgements included. A lookup whose asker dies within a minute is not lost.",
             lasts / 60
         ),
         axis: "mean session, minutes",
@@ -83,9 +85,11 @@ fn measure(line: &Line, seed: u64, nodes: usize, lasts: u64) -> Result<Vec<Readi
         false => String::new(),
     };
     let text = format!(
-        "title = 'churn'\nseed = {seed}\nnodes = {nodes}\nlasts = '{lasts}s'\nallow_wrong = true\n\
+        "title = 'churn'\nseed = {seed}\nnodes = {nodes}\nlasts = '{lasts}s'\nheals_within = '5m'\n\
+         allow_wrong = true\n\
          [churn]\nsessions = '{sessions}'\nmean = '{minutes}m'\n\
-         [overlay]\nleaf_set = 32\nheartbeat = '30s'\nprobe_timeout = '3s'\ntable_probe = '5m'\n\
+         [overlay]\nleaf_set = 32\nheartbeat = '30s'\nprobe_timeout = '3s'\ntable_probe = '60m'\n\
+         min_probe_timeout = '250ms'\nraw_loss_permille = 75\nheal_period = '60s'\n\
          {fault}"
     );
     let mut scenario = Scenario::parse("churn".as_ref(), &text)?;
