@@ -2,7 +2,7 @@
 
 /// How many bits one digit of an identifier has: Pastry's b.
 ///
-/// Only widths that divide 8 are allowed, so that no digit straddles two bytes (G4).
+/// 3 does not divide 128: of its 43 digits the last has two bits (G4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Base {
     bits: u32,
@@ -12,10 +12,10 @@ impl Base {
     /// Hexadecimal digits, the paper's choice and ours.
     pub const B4: Base = Base { bits: 4 };
 
-    /// A digit width of `bits`; `None` unless `bits` is 1, 2, 4 or 8.
+    /// A digit width of `bits`; `None` unless `bits` is 1, 2, 3, 4 or 8.
     pub const fn new(bits: u32) -> Option<Base> {
         match bits {
-            1 | 2 | 4 | 8 => Some(Base { bits }),
+            1..=4 | 8 => Some(Base { bits }),
             _ => None,
         }
     }
@@ -30,8 +30,8 @@ impl Base {
         1 << self.bits
     }
 
-    /// Digits in an identifier: 128 / b, the rows of a routing table.
+    /// Digits in an identifier: 128 / b rounded up, the rows of a routing table.
     pub const fn rows(self) -> usize {
-        (128 / self.bits) as usize
+        128_u32.div_ceil(self.bits) as usize
     }
 }

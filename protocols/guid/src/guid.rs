@@ -93,18 +93,23 @@ impl Guid {
         Guid::from_bytes(*first)
     }
 
-    /// The digit in `row`, counted from the most significant one (G4).
+    /// The digit in `row`, counted from the most significant one; the last may have fewer
+    /// bits than the others (G4).
     ///
     /// # Panics
     /// When `row` is not below [`Base::rows`].
     pub fn digit(self, row: usize, base: Base) -> usize {
         assert!(row < base.rows(), "row {row} of {} rows", base.rows());
-        let shift = 128 - base.bits() * (row as u32 + 1);
-        (self.0 >> shift) as usize & (base.fanout() - 1)
+        let before = base.bits() * row as u32;
+        let bits = base.bits().min(128 - before);
+        (self.0 >> (128 - before - bits)) as usize & ((1 << bits) - 1)
     }
 
     /// How many leading digits two identifiers share: [`Base::rows`] when equal.
     pub fn shared_prefix(self, other: Guid, base: Base) -> usize {
+        if self == other {
+            return base.rows();
+        }
         ((self.0 ^ other.0).leading_zeros() / base.bits()) as usize
     }
 

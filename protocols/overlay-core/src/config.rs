@@ -13,7 +13,7 @@ use crate::LocationConfig;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Bits in a digit, Pastry's b: 1, 2, 4 or 8.
+    /// Bits in a digit, Pastry's b: 1, 2, 3, 4 or 8.
     pub digit_bits: u32,
     /// Nodes in the leaf set, half of them on each side: |L|.
     pub leaf_set: usize,
@@ -87,8 +87,8 @@ impl Default for Config {
 /// Why settings are unusable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// A digit must not straddle two bytes.
-    #[error("digit_bits is {0}: it has to be 1, 2, 4 or 8")]
+    /// No identifier has such digits (G4).
+    #[error("digit_bits is {0}: it has to be 1, 2, 3, 4 or 8")]
     DigitBits(u32),
     /// Two sides of equal size, and small enough for one message.
     #[error("leaf_set is {0}: it has to be an even number from 4 to 128")]

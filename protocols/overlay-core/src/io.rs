@@ -37,6 +37,9 @@ pub enum Input<P> {
         request: RequestId,
         /// Where to.
         key: Guid,
+        /// Any of this many nodes closest to the key may take it, from 1 to |L|: it ends at
+        /// the first it reaches, which is chosen to be near (P33). 1 is the root alone.
+        k: usize,
         /// Whose.
         app: AppId,
         /// What.
@@ -140,7 +143,8 @@ pub enum Output<P> {
         /// What.
         message: Message<P>,
     },
-    /// Hand a message to an application: this node is the key's root.
+    /// Hand a message to an application: this node is the key's root, or one of the k
+    /// closest to it where the message may end at any of them.
     Deliver {
         /// The message's name, for the answer.
         id: MessageId,
@@ -213,7 +217,7 @@ pub enum Outcome<P> {
     Accepted,
     /// The answer came.
     Replied {
-        /// From the key's root.
+        /// From the node it ended at: the key's root, or one of the k closest (P33).
         from: Contact<P>,
         /// What it said.
         answer: Answer<P>,

@@ -230,6 +230,29 @@ impl<P: Peer> LeafSet<P> {
                 .any(|leaf| key.distance(leaf.guid) <= horizon)
     }
 
+    /// Whether this node is surely one of the `k` closest to `key` (P33): whoever is unknown
+    /// is farther away, and of those known fewer than `k` are closer.
+    pub(crate) fn has_me_among(&self, key: Guid, k: usize) -> bool {
+        let mine = key.distance(self.me);
+        self.horizon(key).is_some_and(|horizon| mine <= horizon)
+            && self
+                .members()
+                .iter()
+                .filter(|leaf| key.cmp_distance(leaf.guid, self.me).is_lt())
+                .count()
+                < k
+    }
+
+    /// How far apart nodes stand hereabouts, on average.
+    pub(crate) fn spacing(&self) -> u128 {
+        if self.knows_whole_ring() {
+            return u128::MAX / (self.members().len() as u128 + 1);
+        }
+        let (down, up) = self.reach();
+        let steps = self.smaller.len() + self.larger.len();
+        down.saturating_add(up) / (steps as u128).max(1)
+    }
+
     /// The members that may be closest to `key`, `me` among them, closest first.
     pub(crate) fn closest(&self, key: Guid, me: &Contact<P>) -> Vec<Contact<P>> {
         let mut all = self.members();
@@ -379,6 +402,13 @@ mod tests {
             // Gaps that are not mended make it say less, never anything false.
             if let Some(named) = set.replica_set(key, k, &mine) {
                 prop_assert_eq!(named, alive.clone());
+            }
+            if set.has_me_among(key, k) {
+                prop_assert!(alive.contains(&mine));
+            }
+            // Whoever is the root knows it, gaps apart.
+            if set.is_settled() && alive[0] == mine {
+                prop_assert!(set.has_me_among(key, k));
             }
             if set.covers(key) {
                 prop_assert_eq!(&set.closest(key, &mine)[0], &alive[0]);

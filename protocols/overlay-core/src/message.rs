@@ -10,7 +10,7 @@ use crate::location::message::{
     Location, MAX_ASIDES, MAX_EXCEPT, MAX_MOVED, MAX_PASSED, MAX_ROOTS, MAX_SPREAD, MAX_WANTED,
     Search, Spread, Task, Way,
 };
-use crate::{Config, Contact};
+use crate::{AnyOf, Config, Contact};
 
 /// Most bytes an application's message may have: control, not content.
 pub const MAX_PAYLOAD: usize = 64 * 1024;
@@ -101,6 +101,9 @@ pub enum Body<P> {
         payload: Bytes,
         /// Whether the origin waits for an answer.
         wants_reply: bool,
+        /// Who may take it besides the root (P33); `None` for the root alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        any_of: Option<AnyOf>,
     },
     /// The origin wants to join at the key, its own identifier.
     Join {
@@ -400,13 +403,18 @@ impl<P> Message<P> {
 
 impl<P> Routed<P> {
     /// The name by which a node knows that it had the message before. A search passes the
-    /// same node twice with good reason: on the way up, and beside the root.
+    /// same node twice with good reason: on the way up, and beside the root. So does a
+    /// message that any of several nodes may take, before it turned to them and after.
     pub(crate) fn seen_as(&self) -> MessageId {
-        let aside = matches!(&self.body, Body::Search(search) if search.asides.is_some());
+        let again = match &self.body {
+            Body::Search(search) => search.asides.is_some(),
+            Body::App { any_of, .. } => any_of.as_ref().is_some_and(AnyOf::has_turned),
+            _ => false,
+        };
         MessageId {
             origin: self.id.origin,
             // Numbers count up from the lower half, so the upper is free.
-            number: self.id.number ^ (u64::from(aside) << 63),
+            number: self.id.number ^ (u64::from(again) << 63),
         }
     }
 
@@ -419,7 +427,14 @@ impl<P> Routed<P> {
             });
         }
         match &self.body {
-            Body::App { payload, .. } => validate_payload(payload),
+            Body::App {
+                payload, any_of, ..
+            } => {
+                if let Some(any_of) = any_of {
+                    any_of.validate()?;
+                }
+                validate_payload(payload)
+            }
             Body::Search(search) => search.validate(),
             Body::Join { .. } | Body::ReplicaSet { .. } => Ok(()),
         }

@@ -7,6 +7,7 @@ use guid::{Base, Guid, Span};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::any_of::AnyOf;
 use crate::handle::intercept::Waiting;
 use crate::handle::join::Joining;
 use crate::handle::pace::Pace;
@@ -15,6 +16,7 @@ use crate::handle::route::{Hop, Next};
 use crate::leaf_set::LeafSet;
 use crate::location::message::{Location, Task};
 use crate::location::state::LocationState;
+use crate::message::Body;
 use crate::near::Near;
 use crate::peers::{Lost, Peers};
 use crate::seen::Seen;
@@ -125,11 +127,18 @@ impl<P: Peer> Overlay<P> {
             Input::Route {
                 request,
                 key,
+                k,
                 app,
                 payload,
                 wants_reply,
             } => {
-                self.handle_route_command(now, request, key, app, payload, wants_reply);
+                let body = Body::App {
+                    app,
+                    payload,
+                    wants_reply,
+                    any_of: AnyOf::new(k),
+                };
+                self.handle_route_command(now, request, key, k, body);
             }
             Input::Locate {
                 request,

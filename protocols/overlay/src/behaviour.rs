@@ -232,6 +232,7 @@ impl Behaviour {
         match command {
             Command::Route {
                 key,
+                k,
                 app,
                 payload,
                 outcome,
@@ -242,6 +243,7 @@ impl Behaviour {
                 self.input(Input::Route {
                     request,
                     key,
+                    k,
                     app,
                     payload,
                     wants_reply: false,
@@ -249,6 +251,7 @@ impl Behaviour {
             }
             Command::Request {
                 key,
+                k,
                 app,
                 payload,
                 outcome,
@@ -259,6 +262,7 @@ impl Behaviour {
                 self.input(Input::Route {
                     request,
                     key,
+                    k,
                     app,
                     payload,
                     wants_reply: true,

@@ -15,12 +15,16 @@ pub(crate) type Outcome<T> = oneshot::Sender<Result<T, RouteError>>;
 pub(crate) enum Command {
     Route {
         key: Guid,
+        /// Any of so many closest nodes may take it.
+        k: usize,
         app: AppId,
         payload: Bytes,
         outcome: Outcome<()>,
     },
     Request {
         key: Guid,
+        /// Any of so many closest nodes may answer.
+        k: usize,
         app: AppId,
         payload: Bytes,
         outcome: Outcome<Reply>,

@@ -16,7 +16,8 @@ use crate::{
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The node that answered: the root of the key.
+    /// The node that answered: the root of the key, or for [`Handle::request_any`] one of
+    /// the nodes closest to it.
     pub from: Contact,
     /// What it said.
     pub payload: Bytes,
@@ -59,8 +60,27 @@ impl Handle {
     /// See [`RouteError`]. Success does not say that the root got it: ask for a reply
     /// with [`Handle::request`] to know.
     pub async fn route(&self, key: Guid, app: AppId, payload: Bytes) -> Result<(), RouteError> {
+        self.route_any(key, 1, app, payload).await
+    }
+
+    /// Routes a message to any of the `k` nodes closest to `key`, from 1 to the size of the
+    /// leaf set, and waits until the next hop has taken it. It ends at the first of them that
+    /// it reaches, most often the nearest or second nearest to this node. Where acknowledgements
+    /// are lost it may reach more than one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Invalid`] for a `k` out of that range, and see there.
+    pub async fn route_any(
+        &self,
+        key: Guid,
+        k: usize,
+        app: AppId,
+        payload: Bytes,
+    ) -> Result<(), RouteError> {
         self.command(|outcome| Command::Route {
             key,
+            k,
             app,
             payload,
             outcome,
@@ -79,8 +99,26 @@ impl Handle {
         app: AppId,
         payload: Bytes,
     ) -> Result<Reply, RouteError> {
+        self.request_any(key, 1, app, payload).await
+    }
+
+    /// Routes a message to any of the `k` nodes closest to `key` as [`Handle::route_any`]
+    /// does, and waits for the answer of the one that gets it: for what all of them hold,
+    /// such as a replicated object. The first answer counts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Handle::route_any`].
+    pub async fn request_any(
+        &self,
+        key: Guid,
+        k: usize,
+        app: AppId,
+        payload: Bytes,
+    ) -> Result<Reply, RouteError> {
         self.command(|outcome| Command::Request {
             key,
+            k,
             app,
             payload,
             outcome,

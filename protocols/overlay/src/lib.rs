@@ -17,7 +17,7 @@
 //! # }
 //! ```
 //!
-//! Rules O1 to O13 of `docs/specs/overlay.md` are cited where the code obeys them.
+//! Rules O1 to O15 of `docs/specs/overlay.md` are cited where the code obeys them.
 
 mod addrs;
 mod behaviour;

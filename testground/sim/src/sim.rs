@@ -212,11 +212,17 @@ impl Sim {
 
     /// A node sends a lookup; its number comes back in [`Delivery::tag`].
     pub fn lookup(&mut self, node: Node, key: Guid, tag: u32) {
+        self.lookup_any(node, key, 1, tag);
+    }
+
+    /// The same to any of the `k` nodes closest to the key.
+    pub fn lookup_any(&mut self, node: Node, key: Guid, k: usize, tag: u32) {
         let request = self.next_request();
         let payload = Bytes::copy_from_slice(&tag.to_be_bytes());
         let route = Input::Route {
             request,
             key,
+            k,
             app: LOOKUPS,
             payload,
             wants_reply: false,

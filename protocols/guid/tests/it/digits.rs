@@ -2,11 +2,11 @@ use guid::{Base, Guid};
 use proptest::prelude::*;
 
 #[test]
-fn only_widths_that_divide_a_byte_are_taken() {
+fn only_these_widths_are_taken() {
     let widths: Vec<u32> = (0..=128)
         .filter(|bits| Base::new(*bits).is_some())
         .collect();
-    assert_eq!(widths, [1, 2, 4, 8]);
+    assert_eq!(widths, [1, 2, 3, 4, 8]);
 }
 
 #[test]
@@ -16,11 +16,16 @@ fn digits_read_from_the_most_significant_end() {
     assert_eq!(digits, (0..16).collect::<Vec<_>>());
     assert_eq!(guid.digit(31, Base::B4), 0xf);
     assert_eq!(guid.digit(1, Base::new(8).unwrap()), 0x23);
+    // 0x0123 is 000 000 010 010 001 1, and 0x...f ends in 42 whole digits and two bits.
+    let octal: Vec<usize> = (0..5)
+        .map(|row| guid.digit(row, Base::new(3).unwrap()))
+        .collect();
+    assert_eq!(octal, [0, 0, 2, 2, 1]);
+    assert_eq!(guid.digit(42, Base::new(3).unwrap()), 0b11);
 }
 
 fn base() -> impl Strategy<Value = Base> {
-    prop::sample::select(vec![1, 2, 4, 8])
-        .prop_map(|bits| Base::new(bits).expect("a width that divides 8"))
+    prop::sample::select(vec![1, 2, 3, 4, 8]).prop_map(|bits| Base::new(bits).expect("a width"))
 }
 
 proptest! {
@@ -28,7 +33,10 @@ proptest! {
     fn digits_make_up_the_identifier(value: u128, base in base()) {
         let guid = Guid::new(value);
         let rebuilt = (0..base.rows())
-            .fold(0u128, |sum, row| (sum << base.bits()) | guid.digit(row, base) as u128);
+            .fold(0u128, |sum, row| {
+                let bits = base.bits().min(128 - base.bits() * row as u32);
+                (sum << bits) | guid.digit(row, base) as u128
+            });
         prop_assert_eq!(rebuilt, value);
     }
 

@@ -26,7 +26,7 @@ impl<P: Peer> Overlay<P> {
         if let Body::App { app, payload, .. } = &routed.body
             && self.intercepted.contains(app)
             && self.waiting.len() < MAX_WAITING
-            && let Next::Hop(next) = self.choose_next(routed.key, &[], None)
+            && let Next::Hop(next) = self.choose(&routed, &[])
         {
             let (app, payload, next) = (*app, payload.clone(), next.clone());
             let ticket = Ticket(self.next_number());

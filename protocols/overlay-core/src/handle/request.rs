@@ -6,8 +6,8 @@ use guid::Guid;
 use crate::message::{Body, MAX_PAYLOAD, TraceHop};
 use crate::timers::Timer;
 use crate::{
-    Answer, AppId, Contact, Message, MessageId, Outcome, Output, Overlay, Peer, RequestId,
-    RouteFailure, Routed, State, Time,
+    Answer, Contact, Message, MessageId, Outcome, Output, Overlay, Peer, RequestId, RouteFailure,
+    Routed, State, Time,
 };
 
 /// Most requests of this node under way.
@@ -31,10 +31,23 @@ impl<P: Peer> Overlay<P> {
         now: Time,
         request: RequestId,
         key: Guid,
-        app: AppId,
-        payload: Bytes,
-        wants_reply: bool,
+        k: usize,
+        body: Body<P>,
     ) {
+        let Body::App {
+            payload,
+            wants_reply,
+            ..
+        } = &body
+        else {
+            return;
+        };
+        if k == 0 || k > self.config.leaf_set {
+            let most = self.config.leaf_set;
+            let reason = format!("one of {k} nodes asked for: from 1 to {most} are possible");
+            self.end(request, Err(RouteFailure::Invalid(reason)));
+            return;
+        }
         if payload.len() > MAX_PAYLOAD {
             let reason = format!(
                 "a message of {} bytes where {MAX_PAYLOAD} is the most",
@@ -43,11 +56,7 @@ impl<P: Peer> Overlay<P> {
             self.end(request, Err(RouteFailure::Invalid(reason)));
             return;
         }
-        let body = Body::App {
-            app,
-            payload,
-            wants_reply,
-        };
+        let wants_reply = *wants_reply;
         self.start_request(now, request, key, body, None, wants_reply);
     }
 
@@ -186,7 +195,7 @@ impl<P: Peer> Overlay<P> {
         }
     }
 
-    /// This node is the root of the message's key.
+    /// This node is the root of the message's key, or may take it besides (P33).
     pub(crate) fn deliver(&mut self, now: Time, routed: Routed<P>) {
         self.stats.delivered += 1;
         let Routed {
@@ -202,6 +211,7 @@ impl<P: Peer> Overlay<P> {
                 app,
                 payload,
                 wants_reply,
+                any_of: _,
             } => {
                 let output = Output::Deliver {
                     id,

@@ -156,15 +156,27 @@ impl<P: Peer> Overlay<P> {
 
     /// Hands a message to whoever is next, round those that were silent; delivers it
     /// here; or keeps it until the leaf set can tell.
-    pub(crate) fn pass_on(&mut self, now: Time, routed: Routed<P>, excluded: Vec<P>, tries: u32) {
+    pub(crate) fn pass_on(
+        &mut self,
+        now: Time,
+        mut routed: Routed<P>,
+        excluded: Vec<P>,
+        tries: u32,
+    ) {
         if matches!(&routed.body, Body::Search(search) if search.asides.is_some()) {
             self.search_aside(now, routed, tries);
             return;
         }
-        let joiner = matches!(routed.body, Body::Join { .. }).then_some(routed.key);
-        match self.choose_next(routed.key, &excluded, joiner) {
+        match self.choose(&routed, &excluded) {
             Next::Hop(next) => {
                 let next = next.clone();
+                if let Body::App {
+                    any_of: Some(any_of),
+                    ..
+                } = &mut routed.body
+                {
+                    self.note_sightings(routed.key, any_of, &next);
+                }
                 self.transmit(now, routed, next, excluded, tries);
             }
             // A question about neighbours waits until a gap among them is mended.

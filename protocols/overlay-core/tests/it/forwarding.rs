@@ -56,6 +56,7 @@ fn a_stopped_message_goes_no_further_and_ends() {
         Input::Route {
             request,
             key,
+            k: 1,
             app,
             payload,
             wants_reply,

@@ -2,6 +2,7 @@
 
 mod net;
 
+mod any_of;
 mod consistency;
 mod determinism;
 mod discovery;

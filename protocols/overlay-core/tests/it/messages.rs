@@ -39,6 +39,7 @@ fn lists_numbers_and_payloads_out_of_bounds_are_refused() {
         app: overlay_core::AppId(0),
         payload,
         wants_reply: false,
+        any_of: None,
     };
     let routed = Routed {
         id,

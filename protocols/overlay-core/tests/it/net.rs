@@ -184,6 +184,11 @@ impl Net {
 
     /// Sends an application's message; its outcome will be in [`Net::done`].
     pub(crate) fn route(&mut self, from: Node, key: Guid) -> RequestId {
+        self.route_to_any(from, key, 1)
+    }
+
+    /// Sends an application's message to any of the `k` nodes closest to a key.
+    pub(crate) fn route_to_any(&mut self, from: Node, key: Guid, k: usize) -> RequestId {
         let request = self.request();
         let app = overlay_core::AppId(1);
         let payload = bytes::Bytes::from_static(b"hello");
@@ -192,6 +197,7 @@ impl Net {
             Input::Route {
                 request,
                 key,
+                k,
                 app,
                 payload,
                 wants_reply: true,

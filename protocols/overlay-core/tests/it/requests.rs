@@ -41,6 +41,7 @@ fn too_large_a_payload_is_refused_with_its_size() {
         Input::Route {
             request,
             key,
+            k: 1,
             app: AppId(1),
             payload,
             wants_reply: false,

@@ -46,6 +46,41 @@ async fn requests_are_answered_by_the_root() {
 }
 
 #[tokio::test]
+async fn any_of_the_closest_nodes_answers_and_the_asker_itself_if_it_is_one() {
+    let nodes = network(5).await;
+    for node in &nodes {
+        let mut upcalls = node.handle.register(APP, AppConfig::default());
+        tokio::spawn(async move {
+            while let Some(upcall) = upcalls.next().await {
+                let Upcall::Deliver(delivery) = upcall else {
+                    continue;
+                };
+                let responder = delivery.responder.expect("a request");
+                responder.reply(Bytes::new()).await.expect("the node runs");
+            }
+        });
+    }
+    for key in keys() {
+        let closest = by_closeness(&nodes, key);
+        for node in &nodes {
+            let reply = in_time(node.handle.request_any(key, 3, APP, Bytes::new()));
+            let reply = reply.await.expect("answered");
+            assert!(closest[..3].contains(&reply.from.guid));
+            assert_eq!(reply.hops == 0, closest[..3].contains(&node.guid()));
+        }
+    }
+    for k in [0, 17] {
+        let error = in_time(
+            nodes[0]
+                .handle
+                .request_any(nodes[0].guid(), k, APP, Bytes::new()),
+        );
+        let error = error.await;
+        assert!(matches!(error, Err(RouteError::Invalid(_))), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn routed_messages_are_delivered_once_to_the_root() {
     let nodes = network(3).await;
     let key = Guid::hash(b"somewhere");

@@ -8,6 +8,7 @@ mod healing;
 mod hops;
 mod join_cost;
 mod quality;
+mod replicas;
 mod size;
 mod stretch;
 
@@ -32,6 +33,8 @@ pub enum Name {
     Stretch,
     /// How many table entries are the nearest there are.
     Quality,
+    /// How often a message ends at the nearest of several replicas.
+    Replicas,
     /// Messages a join causes.
     JoinCost,
     /// A tenth of all nodes fails at once.
@@ -46,11 +49,12 @@ pub enum Name {
 
 impl Name {
     /// All of them, in the order in which `sim all` makes them.
-    pub const ALL: [Name; 9] = [
+    pub const ALL: [Name; 10] = [
         Name::Hops,
         Name::Distribution,
         Name::Stretch,
         Name::Quality,
+        Name::Replicas,
         Name::JoinCost,
         Name::Failures,
         Name::Churn,
@@ -65,6 +69,7 @@ impl Name {
             Name::Distribution => "distribution",
             Name::Stretch => "stretch",
             Name::Quality => "quality",
+            Name::Replicas => "replicas",
             Name::JoinCost => "join-cost",
             Name::Failures => "failures",
             Name::Churn => "churn",
@@ -177,6 +182,7 @@ pub fn make(name: Name, options: &Options) -> Result<Table, TableError> {
         Name::Distribution => distribution::make(options),
         Name::Stretch => stretch::make(options),
         Name::Quality => quality::make(options),
+        Name::Replicas => replicas::make(options),
         Name::JoinCost => join_cost::make(options),
         Name::Failures => failures::make(options),
         Name::Churn => churn::make(options),

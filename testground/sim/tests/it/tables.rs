@@ -63,6 +63,21 @@ fn entries_are_near_though_nobody_says_who_is() {
 }
 
 #[test]
+fn the_heuristic_finds_nearer_replicas() {
+    let table = small(Name::Replicas, &Options::new(vec![1], true));
+    for network in ["b=3 L=8 M=16", "ours, b=4 L=16 M=32"] {
+        let of = |rule: &str| mean(&table, &format!("{network}: {rule}, the nearest"));
+        assert!(of("heuristic") > of("standard") + 10.0, "{table}");
+        assert!(of("heuristic, delivered") > of("standard"), "{table}");
+        let hops = |rule: &str| mean(&table, &format!("{network}: {rule}, hops"));
+        assert!(
+            hops("heuristic, delivered") < hops("standard") + 1.0,
+            "{table}"
+        );
+    }
+}
+
+#[test]
 fn the_simulator_measures_itself() {
     let table = small(Name::Size, &Options::new(vec![1], true));
     assert!(
