@@ -4,9 +4,10 @@
 //! Prefix routing jumps over near replicas: its last hops go to whoever shares the most
 //! digits. As in the paper the density of the leaf set tells which of the known nodes may be
 //! among the k closest, and the nearest of them is next. *Departures:* the estimate is wide,
-//! because a wrong guess costs one hop and a missed node the chance to choose it; and the
-//! message carries the distances of those it was chosen from, so that after a wrong guess
-//! the choice is made as seen from where it turned, not from where the guess has led.
+//! because a wrong guess costs one hop and a missed node the chance to choose it; the message
+//! goes on by Pastry's rule while that is much nearer than any of them; and it carries the
+//! distances of those it was chosen from, so that after a wrong guess the choice is made as
+//! seen from where it turned, not from where the guess has led.
 
 use guid::Guid;
 
@@ -47,7 +48,10 @@ impl<P: Peer> Overlay<P> {
             .filter(usable)
             .min_by_key(|contact| (self.far(any_of, contact), contact.guid));
         if let Some(next) = nearest {
-            return Next::Hop(next);
+            return match self.on_the_way(key, any_of, excluded, next) {
+                Some(first) => Next::Hop(first),
+                None => Next::Hop(next),
+            };
         }
         if !any_of.has_turned() {
             return self.choose_next(key, excluded, None);
@@ -59,6 +63,24 @@ impl<P: Peer> Overlay<P> {
             None if self.choose_next(key, &[], None) == Next::Here => Next::Here,
             None => Next::Nowhere,
         }
+    }
+
+    /// Before it turns to `next`, the message goes on by Pastry's rule to a node less than
+    /// half as far away: more of the k closest are known there, and it has hardly moved.
+    fn on_the_way(
+        &self,
+        key: Guid,
+        any_of: &AnyOf,
+        excluded: &[P],
+        next: &Contact<P>,
+    ) -> Option<&Contact<P>> {
+        if any_of.has_turned() || self.leafs.covers(key) {
+            return None;
+        }
+        let Next::Hop(first) = self.choose_next(key, excluded, None) else {
+            return None;
+        };
+        (self.far(any_of, first) < self.far(any_of, next) / 2).then_some(first)
     }
 
     /// Where a message for any of several nodes goes, and what it carries then; `None` when
