@@ -6,7 +6,7 @@ use guid::Base;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::LocationConfig;
+use crate::{LocationConfig, SecurityConfig};
 
 /// Settings of one node's overlay. All nodes of a network need the same
 /// `digit_bits` and `leaf_set`; the rest is each node's own.
@@ -55,6 +55,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Settings of the location layer.
     pub location: LocationConfig,
+    /// Defences against bad nodes.
+    pub security: SecurityConfig,
 }
 
 impl Default for Config {
@@ -80,6 +82,7 @@ impl Default for Config {
             max_rto: Duration::from_secs(3),
             request_timeout: Duration::from_secs(10),
             location: LocationConfig::default(),
+            security: SecurityConfig::default(),
         }
     }
 }
@@ -111,6 +114,15 @@ pub enum ConfigError {
     /// Pointers would come and go.
     #[error("location.lifetime has to be longer than location.republish")]
     Lifetime,
+    /// Each is a message that others carry.
+    #[error("security.redundant_routes is {0}: it has to be at most 64")]
+    Routes(usize),
+    /// Below that half of all true answers would not be believed.
+    #[error("security.density_percent is {0}: it has to be from 100 to 10000")]
+    Density(u32),
+    /// Nothing would be dealt with.
+    #[error("{0} is 0: it has to be at least 1")]
+    NoneAtOnce(&'static str),
 }
 
 impl Config {
@@ -143,6 +155,7 @@ impl Config {
         if let Some((name, _)) = spans.into_iter().find(|(_, span)| span.is_zero()) {
             return Err(ConfigError::Zero(name));
         }
+        self.security.validate()?;
         self.location.validate()
     }
 

@@ -4,7 +4,7 @@
 //! *Pastry* (Middleware 2001), made dependable as in Castro, Costa & Rowstron,
 //! *MSPastry* (DSN 2004). It opens no socket, starts no thread, reads no clock and draws
 //! from no random source but the seed it is given; so the node and a simulator run the
-//! same code. Rules P1 to P33 of `docs/specs/pastry.md` are cited where they are obeyed.
+//! same code. Rules P1 to P37 of `docs/specs/pastry.md` are cited where they are obeyed.
 //!
 //! On the same mesh stands the location layer of Zhao et al., *Tapestry* (JSAC 2004): a node
 //! that holds an object publishes it, and others find the nearest that does. Its rules are
@@ -37,7 +37,9 @@
 mod any_of;
 mod config;
 mod contact;
+mod density;
 mod handle;
+mod hops;
 mod io;
 mod leaf_set;
 mod location;
@@ -45,7 +47,9 @@ mod message;
 mod near;
 mod overlay;
 mod peers;
+mod quotas;
 mod rtt;
+mod security;
 mod seen;
 mod stats;
 mod table;
@@ -66,5 +70,6 @@ pub use message::{
     View,
 };
 pub use overlay::Overlay;
+pub use security::{RandomisedRouting, SecurityConfig};
 pub use stats::Stats;
 pub use time::Time;

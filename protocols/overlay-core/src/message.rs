@@ -117,6 +117,12 @@ pub enum Body<P> {
         /// How many.
         k: u8,
     },
+    /// Name the nodes closest to the key, whoever has the key within its leaf set: the
+    /// answer is as good as the root's, and does not need it (P35).
+    NeighbourSet {
+        /// How many.
+        k: u8,
+    },
     /// Turn off to a holder of an object.
     Search(Box<Search>),
 }
@@ -380,6 +386,27 @@ impl<P> Message<P> {
         }
     }
 
+    /// Whether it makes the receiver send or keep something that it did not ask for: such
+    /// messages are what a flood is made of (P36).
+    pub(crate) fn makes_work(&self) -> bool {
+        match self {
+            Message::Route(_)
+            | Message::Probe { .. }
+            | Message::Ping { .. }
+            | Message::StateRequest { .. }
+            | Message::Announce { .. } => true,
+            Message::Location(message) => message.is_question(),
+            Message::ProbeReply { .. }
+            | Message::Pong { .. }
+            | Message::Heartbeat
+            | Message::Ack { .. }
+            | Message::Refuse { .. }
+            | Message::Reply { .. }
+            | Message::StateReply { .. }
+            | Message::Leave => false,
+        }
+    }
+
     /// A short name for counters and logs.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -436,7 +463,7 @@ impl<P> Routed<P> {
                 validate_payload(payload)
             }
             Body::Search(search) => search.validate(),
-            Body::Join { .. } | Body::ReplicaSet { .. } => Ok(()),
+            Body::Join { .. } | Body::ReplicaSet { .. } | Body::NeighbourSet { .. } => Ok(()),
         }
     }
 }
@@ -501,6 +528,18 @@ impl<P> Location<P> {
             } => Some(next),
             Location::Errand(errand) => Some(&errand.origin),
             _ => None,
+        }
+    }
+
+    fn is_question(&self) -> bool {
+        match self {
+            Location::Publish(_)
+            | Location::Unpublish { .. }
+            | Location::Moved { .. }
+            | Location::Errand(_) => true,
+            Location::Published { .. }
+            | Location::Unpublished { .. }
+            | Location::ErrandTaken { .. } => false,
         }
     }
 

@@ -8,17 +8,20 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::any_of::AnyOf;
+use crate::density::Density;
 use crate::handle::intercept::Waiting;
 use crate::handle::join::Joining;
 use crate::handle::pace::Pace;
 use crate::handle::request::Request;
-use crate::handle::route::{Hop, Next};
+use crate::handle::route::Next;
+use crate::hops::Hops;
 use crate::leaf_set::LeafSet;
 use crate::location::message::{Location, Task};
 use crate::location::state::LocationState;
 use crate::message::Body;
 use crate::near::Near;
 use crate::peers::{Lost, Peers};
+use crate::quotas::Quotas;
 use crate::seen::Seen;
 use crate::table::Table;
 use crate::timers::{Timer, Timers};
@@ -58,7 +61,11 @@ pub struct Overlay<P: Peer> {
     /// How often the table is probed.
     pub(crate) pace: Pace,
     /// Messages handed to a next hop that has not acknowledged them.
-    pub(crate) hops: BTreeMap<MessageId, Hop<P>>,
+    pub(crate) hops: Hops<P>,
+    /// What others may make this node do (P36).
+    pub(crate) quotas: Quotas<P>,
+    /// How densely nodes stand on the ring, by the answers to lookups (P35).
+    pub(crate) density: Density,
     pub(crate) seen: Seen,
     pub(crate) requests: BTreeMap<RequestId, Request<P>>,
     pub(crate) waiting: BTreeMap<Ticket, Waiting<P>>,
@@ -102,7 +109,9 @@ impl<P: Peer> Overlay<P> {
             meeting: None,
             tuning: false,
             pace: Pace::default(),
-            hops: BTreeMap::new(),
+            hops: Hops::default(),
+            quotas: Quotas::default(),
+            density: Density::default(),
             seen: Seen::default(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -209,7 +218,7 @@ impl<P: Peer> Overlay<P> {
             self.outputs = VecDeque::new();
         }
         if self.hops.is_empty() {
-            self.hops = BTreeMap::new();
+            self.hops = Hops::default();
         }
         if self.requests.is_empty() {
             self.requests = BTreeMap::new();
@@ -238,6 +247,10 @@ impl<P: Peer> Overlay<P> {
         self.stats.received += 1;
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.heard = now;
+        }
+        if message.makes_work() && !self.quotas.admit(now, from, &self.config.security) {
+            self.stats.limited += 1;
+            return;
         }
         match message {
             Message::Probe { nonce, view } => self.handle_probe(now, from, nonce, view),
@@ -526,5 +539,7 @@ impl<P: Peer> Overlay<P> {
             self.hops.len() <= crate::handle::route::MAX_IN_FLIGHT,
             "too many hops are open"
         );
+        self.hops.check_invariants();
+        self.quotas.check_invariants();
     }
 }

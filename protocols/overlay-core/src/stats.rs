@@ -17,6 +17,11 @@ pub struct Stats {
     pub duplicates: u64,
     /// Routed messages given up.
     pub dropped: u64,
+    /// Messages that were not dealt with because their peer had sent too many.
+    pub limited: u64,
+    /// Lookups of this node whose first answer was missing or not plausible, so that they
+    /// were sent on several ways.
+    pub doubted: u64,
     /// Pointers of others that found no room here.
     pub pointers_refused: u64,
     /// Nodes declared dead.

@@ -22,6 +22,8 @@ pub enum Purpose {
     Lookups,
     /// The network's own shape.
     Topology,
+    /// Who is bad, and what bad nodes do.
+    Adversary,
 }
 
 /// A stream of chance.

@@ -3,7 +3,7 @@
 //! [`Sim`] drives [`overlay_core::Overlay`], the code that runs in the node, over a
 //! [`network::Network`] of its own. [`tables`] reproduces the figures of the papers,
 //! [`scenario`] runs what a file describes, and [`invariants`] says what must hold then.
-//! Rules S1 to S16 of `docs/specs/simulator.md` are cited where they are obeyed.
+//! Rules S1 to S19 of `docs/specs/simulator.md` are cited where they are obeyed.
 //!
 //! ```
 //! use sim::{Contact, Settings, Sim, Unobserved, formation};
@@ -13,6 +13,7 @@
 //! assert_eq!(sim.ring().len(), 50);
 //! ```
 
+pub mod adversary;
 pub mod dice;
 mod digest;
 pub mod formation;

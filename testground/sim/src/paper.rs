@@ -217,3 +217,25 @@ pub const CHURN_STRETCH_BOUND: Cited = read(2.0, "MSPastry, abstract");
 
 /// What the abstract promises: fewer messages a second and node than this.
 pub const CHURN_CONTROL_BOUND: Cited = read(0.5, "MSPastry, abstract");
+
+const SECURE: &str = "Castro et al., Secure routing, OSDI 2002, section 5.3, at 25%";
+
+const SECURE_MODEL: &str = "Castro et al., Secure routing, section 5: (1-f)^(hops-1)";
+
+/// The share of lookups that reach the root although a fraction of the nodes is bad, with
+/// redundant routing: 99.9% up to a quarter.
+pub fn secure_lookups(fraction: f64) -> Option<Cited> {
+    (0.0 < fraction && fraction <= 0.25).then(|| about(0.999, SECURE))
+}
+
+/// The share of ways of these hops on which nobody is bad, the first and the last node
+/// being good.
+pub fn good_ways(fraction: f64, hops: impl Iterator<Item = u8>) -> Cited {
+    let (sum, count) = hops.fold((0.0, 0.0), |(sum, count), hops| {
+        (
+            sum + (1.0 - fraction).powi(i32::from(hops) - 1).min(1.0),
+            count + 1.0,
+        )
+    });
+    about(sum / count, SECURE_MODEL)
+}

@@ -1,5 +1,6 @@
 //! The engine: nodes, messages on their way, and the next thing to happen (S1 to S4).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use overlay_core::{
     RouteFailure, State, Time,
 };
 
+use crate::adversary::{Adversary, Sent};
 use crate::dice::{Dice, Purpose};
 use crate::network::{Links, Network, NetworkError};
 use crate::queue::{Due, Flight, Flights, Wakeups};
@@ -23,6 +25,8 @@ struct Slot {
     contact: Contact<Node>,
     /// `None` while it is dead. Boxed, so that the dead take no room.
     overlay: Option<Box<Overlay<Node>>>,
+    /// Whether it ever lived.
+    lived: bool,
     /// When its entry among the wake-ups comes up that counts; `None` if there is none.
     wakes: Option<Time>,
 }
@@ -105,6 +109,7 @@ pub struct Sim {
     events: u64,
     next_request: u64,
     tamper: Option<Tamper>,
+    adversary: Option<Box<Adversary>>,
 }
 
 impl Sim {
@@ -145,11 +150,19 @@ impl Sim {
             events: 0,
             next_request: 0,
             tamper: None,
+            adversary: None,
         })
     }
 
     /// Starts a new node at a random place; it knows nobody yet.
     pub fn add(&mut self) -> Node {
+        let node = self.imagine();
+        self.restart(node);
+        node
+    }
+
+    /// A node that has an identifier and a place and never lived: others may name it.
+    pub fn imagine(&mut self) -> Node {
         let node = self.slots.len() as Node;
         let contact = Contact {
             guid: self.identities.guid(),
@@ -160,9 +173,9 @@ impl Sim {
         self.slots.push(Slot {
             contact,
             overlay: None,
+            lived: false,
             wakes: None,
         });
-        self.restart(node);
         node
     }
 
@@ -181,6 +194,7 @@ impl Sim {
             self.now,
         );
         slot.overlay = Some(Box::new(overlay));
+        slot.lived = true;
         self.live += 1;
         self.plan_wakeup(node);
     }
@@ -311,7 +325,23 @@ impl Sim {
         let kind = Kind::of(&message) as u64;
         self.digest
             .note(u64::from(from) << 40 ^ u64::from(to) << 8 ^ kind);
+        let Some(message) = self.deceive(to, from, message) else {
+            return;
+        };
         self.input(to, Input::Received { from, message });
+    }
+
+    /// What a node's core sees of a message: if the node is bad, perhaps nothing.
+    fn deceive(&mut self, at: Node, from: Node, message: Message<Node>) -> Option<Message<Node>> {
+        let Some(adversary) = self.adversary.as_mut().filter(|all| all.is_bad(at)) else {
+            return Some(message);
+        };
+        let mut sends = Vec::new();
+        let seen = adversary.receives(at, from, message, &mut sends);
+        for sent in sends {
+            self.forge(sent);
+        }
+        seen
     }
 
     fn wake(&mut self, node: Node, at: Time) {
@@ -402,6 +432,16 @@ impl Sim {
     }
 
     fn send(&mut self, from: Node, to: Node, message: Message<Node>) {
+        let message = match &mut self.adversary {
+            Some(adversary) if adversary.is_bad(from) => adversary.sends(from, message),
+            _ => message,
+        };
+        self.forge(Sent { from, to, message });
+    }
+
+    /// Sends a message that no core has sent.
+    pub fn forge(&mut self, sent: Sent) {
+        let Sent { from, to, message } = sent;
         self.traffic.note(Kind::of(&message));
         let message = match &mut self.tamper {
             None => message,
@@ -502,6 +542,67 @@ impl Sim {
     /// Has every message pass through this first.
     pub fn set_tamper(&mut self, tamper: Option<Tamper>) {
         self.tamper = tamper;
+    }
+
+    /// Some nodes do not keep to the rules any more; `None`: all do.
+    pub fn set_adversary(&mut self, adversary: Option<Adversary>) {
+        self.adversary = adversary.map(Box::new);
+    }
+
+    /// What bad nodes do, if there are any.
+    pub fn behaviour(&self) -> Option<crate::adversary::Behaviour> {
+        self.adversary
+            .as_ref()
+            .map(|adversary| adversary.behaviour())
+    }
+
+    /// Whether a node does not keep to the rules.
+    pub fn is_bad(&self, node: Node) -> bool {
+        let adversary = self.adversary.as_ref();
+        adversary.is_some_and(|adversary| adversary.is_bad(node))
+    }
+
+    /// The bad nodes send what they send of their own accord, `each` of them as much, by a
+    /// good node of its routing table.
+    pub fn flood(&mut self, each: u32) {
+        let Some(adversary) = self.adversary.take() else {
+            return;
+        };
+        let victims: BTreeMap<Node, Node> = adversary
+            .bad()
+            .filter_map(|node| {
+                let mut known = self
+                    .overlay(node)?
+                    .table()
+                    .map(|(_, _, contact)| contact.peer);
+                Some((node, known.find(|other| !adversary.is_bad(*other))?))
+            })
+            .collect();
+        self.adversary = Some(adversary);
+        self.flood_through(each, &victims);
+    }
+
+    /// The same, each by the victim that is named for it.
+    pub fn flood_through(&mut self, each: u32, victims: &BTreeMap<Node, Node>) {
+        let Some(adversary) = &mut self.adversary else {
+            return;
+        };
+        for sent in adversary.flood(each, victims) {
+            self.forge(sent);
+        }
+    }
+
+    /// A node's contact, dead or alive.
+    ///
+    /// # Panics
+    /// When there was never such a node.
+    pub fn contact(&self, node: Node) -> &Contact<Node> {
+        &self.slots[node as usize].contact
+    }
+
+    /// Whether a node ever lived.
+    pub fn has_lived(&self, node: Node) -> bool {
+        self.slots.get(node as usize).is_some_and(|slot| slot.lived)
     }
 
     pub(crate) fn nearest_active(&self, node: Node) -> Option<Node> {

@@ -55,7 +55,7 @@ impl Kind {
             Message::Route(routed) => match routed.body {
                 Body::App { .. } => Kind::Lookup,
                 Body::Join { .. } => Kind::Join,
-                Body::ReplicaSet { .. } => Kind::Answer,
+                Body::ReplicaSet { .. } | Body::NeighbourSet { .. } => Kind::Answer,
                 Body::Search(_) => Kind::Location,
             },
             Message::Ack { .. } | Message::Refuse { .. } => Kind::Ack,

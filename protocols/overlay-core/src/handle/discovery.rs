@@ -61,7 +61,7 @@ impl<P: Peer> Overlay<P> {
                 near: Vec::new(),
             },
         };
-        self.transmit(now, routed, contact, Vec::new(), 0);
+        self.transmit(now, routed, contact, None, Vec::new(), 0);
     }
 
     /// Whoever stands there is asked, if this node has a place for him.

@@ -17,12 +17,14 @@ const DECISION_TIME: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting<P> {
     pub(crate) routed: Routed<P>,
+    /// The hop before, unless the message is this node's own.
+    pub(crate) before: Option<P>,
 }
 
 impl<P: Peer> Overlay<P> {
     /// Sends a message one hop on, or delivers it here; before it goes, its application
     /// may change or stop it. It is asked once, not for each try (P29).
-    pub(crate) fn forward(&mut self, now: Time, routed: Routed<P>) {
+    pub(crate) fn forward(&mut self, now: Time, before: Option<P>, routed: Routed<P>) {
         if let Body::App { app, payload, .. } = &routed.body
             && self.intercepted.contains(app)
             && self.waiting.len() < MAX_WAITING
@@ -41,14 +43,14 @@ impl<P: Peer> Overlay<P> {
             };
             self.outputs.push_back(output);
             self.timers.set(Timer::Ticket(ticket), now + DECISION_TIME);
-            self.waiting.insert(ticket, Waiting { routed });
+            self.waiting.insert(ticket, Waiting { routed, before });
             return;
         }
-        self.pass_on(now, routed, Vec::new(), 0);
+        self.pass_on(now, routed, before, Vec::new(), 0);
     }
 
     pub(crate) fn handle_resume(&mut self, now: Time, ticket: Ticket, payload: Option<Bytes>) {
-        let Some(Waiting { mut routed }) = self.waiting.remove(&ticket) else {
+        let Some(Waiting { mut routed, before }) = self.waiting.remove(&ticket) else {
             return;
         };
         self.timers.cancel(Timer::Ticket(ticket));
@@ -61,13 +63,13 @@ impl<P: Peer> Overlay<P> {
             *payload = changed;
         }
         // Who is next may have changed while the application thought.
-        self.pass_on(now, routed, Vec::new(), 0);
+        self.pass_on(now, routed, before, Vec::new(), 0);
     }
 
     /// An application that does not decide lets the message pass.
     pub(crate) fn handle_ticket_timeout(&mut self, now: Time, ticket: Ticket) {
-        if let Some(Waiting { routed }) = self.waiting.remove(&ticket) {
-            self.pass_on(now, routed, Vec::new(), 0);
+        if let Some(Waiting { routed, before }) = self.waiting.remove(&ticket) {
+            self.pass_on(now, routed, before, Vec::new(), 0);
         }
     }
 }

@@ -114,7 +114,7 @@ impl<P: Peer> Overlay<P> {
         self.joining.asked = Some((seed.peer, id));
         self.joining.answered = false;
         self.timers.set(Timer::Join, now + self.config.join_timeout);
-        self.transmit(now, routed, seed, Vec::new(), 0);
+        self.transmit(now, routed, seed, None, Vec::new(), 0);
     }
 
     pub(crate) fn handle_join_timeout(&mut self, now: Time) {
@@ -271,7 +271,7 @@ impl<P: Peer> Overlay<P> {
         self.tuning = true;
         self.end_second_stage(now);
         for routed in early {
-            self.take_on(now, routed);
+            self.take_on(now, None, routed);
         }
         self.release_held(now);
         self.release_location(now);

@@ -12,6 +12,8 @@ pub(crate) mod pace;
 mod point;
 mod probe;
 mod publish;
+mod random;
+pub(crate) mod redundant;
 mod repair;
 pub(crate) mod request;
 pub(crate) mod route;

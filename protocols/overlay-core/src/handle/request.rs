@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use guid::Guid;
 
+use crate::handle::redundant::Lookup;
 use crate::message::{Body, MAX_PAYLOAD, TraceHop};
 use crate::timers::Timer;
 use crate::{
-    Answer, Contact, Message, MessageId, Outcome, Output, Overlay, Peer, RequestId, RouteFailure,
-    Routed, State, Time,
+    Answer, Contact, Message, MessageId, Outcome, Output, Overlay, Peer, RandomisedRouting,
+    RequestId, RouteFailure, Routed, State, Time,
 };
 
 /// Most requests of this node under way.
@@ -16,13 +17,17 @@ const MAX_REQUESTS: usize = 4096;
 /// A request this node waits for.
 #[derive(Clone, Debug)]
 pub(crate) struct Request<P> {
-    id: MessageId,
-    deadline: Time,
+    pub(crate) id: MessageId,
+    pub(crate) deadline: Time,
     /// Not sent yet, because the node has not joined.
     held: Option<Routed<P>>,
     /// What is sent again when no answer comes: only what does no harm twice.
     again: Option<Routed<P>>,
     wants_reply: bool,
+    /// First hops of the tries so far, from the second try on (P34).
+    tried: Vec<P>,
+    /// What is known of a lookup whose answer is not taken on trust (P35).
+    pub(crate) lookup: Option<Box<Lookup<P>>>,
 }
 
 impl<P: Peer> Overlay<P> {
@@ -34,12 +39,7 @@ impl<P: Peer> Overlay<P> {
         k: usize,
         body: Body<P>,
     ) {
-        let Body::App {
-            payload,
-            wants_reply,
-            ..
-        } = &body
-        else {
+        let Body::App { payload, .. } = &body else {
             return;
         };
         if k == 0 || k > self.config.leaf_set {
@@ -56,8 +56,7 @@ impl<P: Peer> Overlay<P> {
             self.end(request, Err(RouteFailure::Invalid(reason)));
             return;
         }
-        let wants_reply = *wants_reply;
-        self.start_request(now, request, key, body, None, wants_reply);
+        self.start_request(now, request, key, body, None, None);
     }
 
     pub(crate) fn handle_locate(
@@ -94,8 +93,16 @@ impl<P: Peer> Overlay<P> {
                 rtt_micros: None,
             }]
         });
-        let k = u8::try_from(k).unwrap_or(u8::MAX);
-        self.start_request(now, request, key, Body::ReplicaSet { k }, trace, true);
+        let lookup = (trace.is_none() && self.config.security.redundant_routes > 0)
+            .then(|| Box::new(Lookup::new(key, k)));
+        // How densely the root's neighbours stand says whether it is the root.
+        let asked = if lookup.is_some() {
+            self.config.leaf_set + 1
+        } else {
+            k
+        };
+        let k = u8::try_from(asked).unwrap_or(u8::MAX);
+        self.start_request(now, request, key, Body::ReplicaSet { k }, trace, lookup);
     }
 
     fn start_request(
@@ -105,7 +112,7 @@ impl<P: Peer> Overlay<P> {
         key: Guid,
         body: Body<P>,
         trace: Option<Vec<TraceHop<P>>>,
-        wants_reply: bool,
+        lookup: Option<Box<Lookup<P>>>,
     ) {
         if self.state == State::Left {
             self.end(request, Err(RouteFailure::Left));
@@ -120,6 +127,13 @@ impl<P: Peer> Overlay<P> {
             number: self.next_number(),
         };
         let again = matches!(body, Body::ReplicaSet { .. });
+        let wants_reply = !matches!(
+            body,
+            Body::App {
+                wants_reply: false,
+                ..
+            }
+        );
         let routed = Routed {
             id,
             key,
@@ -138,6 +152,8 @@ impl<P: Peer> Overlay<P> {
                 held: (!joined).then(|| routed.clone()),
                 again: again.then(|| routed.clone()),
                 wants_reply,
+                tried: Vec::new(),
+                lookup,
             },
         );
         let wait = if again {
@@ -147,7 +163,7 @@ impl<P: Peer> Overlay<P> {
         };
         self.timers.set(Timer::Request(request), now + wait);
         if joined {
-            self.forward(now, routed);
+            self.forward(now, None, routed);
         }
     }
 
@@ -159,7 +175,7 @@ impl<P: Peer> Overlay<P> {
             .filter_map(|request| request.held.take())
             .collect();
         for routed in held {
-            self.forward(now, routed);
+            self.forward(now, None, routed);
         }
     }
 
@@ -171,6 +187,10 @@ impl<P: Peer> Overlay<P> {
             .again
             .clone()
             .filter(|_| now < state.deadline && state.held.is_none());
+        if state.lookup.is_some() && state.held.is_none() {
+            self.handle_lookup_timeout(now, request);
+            return;
+        }
         if now >= state.deadline {
             let id = state.id;
             self.forget_hop(id);
@@ -187,11 +207,25 @@ impl<P: Peer> Overlay<P> {
             let old = routed.id;
             routed.id.number = self.next_number();
             self.forget_hop(old);
+            let mut tried = Vec::new();
             if let Some(state) = self.requests.get_mut(&request) {
                 state.id = routed.id;
                 state.again = Some(routed.clone());
+                tried = std::mem::take(&mut state.tried);
             }
-            self.forward(now, routed);
+            let other = match self.config.security.randomised {
+                RandomisedRouting::Never => None,
+                RandomisedRouting::Retries | RandomisedRouting::Always => {
+                    self.another_first_hop(routed.key, &mut tried)
+                }
+            };
+            if let Some(state) = self.requests.get_mut(&request) {
+                state.tried = tried;
+            }
+            match other {
+                Some(next) => self.transmit(now, routed, next, None, Vec::new(), 0),
+                None => self.forward(now, None, routed),
+            }
         }
     }
 
@@ -236,9 +270,9 @@ impl<P: Peer> Overlay<P> {
                     Answer::Join { rows, near, leafs },
                 );
             }
-            Body::ReplicaSet { k } => {
+            Body::ReplicaSet { k } | Body::NeighbourSet { k } => {
                 let mut closest = self.leafs.closest(key, &self.me);
-                closest.truncate(usize::from(k).clamp(1, self.config.leaf_set / 2));
+                closest.truncate(usize::from(k).clamp(1, self.config.leaf_set + 1));
                 self.answer(now, id, origin, hops, trace, Answer::ReplicaSet(closest));
             }
             Body::Search(search) => {
@@ -326,6 +360,14 @@ impl<P: Peer> Overlay<P> {
         let Some(request) = self.request_of(id).filter(|_| id.origin == self.me.guid) else {
             return;
         };
+        if self
+            .requests
+            .get(&request)
+            .is_some_and(|state| state.lookup.is_some())
+        {
+            self.handle_lookup_answer(now, request, id, from, hops, answer);
+            return;
+        }
         // A root that answers has the message, whether its acknowledgement came or not.
         self.forget_hop(id);
         let outcome = match answer {
@@ -338,6 +380,19 @@ impl<P: Peer> Overlay<P> {
             }),
         };
         self.end(request, outcome);
+    }
+
+    /// A peer has acknowledged a message: if that was a question put to it by a lookup, it
+    /// has spoken for itself.
+    pub(crate) fn note_taken(&mut self, from: P, id: MessageId) {
+        let request = self.request_of(id);
+        let lookup = request
+            .and_then(|request| self.requests.get_mut(&request))
+            .and_then(|state| state.lookup.as_mut());
+        match lookup {
+            Some(lookup) => lookup.note_heard(from),
+            None => self.note_accepted(id),
+        }
     }
 
     /// A message of this node is with its next hop, or delivered here.
@@ -378,7 +433,10 @@ impl<P: Peer> Overlay<P> {
         }
         self.requests
             .iter()
-            .find(|(_, request)| request.id == id)
+            .find(|(_, request)| {
+                let lookup = request.lookup.as_ref();
+                request.id == id || lookup.is_some_and(|lookup| lookup.has_sent(id))
+            })
             .map(|(request, _)| *request)
     }
 

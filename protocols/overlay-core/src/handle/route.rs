@@ -3,9 +3,10 @@
 
 use guid::Guid;
 
+use crate::hops::Hop;
 use crate::message::{Body, MAX_HOPS, TraceHop};
 use crate::timers::Timer;
-use crate::{Contact, Message, MessageId, Overlay, Peer, Routed, State, Time};
+use crate::{Contact, Message, MessageId, Overlay, Peer, RandomisedRouting, Routed, State, Time};
 
 /// Most messages with a hop that has not acknowledged them.
 pub(crate) const MAX_IN_FLIGHT: usize = 4096;
@@ -16,24 +17,6 @@ const MAX_TRIES: u32 = 12;
 
 /// Most messages waiting for an application's decision.
 pub(crate) const MAX_WAITING: usize = 256;
-
-/// A message handed to a next hop.
-#[derive(Clone, Debug)]
-pub(crate) struct Hop<P> {
-    pub(crate) routed: Routed<P>,
-    /// `None` while it waits here for the leaf set to be mended.
-    pub(crate) next: Option<Contact<P>>,
-    pub(crate) sent: Time,
-    pub(crate) tries: u32,
-    /// Hops that were silent or refused.
-    pub(crate) excluded: Vec<P>,
-}
-
-impl<P: Peer> Hop<P> {
-    fn is_to(&self, peer: P) -> bool {
-        self.next.as_ref().is_some_and(|next| next.peer == peer)
-    }
-}
 
 /// Where a message goes from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,12 +99,25 @@ impl<P: Peer> Overlay<P> {
             self.hold_early(now, &back, routed);
             return;
         }
+        if !self.has_room_to_carry(from, routed.key) {
+            // Without a word: the hop before keeps it and finds another way.
+            self.stats.limited += 1;
+            return;
+        }
         self.send(now, &back, Message::Ack { id });
         if !self.seen.note(routed.seen_as()) {
             self.stats.duplicates += 1;
             return;
         }
-        self.take_on(now, routed);
+        self.take_on(now, Some(from), routed);
+    }
+
+    /// Whether a message may still come from this hop: each has its share of what waits
+    /// here, so that what one cannot get rid of takes no room from the others (P36).
+    fn has_room_to_carry(&self, from: P, key: Guid) -> bool {
+        let shares = self.hops.carried_for(from) < self.config.security.peer_in_flight;
+        shares
+            && (self.hops.len() < MAX_IN_FLIGHT || self.choose_next(key, &[], None) == Next::Here)
     }
 
     /// The others know this node already, but not yet all: what they send is kept until
@@ -140,18 +136,18 @@ impl<P: Peer> Overlay<P> {
     }
 
     /// A message that is this node's to see to from here on.
-    pub(crate) fn take_on(&mut self, now: Time, mut routed: Routed<P>) {
+    pub(crate) fn take_on(&mut self, now: Time, before: Option<P>, mut routed: Routed<P>) {
         if routed.hops >= MAX_HOPS {
             self.stats.dropped += 1;
             return;
         }
         routed.hops += 1;
         if matches!(routed.body, Body::Search(_)) {
-            self.search_here(now, routed);
+            self.search_here(now, before, routed);
             return;
         }
         self.add_join_rows(&mut routed);
-        self.forward(now, routed);
+        self.forward(now, before, routed);
     }
 
     /// Hands a message to whoever is next, round those that were silent; delivers it
@@ -160,11 +156,27 @@ impl<P: Peer> Overlay<P> {
         &mut self,
         now: Time,
         mut routed: Routed<P>,
+        before: Option<P>,
         excluded: Vec<P>,
         tries: u32,
     ) {
         if matches!(&routed.body, Body::Search(search) if search.asides.is_some()) {
-            self.search_aside(now, routed, tries);
+            self.search_aside(now, before, routed, tries);
+            return;
+        }
+        if matches!(routed.body, Body::NeighbourSet { .. })
+            && self.leafs.is_settled()
+            && self.leafs.covers(routed.key)
+        {
+            self.deliver(now, routed);
+            return;
+        }
+        if tries == 0
+            && self.config.security.randomised == RandomisedRouting::Always
+            && !matches!(routed.body, Body::Join { .. })
+            && let Some(next) = self.random_next(routed.key, &[])
+        {
+            self.transmit(now, routed, next, before, excluded, tries);
             return;
         }
         match self.choose(&routed, &excluded) {
@@ -177,7 +189,7 @@ impl<P: Peer> Overlay<P> {
                 {
                     self.note_sightings(routed.key, any_of, &next);
                 }
-                self.transmit(now, routed, next, excluded, tries);
+                self.transmit(now, routed, next, before, excluded, tries);
             }
             // A question about neighbours waits until a gap among them is mended.
             Next::Here
@@ -186,11 +198,11 @@ impl<P: Peer> Overlay<P> {
             {
                 self.deliver(now, routed);
             }
-            Next::Here | Next::Nowhere => self.keep_until_settled(now, routed, tries),
+            Next::Here | Next::Nowhere => self.keep_until_settled(now, routed, before, tries),
         }
     }
 
-    fn keep_until_settled(&mut self, now: Time, routed: Routed<P>, tries: u32) {
+    fn keep_until_settled(&mut self, now: Time, routed: Routed<P>, before: Option<P>, tries: u32) {
         if tries >= MAX_TRIES || self.hops.len() >= MAX_IN_FLIGHT {
             self.give_up(routed.id);
             return;
@@ -198,14 +210,14 @@ impl<P: Peer> Overlay<P> {
         let id = routed.id;
         self.timers
             .set(Timer::Hop(id), now + self.config.probe_timeout);
-        let hop = Hop {
+        self.hops.insert(Hop {
             routed,
+            before,
             next: None,
             sent: now,
             tries,
             excluded: Vec::new(),
-        };
-        self.hops.insert(id, hop);
+        });
     }
 
     /// The leaf set has no gap any more: what waited for that goes on.
@@ -219,7 +231,7 @@ impl<P: Peer> Overlay<P> {
         for id in kept {
             self.timers.cancel(Timer::Hop(id));
             if let Some(hop) = self.hops.remove(&id) {
-                self.pass_on(now, hop.routed, hop.excluded, hop.tries);
+                self.pass_on(now, hop.routed, hop.before, hop.excluded, hop.tries);
             }
         }
     }
@@ -230,6 +242,7 @@ impl<P: Peer> Overlay<P> {
         now: Time,
         routed: Routed<P>,
         next: Contact<P>,
+        before: Option<P>,
         excluded: Vec<P>,
         tries: u32,
     ) {
@@ -258,16 +271,14 @@ impl<P: Peer> Overlay<P> {
         self.timers
             .set(Timer::Hop(routed.id), now + wait.min(self.config.max_rto));
         self.send(now, &next, Message::Route(sent));
-        self.hops.insert(
-            routed.id,
-            Hop {
-                routed,
-                next: Some(next),
-                sent: now,
-                tries,
-                excluded,
-            },
-        );
+        self.hops.insert(Hop {
+            routed,
+            before,
+            next: Some(next),
+            sent: now,
+            tries,
+            excluded,
+        });
     }
 
     pub(crate) fn handle_ack(&mut self, now: Time, from: P, id: MessageId) {
@@ -281,7 +292,7 @@ impl<P: Peer> Overlay<P> {
             peer.rtt.measured(now.since(hop.sent));
         }
         self.forget_hop(id);
-        self.note_accepted(id);
+        self.note_taken(from, id);
     }
 
     /// The next hop has not joined: it was known from before a restart.
@@ -306,7 +317,7 @@ impl<P: Peer> Overlay<P> {
             return;
         };
         let Some(silent) = hop.next.clone() else {
-            self.pass_on(now, hop.routed, hop.excluded, hop.tries + 1);
+            self.pass_on(now, hop.routed, hop.before, hop.excluded, hop.tries + 1);
             return;
         };
         // A missed acknowledgement is no death, but reason to ask.
@@ -329,7 +340,7 @@ impl<P: Peer> Overlay<P> {
         if !hop.excluded.contains(&silent) {
             hop.excluded.push(silent);
         }
-        self.pass_on(now, hop.routed, hop.excluded, hop.tries + 1);
+        self.pass_on(now, hop.routed, hop.before, hop.excluded, hop.tries + 1);
     }
 
     /// A node died: what waits for it goes another way at once.

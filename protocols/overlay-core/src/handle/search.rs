@@ -14,7 +14,7 @@ const ASIDES: usize = 3;
 
 impl<P: Peer> Overlay<P> {
     /// A search is here: this node may hold the object, or know who does.
-    pub(crate) fn search_here(&mut self, now: Time, mut routed: Routed<P>) {
+    pub(crate) fn search_here(&mut self, now: Time, before: Option<P>, mut routed: Routed<P>) {
         let Body::Search(search) = &mut routed.body else {
             return;
         };
@@ -26,7 +26,7 @@ impl<P: Peer> Overlay<P> {
                 self.run_errand(now, errand);
             }
         }
-        self.turn_off(now, routed);
+        self.turn_off(now, before, routed);
     }
 
     fn holds(&self, object: Guid) -> bool {
@@ -35,7 +35,7 @@ impl<P: Peer> Overlay<P> {
 
     /// Sends the nearest holders known here their errands and waits for what they say;
     /// without any, the search goes on.
-    fn turn_off(&mut self, now: Time, routed: Routed<P>) {
+    fn turn_off(&mut self, now: Time, before: Option<P>, routed: Routed<P>) {
         let Body::Search(search) = &routed.body else {
             return;
         };
@@ -56,7 +56,7 @@ impl<P: Peer> Overlay<P> {
             .collect();
         if busy || holders.is_empty() {
             self.stats.dropped += u64::from(busy);
-            self.pass_on(now, routed, Vec::new(), 0);
+            self.pass_on(now, routed, before, Vec::new(), 0);
             return;
         }
         let id = routed.id;
@@ -71,11 +71,16 @@ impl<P: Peer> Overlay<P> {
             open += usize::from(asked);
         }
         if open == 0 {
-            self.pass_on(now, routed, Vec::new(), 0);
+            self.pass_on(now, routed, before, Vec::new(), 0);
         } else {
-            self.location
-                .searches
-                .insert(id, Searching { routed, open });
+            self.location.searches.insert(
+                id,
+                Searching {
+                    routed,
+                    before,
+                    open,
+                },
+            );
         }
     }
 
@@ -96,7 +101,7 @@ impl<P: Peer> Overlay<P> {
         if searching.open == 0
             && let Some(searching) = self.location.searches.remove(&id)
         {
-            self.turn_off(now, searching.routed);
+            self.turn_off(now, searching.before, searching.routed);
         }
     }
 
@@ -181,11 +186,17 @@ impl<P: Peer> Overlay<P> {
             .collect();
         asides.reverse();
         search.asides = Some(asides);
-        self.search_aside(now, routed, 0);
+        self.search_aside(now, None, routed, 0);
     }
 
     /// Behind the root a search goes from one neighbour to the next, and then ends.
-    pub(crate) fn search_aside(&mut self, now: Time, mut routed: Routed<P>, tries: u32) {
+    pub(crate) fn search_aside(
+        &mut self,
+        now: Time,
+        before: Option<P>,
+        mut routed: Routed<P>,
+        tries: u32,
+    ) {
         loop {
             let Body::Search(search) = &mut routed.body else {
                 return;
@@ -198,7 +209,7 @@ impl<P: Peer> Overlay<P> {
             // Others' lists name only whom this node knows as a neighbour as well.
             let mut leafs = self.leafs.smaller().iter().chain(self.leafs.larger());
             if let Some(leaf) = leafs.find(|leaf| leaf.guid == guid).cloned() {
-                self.transmit(now, routed, leaf, Vec::new(), tries);
+                self.transmit(now, routed, leaf, before, Vec::new(), tries);
                 return;
             }
         }

@@ -118,7 +118,7 @@ impl<P: Peer> Overlay<P> {
         let wait = now + self.config.request_timeout / 5;
         let wait = wait.min(seek.deadline);
         self.timers.set(Timer::Seek(request), wait);
-        self.search_here(now, routed);
+        self.search_here(now, None, routed);
     }
 
     /// A holder answers, or a search says that it has ended.

@@ -52,6 +52,8 @@ pub(crate) enum Purpose {
 #[derive(Clone, Debug)]
 pub(crate) struct Searching<P> {
     pub(crate) routed: Routed<P>,
+    /// The hop before, unless the search is this node's own.
+    pub(crate) before: Option<P>,
     /// Holders that have yet to say.
     pub(crate) open: usize,
 }

@@ -21,3 +21,4 @@ mod proximity;
 mod publishing;
 mod requests;
 mod routing;
+mod security;

@@ -41,6 +41,10 @@ pub(crate) struct Net {
     pub(crate) route_loss: u32,
     /// Nodes that receive but never answer.
     pub(crate) silent: BTreeSet<Node>,
+    /// Nodes that acknowledge what is routed through them and throw it away.
+    pub(crate) swallowing: BTreeSet<Node>,
+    /// Nodes that answer probes and neither acknowledge nor read what is routed.
+    pub(crate) mute: BTreeSet<Node>,
     /// Pairs that do not hear each other, smaller first.
     pub(crate) cut: BTreeSet<(Node, Node)>,
     pub(crate) deliveries: Vec<Delivery>,
@@ -74,6 +78,8 @@ impl Net {
             loss: 0,
             route_loss: 0,
             silent: BTreeSet::new(),
+            swallowing: BTreeSet::new(),
+            mute: BTreeSet::new(),
             cut: BTreeSet::new(),
             deliveries: Vec::new(),
             object_deliveries: Vec::new(),
@@ -503,7 +509,17 @@ impl Net {
         if lost || nobody || self.cut.contains(&pair) || self.silent.contains(&from) {
             return;
         }
+        if self.mute.contains(&to) && matches!(message, Message::Route(_)) {
+            return;
+        }
         let wait = self.latency(from, to);
+        if let Message::Route(routed) = &message
+            && self.swallowing.contains(&to)
+        {
+            let message = Message::Ack { id: routed.id };
+            self.later(wait * 2, from, Input::Received { from: to, message });
+            return;
+        }
         self.later(wait, to, Input::Received { from, message });
     }
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod delivery;
+mod first_hand;
 mod leaf_sets;
 mod routing;
 mod walk;
@@ -10,6 +11,7 @@ use crate::{Happening, Observer, Sim};
 
 pub use bounds::Bounds;
 pub use delivery::Delivered;
+pub use first_hand::FirstHand;
 pub use leaf_sets::LeafSets;
 pub use routing::Routing;
 
@@ -58,6 +60,7 @@ impl Checks {
             Box::new(LeafSets),
             Box::new(Routing::default()),
             Box::new(Bounds),
+            Box::new(FirstHand),
         ])
     }
 

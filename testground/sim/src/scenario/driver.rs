@@ -9,9 +9,10 @@ use thiserror::Error;
 
 use super::owners::Owners;
 use super::{Fault, FaultKind, Report, Scenario};
+use crate::adversary::{Adversary, Behaviour};
 use crate::dice::{Dice, Purpose};
 use crate::formation::{self, NeverJoined};
-use crate::invariants::{Bounds, Checks, Delivered, Invariant, LeafSets, Routing};
+use crate::invariants::{Bounds, Checks, Delivered, FirstHand, Invariant, LeafSets, Routing};
 use crate::lookups::{Log, Lookup};
 use crate::network::{Cut, NetworkError, Rule};
 use crate::{Contact, Happening, Kind, Node, Observer, Sim, Tamper, Unobserved};
@@ -25,6 +26,12 @@ const OVERDUE: Duration = Duration::from_secs(60);
 /// A node that has not joined after this long, or is alone, learns of another, as by
 /// discovery.
 const REMINDER: Duration = Duration::from_secs(10);
+
+/// How often bad nodes send of their own accord, and how much each time: 500 a second.
+const FLOOD: (Duration, u32) = (Duration::from_millis(100), 50);
+
+/// Nodes that never lived, for bad ones to name.
+const PHANTOMS: usize = 4;
 
 /// A scenario could not be run.
 #[derive(Debug, Error)]
@@ -48,6 +55,10 @@ enum Action {
     /// If a node has not joined yet or is alone, it learns of another that is not.
     Remind(Node),
     Ask,
+    /// Bad nodes send of their own accord.
+    Flood,
+    /// Bad nodes keep to the rules again.
+    Reform,
 }
 
 struct Driver<'a> {
@@ -220,6 +231,7 @@ impl Driver<'_> {
                 Box::new(LeafSets),
                 Box::new(Routing::default()),
                 Box::new(Bounds),
+                Box::new(FirstHand),
             ]);
             let joined = self.sim.ring().len() == self.sim.live_count();
             if joined && full.check(&self.sim) {
@@ -277,8 +289,15 @@ impl Driver<'_> {
                 self.begin(&fault);
             }
             Action::Mend(cut) => self.sim.links_mut().mend(cut),
+            Action::Flood => {
+                let (period, each) = FLOOD;
+                self.sim.flood(each);
+                self.plan(self.sim.now() + period, Action::Flood);
+            }
+            Action::Reform => self.reform(),
             Action::Calm => {
                 self.sim.links_mut().heal();
+                self.reform();
                 // Nobody comes, goes or asks from here on.
                 self.plan
                     .retain(|_, action| matches!(action, Action::Remind(_)));
@@ -345,6 +364,17 @@ impl Driver<'_> {
         }
     }
 
+    /// While there are bad nodes the good ones keep their bounds, and nobody is believed
+    /// who never answered. From here on all keep to the rules.
+    fn reform(&mut self) {
+        let mut checks = Checks::of(vec![Box::new(FirstHand), Box::new(Bounds)]);
+        checks.check(&self.sim);
+        self.watch.checks.violations.append(&mut checks.violations);
+        self.sim.set_adversary(None);
+        self.plan
+            .retain(|_, action| !matches!(action, Action::Flood | Action::Reform));
+    }
+
     fn begin(&mut self, fault: &Fault) {
         let share = fault.share.as_ref().map_or(0.0, |share| *share.get_ref());
         let count = fault.count.as_ref().map_or(0, |count| *count.get_ref());
@@ -393,6 +423,24 @@ impl Driver<'_> {
                 }
             }
             FaultKind::RestartAll => self.restart_all(count),
+            FaultKind::Bad => {
+                let Some(behaviour) = fault.behaviour.as_ref().map(|it| *it.get_ref()) else {
+                    return;
+                };
+                self.reform();
+                let bad = self.some(share);
+                let contact = |node: &Node| self.sim.contact(*node).clone();
+                let bad = bad.iter().map(contact).collect();
+                let never = self.imagine();
+                let adversary = Adversary::new(behaviour, bad, never, self.scenario.seed);
+                self.sim.set_adversary(Some(adversary));
+                if behaviour == Behaviour::Floods {
+                    self.plan(self.sim.now(), Action::Flood);
+                }
+                if let Some(until) = until {
+                    self.plan(until, Action::Reform);
+                }
+            }
             FaultKind::Meet => {
                 let first = self.islands[0].clone();
                 for island in 1..self.islands.len() {
@@ -402,6 +450,16 @@ impl Driver<'_> {
                 }
             }
         }
+    }
+
+    /// Contacts of nodes that never lived.
+    fn imagine(&mut self) -> Vec<overlay_core::Contact<Node>> {
+        (0..PHANTOMS)
+            .map(|_| {
+                let node = self.sim.imagine();
+                self.sim.contact(node).clone()
+            })
+            .collect()
     }
 
     /// A share of the live nodes, random ones.

@@ -10,6 +10,7 @@ use thiserror::Error;
 use toml::Spanned;
 
 use super::Sessions;
+use crate::adversary::Behaviour;
 use crate::network::Shape;
 use crate::{Contact, Settings};
 
@@ -108,6 +109,8 @@ pub struct Fault {
     /// How late messages may be.
     #[serde(default, with = "optional_span")]
     pub jitter: Option<Duration>,
+    /// What bad nodes do.
+    pub behaviour: Option<Spanned<Behaviour>>,
 }
 
 /// Kinds of faults.
@@ -132,6 +135,8 @@ pub enum FaultKind {
     RestartAll,
     /// A node of each island learns of a node of the first.
     Meet,
+    /// A share of the nodes does not keep to the rules, until then.
+    Bad,
 }
 
 /// Nodes coming and going, as many as there were.
@@ -326,12 +331,22 @@ impl Scenario {
 
 impl Fault {
     fn check(&self, nodes: usize) -> Result<(), (usize, String)> {
-        use FaultKind::{Crash, CrashArc, Join, Leave, Loss, OneWay, Partition, RestartAll};
+        use FaultKind::{Bad, Crash, CrashArc, Join, Leave, Loss, OneWay, Partition, RestartAll};
         if let Some(share) = &self.share
             && !(0.0..=1.0).contains(share.get_ref())
         {
             let reason = format!("share is {}: it has to be from 0 to 1", share.get_ref());
             return Err((share.span().start, reason));
+        }
+        if let Some(share) = self.share.as_ref().filter(|_| self.kind == Bad)
+            && *share.get_ref() >= 1.0
+        {
+            let reason = "share is 1: nobody would be left who keeps to the rules".to_owned();
+            return Err((share.span().start, reason));
+        }
+        if let Some(behaviour) = self.behaviour.as_ref().filter(|_| self.kind != Bad) {
+            let reason = format!("a fault of kind {:?} has no behaviour", self.kind);
+            return Err((behaviour.span().start, reason));
         }
         if let Some(count) = self.count.as_ref().filter(|_| self.kind == CrashArc)
             && *count.get_ref() >= nodes
@@ -341,6 +356,7 @@ impl Fault {
         }
         let at = self.share.as_ref().map(|share| share.span().start);
         let at = at.or(self.count.as_ref().map(|count| count.span().start));
+        let at = at.or(self.behaviour.as_ref().map(|it| it.span().start));
         let missing = |what: &str| {
             let reason = format!(
                 "a fault of kind {:?} at {:?} needs {what}",
@@ -348,7 +364,7 @@ impl Fault {
             );
             Err((at.unwrap_or_default(), reason))
         };
-        if matches!(self.kind, Loss | Partition | OneWay) {
+        if matches!(self.kind, Loss | Partition | OneWay | Bad) {
             match self.until {
                 None => return missing("until"),
                 Some(until) if until <= self.at => return missing("an until after its at"),
@@ -356,7 +372,10 @@ impl Fault {
             }
         }
         match self.kind {
-            Loss | Partition | OneWay | Crash | Leave if self.share.is_none() => missing("a share"),
+            Loss | Partition | OneWay | Crash | Leave | Bad if self.share.is_none() => {
+                missing("a share")
+            }
+            Bad if self.behaviour.is_none() => missing("a behaviour"),
             CrashArc | Join | RestartAll if self.count.is_none() => missing("a count"),
             _ => Ok(()),
         }

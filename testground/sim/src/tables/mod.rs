@@ -1,5 +1,6 @@
 //! The papers' tables and figures, one command each (S14).
 
+mod bad_nodes;
 mod churn;
 mod distribution;
 mod failures;
@@ -43,13 +44,15 @@ pub enum Name {
     Churn,
     /// Networks that become whole again.
     Healing,
+    /// Lookups among nodes that do not keep to the rules.
+    BadNodes,
     /// Time and memory of the simulator.
     Size,
 }
 
 impl Name {
     /// All of them, in the order in which `sim all` makes them.
-    pub const ALL: [Name; 10] = [
+    pub const ALL: [Name; 11] = [
         Name::Hops,
         Name::Distribution,
         Name::Stretch,
@@ -59,6 +62,7 @@ impl Name {
         Name::Failures,
         Name::Churn,
         Name::Healing,
+        Name::BadNodes,
         Name::Size,
     ];
 
@@ -74,6 +78,7 @@ impl Name {
             Name::Failures => "failures",
             Name::Churn => "churn",
             Name::Healing => "healing",
+            Name::BadNodes => "bad-nodes",
             Name::Size => "size",
         }
     }
@@ -187,6 +192,7 @@ pub fn make(name: Name, options: &Options) -> Result<Table, TableError> {
         Name::Failures => failures::make(options),
         Name::Churn => churn::make(options),
         Name::Healing => healing::make(options),
+        Name::BadNodes => bad_nodes::make(options),
         Name::Size => size::make(options),
     };
     let Made {

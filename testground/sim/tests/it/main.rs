@@ -1,5 +1,6 @@
 //! The simulator's promises, and small versions of every table and scenario.
 
+mod adversary;
 mod determinism;
 mod mistakes;
 mod scenarios;

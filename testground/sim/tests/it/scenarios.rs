@@ -57,6 +57,12 @@ fn loss_makes_nobody_deliver_what_is_not_its() {
 }
 
 #[test]
+fn bad_nodes_leave_no_trace_once_they_keep_to_the_rules() {
+    let report = good("bad.toml");
+    assert!(report.wrong == 0.0, "{report}");
+}
+
+#[test]
 fn a_scenario_is_run_twice_and_is_the_same() {
     let (one, other) = (run(&read("loss.toml"), None), run(&read("loss.toml"), None));
     assert_eq!(one.expect("it runs").digest, other.expect("it runs").digest);

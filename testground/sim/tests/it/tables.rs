@@ -3,7 +3,7 @@
 use sim::report::{Table, plot};
 use sim::tables::{Name, Options, make};
 
-fn small(name: Name, options: &Options) -> Table {
+pub(crate) fn small(name: Name, options: &Options) -> Table {
     let table = make(name, options).expect("the table is made");
     let text = table.to_string();
     assert!(text.contains(&table.command), "{text}");
@@ -14,7 +14,7 @@ fn small(name: Name, options: &Options) -> Table {
     table
 }
 
-fn mean(table: &Table, label: &str) -> f64 {
+pub(crate) fn mean(table: &Table, label: &str) -> f64 {
     let figure = table.figures.iter().find(|figure| figure.label == label);
     figure
         .unwrap_or_else(|| panic!("no '{label}' in\n{table}"))
