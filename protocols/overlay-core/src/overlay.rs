@@ -58,6 +58,8 @@ pub struct Overlay<P: Peer> {
     pub(crate) meeting: Option<(MessageId, Time)>,
     /// Whether the second stage of joining is under way (P28).
     pub(crate) tuning: bool,
+    /// When a leaf was last lost.
+    pub(crate) leaf_died: Option<Time>,
     /// How often the table is probed.
     pub(crate) pace: Pace,
     /// Messages handed to a next hop that has not acknowledged them.
@@ -108,6 +110,7 @@ impl<P: Peer> Overlay<P> {
             joining: Joining::default(),
             meeting: None,
             tuning: false,
+            leaf_died: None,
             pace: Pace::default(),
             hops: Hops::default(),
             quotas: Quotas::default(),

@@ -110,7 +110,7 @@ impl<P: Peer> Overlay<P> {
     }
 
     /// How long a dead node is asked before it is known to be dead.
-    fn silence(&self) -> Duration {
+    pub(crate) fn silence(&self) -> Duration {
         self.config.probe_timeout * (self.config.probe_retries + 1)
     }
 

@@ -414,6 +414,9 @@ impl<P: Peer> Overlay<P> {
                     ..probe
                 },
             );
+            if probe.tries == 0 {
+                self.ask_all_if_more_died(now, peer);
+            }
         }
     }
 

@@ -37,6 +37,7 @@ impl<P: Peer> Overlay<P> {
         let was_near = self.near.remove(guid);
         self.remember_failed(now, guid);
         if was_leaf {
+            self.leaf_died = Some(now);
             let left = vec![state.contact];
             self.outputs.push_back(Output::LeafSetChanged {
                 joined: Vec::new(),
@@ -88,6 +89,20 @@ impl<P: Peer> Overlay<P> {
     /// Whether this node is the left neighbour of another (P9).
     pub(crate) fn watches(&self, guid: Guid) -> bool {
         self.watcher_of(guid).is_none()
+    }
+
+    /// A leaf is silent soon after another died: it may be several that died at once, and
+    /// to find out one after the other would take a probe's whole time for each.
+    pub(crate) fn ask_all_if_more_died(&mut self, now: Time, silent: P) {
+        let silent = self.peers.get(&silent).map(|peer| peer.contact.guid);
+        let soon = self.silence() * 2;
+        let lately = self.leaf_died.is_some_and(|died| now.since(died) < soon);
+        if !lately || !silent.is_some_and(|guid| self.leafs.contains(guid)) {
+            return;
+        }
+        for leaf in self.leafs.members() {
+            self.probe(now, &leaf, true, false);
+        }
     }
 
     /// The far end of a side that lost somebody, smaller or larger, names whoever comes

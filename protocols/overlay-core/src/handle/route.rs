@@ -353,7 +353,10 @@ impl<P: Peer> Overlay<P> {
             .collect();
         for id in waiting {
             self.timers.cancel(Timer::Hop(id));
-            if let Some(hop) = self.hops.remove(&id) {
+            if let Some(mut hop) = self.hops.remove(&id) {
+                // The tries were for the dead one. Where several roots in a row are dead,
+                // each takes its own.
+                hop.tries = 0;
                 self.try_another(now, hop, dead);
             }
         }
