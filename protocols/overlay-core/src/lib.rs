@@ -4,7 +4,7 @@
 //! *Pastry* (Middleware 2001), made dependable as in Castro, Costa & Rowstron,
 //! *MSPastry* (DSN 2004). It opens no socket, starts no thread, reads no clock and draws
 //! from no random source but the seed it is given; so the node and a simulator run the
-//! same code. Rules P1 to P37 of `docs/specs/pastry.md` are cited where they are obeyed.
+//! same code. Rules P1 to P38 of `docs/specs/pastry.md` are cited where they are obeyed.
 //!
 //! On the same mesh stands the location layer of Zhao et al., *Tapestry* (JSAC 2004): a node
 //! that holds an object publishes it, and others find the nearest that does. Its rules are
@@ -35,6 +35,7 @@
 //! ```
 
 mod any_of;
+mod checks;
 mod config;
 mod contact;
 mod density;

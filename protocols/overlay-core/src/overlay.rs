@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Most nodes remembered as dead: more than a leaf set loses while they are remembered.
-const MAX_FAILED_MEMORY: usize = 1024;
+pub(crate) const MAX_FAILED_MEMORY: usize = 1024;
 
 /// Room for outputs that an idle node keeps: what a burst took is given back.
 const KEPT_OUTPUTS: usize = 4;
@@ -516,6 +516,8 @@ impl<P: Peer> Overlay<P> {
         self.table.check_invariants();
         self.near.check_invariants();
         self.location.check_invariants(&self.config.location);
+        self.check_bounds();
+        self.check_timers();
         for contact in self.members() {
             assert!(
                 contact.guid != self.me.guid,
@@ -530,18 +532,6 @@ impl<P: Peer> Overlay<P> {
                 "a member of a set is dead"
             );
         }
-        assert!(
-            self.peers.len() <= crate::peers::MAX_PEERS,
-            "too many peers are kept"
-        );
-        assert!(
-            self.lost.len() <= crate::peers::MAX_LOST,
-            "too many lost nodes are kept"
-        );
-        assert!(
-            self.hops.len() <= crate::handle::route::MAX_IN_FLIGHT,
-            "too many hops are open"
-        );
         self.hops.check_invariants();
         self.quotas.check_invariants();
     }

@@ -6,7 +6,7 @@ use crate::MessageId;
 
 /// Messages remembered: a retransmission comes within seconds of the first, and no node
 /// forwards this many in that time.
-const MEMORY: usize = 16 * 1024;
+pub(crate) const MEMORY: usize = 16 * 1024;
 
 /// The messages this node has taken from a hop before it, in two generations: when the
 /// younger is full it becomes the older, and the older is forgotten. So the last [`MEMORY`]
@@ -27,6 +27,11 @@ impl Seen {
             self.old = std::mem::take(&mut self.young);
         }
         true
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
     }
 }
 

@@ -144,6 +144,19 @@ impl<P: Peer> Timers<P> {
         }
     }
 
+    /// Whether a timer is set.
+    pub(crate) fn is_set(&self, timer: &Timer<P>) -> bool {
+        match timer.place() {
+            Some(place) => self.fixed[place].is_some(),
+            None => self.due.contains_key(timer),
+        }
+    }
+
+    /// Those that are set for one thing among many.
+    pub(crate) fn single(&self) -> impl Iterator<Item = &Timer<P>> {
+        self.due.keys()
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Timers::new();
     }

@@ -11,8 +11,8 @@ const MAX_BYTES: usize = overlay_core::MAX_ADDRS;
 /// How many addresses of a contact are used; more only make dialling slow.
 const MAX_ADDRS: usize = 16;
 
-/// The encoding of as many addresses, from the first on, as fit.
-pub(crate) fn encode(addrs: &[Multiaddr]) -> Vec<u8> {
+/// The encoding of as many addresses, from the first on, as fit (O4).
+pub fn encode(addrs: &[Multiaddr]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for addr in addrs.iter().take(MAX_ADDRS) {
         let addr = without_peer(addr.clone());
@@ -28,25 +28,28 @@ pub(crate) fn encode(addrs: &[Multiaddr]) -> Vec<u8> {
 }
 
 /// The addresses in `bytes`. What another version or a hostile node put there and we
-/// cannot read is left out; a contact without addresses is still a contact.
-pub(crate) fn decode(bytes: &[u8]) -> Vec<Multiaddr> {
+/// cannot read is left out; a contact without addresses is still a contact (O4).
+pub fn decode(bytes: &[u8]) -> Vec<Multiaddr> {
     let mut decoder = wire::FrameDecoder::new(MAX_BYTES);
     decoder.feed(&bytes[..bytes.len().min(MAX_BYTES)]);
     let mut addrs = Vec::new();
     while addrs.len() < MAX_ADDRS
         && let Ok(Some(addr)) = decoder.next_frame()
     {
-        if let Ok(addr) = Multiaddr::try_from(addr.to_vec()) {
-            addrs.push(without_peer(addr));
+        let addr = Multiaddr::try_from(addr.to_vec()).map(without_peer);
+        if let Ok(addr) = addr
+            && !addr.is_empty()
+        {
+            addrs.push(addr);
         }
     }
     addrs
 }
 
-/// Without a `/p2p` part at the end. A circuit address names its relay by one in the
+/// Without `/p2p` parts at the end. A circuit address names its relay by one in the
 /// middle, which stays.
 fn without_peer(mut addr: Multiaddr) -> Multiaddr {
-    if let Some(Protocol::P2p(_)) = addr.iter().last() {
+    while let Some(Protocol::P2p(_)) = addr.iter().last() {
         addr.pop();
     }
     addr

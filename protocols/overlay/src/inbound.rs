@@ -7,23 +7,28 @@ use crate::guid_of_peer;
 
 /// Why a message is refused.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Rejected {
+pub enum Rejected {
+    /// It is no message.
     #[error(transparent)]
     Undecodable(#[from] wire::DecodeError),
+    /// A list or a number in it is out of bounds.
     #[error(transparent)]
     Invalid(#[from] InvalidMessage),
+    /// A contact in it claims a place that is not its own.
     #[error("a contact's GUID does not belong to its key")]
     Forged,
+    /// It says that it is from somebody else.
     #[error("the sender names itself as another peer")]
     NotItself,
 }
 
-/// Reads a message that came on a connection with `from`.
-pub(crate) fn read(
-    bytes: &[u8],
-    from: PeerId,
-    config: &Config,
-) -> Result<Message<PeerId>, Rejected> {
+/// Reads a message that came on a connection with `from` and checks what the core relies
+/// on: its form, its bounds (P26), that its contacts stand where their keys put them and
+/// that its sender is who the connection says (O2).
+///
+/// # Errors
+/// The first of these that does not hold.
+pub fn read(bytes: &[u8], from: PeerId, config: &Config) -> Result<Message<PeerId>, Rejected> {
     let message: Message<PeerId> = wire::decode(bytes)?;
     message.validate(config)?;
     if claimed_sender(&message).is_some_and(|claimed| claimed != from) {

@@ -40,6 +40,7 @@ mod snapshot;
 mod swarm;
 mod upcalls;
 
+pub use addrs::{decode as decode_addrs, encode as encode_addrs};
 pub use behaviour::{Behaviour, PROTOCOL};
 pub use config::{Config, ConfigError};
 pub use contact::Contact;
@@ -47,6 +48,7 @@ pub use error::RouteError;
 pub use event::{Event, RefusalReason};
 pub use handle::{Handle, Hop, Reply};
 pub use identity::guid_of_peer;
+pub use inbound::{Rejected, read as read_message};
 pub use objects::{Holder, ObjectReply, Published};
 pub use overlay_core::{AppId, Full, MAX_PAYLOAD, MAX_WANTED};
 pub use snapshot::{Cell, Counters, LeafSet, Neighbour, Snapshot, State};

@@ -49,9 +49,10 @@ pub fn frame_header(length: usize) -> Bytes {
 /// is incomplete.
 fn parse_header(bytes: &[u8], max: usize) -> Result<Option<(usize, usize)>, FrameError> {
     let head = &bytes[..bytes.len().min(MAX_HEADER)];
-    match unsigned_varint::decode::u32(head) {
+    // Five bytes have room for 35 bits, and the reader for 32 drops what is above them.
+    match unsigned_varint::decode::u64(head) {
         Ok((length, rest)) => {
-            let length = length as usize;
+            let length = u32::try_from(length).map_err(|_| FrameError::BadPrefix)? as usize;
             if length > max {
                 return Err(FrameError::TooLong { length, max });
             }

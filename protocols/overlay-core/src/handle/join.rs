@@ -11,7 +11,7 @@ use crate::{Answer, Contact, MessageId, Output, Overlay, Peer, Routed, State, Ti
 pub(crate) const MAX_JOIN_ROWS: usize = 512;
 
 /// Most nodes found but not yet joined with.
-const MAX_SEEDS: usize = 64;
+pub(crate) const MAX_SEEDS: usize = 64;
 
 /// Of the seed's neighbours, those whose own are asked for; the others say what they have
 /// for the first row.

@@ -30,6 +30,7 @@ impl<P: Peer> Overlay<P> {
         let location = std::mem::replace(&mut self.location, LocationState::new());
         let publications = location.publications.into_values();
         let waiting = publications.flat_map(|publication| publication.waiting);
+        let waiting = waiting.map(|(request, _)| request);
         let requests = location
             .seeks
             .into_keys()

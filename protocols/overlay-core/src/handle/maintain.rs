@@ -77,6 +77,13 @@ impl<P: Peer> Overlay<P> {
         for contact in silent {
             self.probe(now, &contact, false, false);
         }
+        // Who called first and has not said how far away it is did not get the answer, and
+        // may have given this node up (P13).
+        for leaf in self.leafs.members() {
+            if self.rtt(leaf.peer).is_none() {
+                self.probe(now, &leaf, true, false);
+            }
+        }
         if now.since(self.pace.compared) >= period {
             self.pace.compared = now;
             self.compare_leaf_sets(now);

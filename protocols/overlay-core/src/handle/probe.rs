@@ -90,6 +90,7 @@ impl<P: Peer> Overlay<P> {
     /// Asks a node with the view of this moment, whatever it was asked before.
     pub(crate) fn probe_anew(&mut self, now: Time, contact: &Contact<P>) {
         self.peers.stop_asking(&contact.peer);
+        self.timers.cancel(Timer::Probe(contact.peer));
         self.probe(now, contact, true, false);
     }
 
@@ -423,6 +424,10 @@ impl<P: Peer> Overlay<P> {
     /// A connection broke or none could be made. That is no proof of death, but reason to
     /// ask, and one silence the less to wait for when it was being asked.
     pub(crate) fn handle_peer_gone(&mut self, now: Time, peer: P) {
+        // Who leaves closes its connections, and hears of each.
+        if self.state == State::Left {
+            return;
+        }
         self.hurry_asks(now, peer);
         let Some(state) = self.peers.get(&peer) else {
             return;

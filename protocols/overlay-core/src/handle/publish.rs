@@ -46,9 +46,10 @@ impl<P: Peer> Overlay<P> {
             self.end(request, Err(RouteFailure::Busy));
             return;
         }
-        publication.waiting.push(request);
         let deadline = now + self.config.request_timeout;
-        self.timers.set(Timer::Publication(object), deadline);
+        publication.waiting.push((request, deadline));
+        // Each command has a deadline of its own, whoever wants the same after it.
+        self.timers.set_sooner(Timer::Publication(object), deadline);
         self.begin_round(now, object);
     }
 
@@ -315,15 +316,19 @@ impl<P: Peer> Overlay<P> {
         // Spread out, or what was published together is renewed together for ever.
         let wait = wait - wait / 8192 * (self.rng.next_u32() % 1024);
         self.timers.set(Timer::Publication(object), now + wait);
-        self.tell_published(now, object);
+        self.tell_published(now, object, |_| true);
     }
 
-    /// Ends the commands that wait for an object's pointers.
-    fn tell_published(&mut self, now: Time, object: Guid) {
+    /// Ends those commands that wait for an object's pointers whose deadline is one of these.
+    fn tell_published(&mut self, now: Time, object: Guid, ends: impl Fn(Time) -> bool) {
         let Some(publication) = self.location.publications.get_mut(&object) else {
             return;
         };
         let waiting = std::mem::take(&mut publication.waiting);
+        let (waiting, others): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|(_, deadline)| ends(*deadline));
+        publication.waiting = others;
         if waiting.is_empty() {
             return;
         }
@@ -338,11 +343,11 @@ impl<P: Peer> Overlay<P> {
                 None => RouteFailure::TimedOut(self.config.request_timeout),
             })
         };
-        if outcome.is_err() {
+        if outcome.is_err() && publication.waiting.is_empty() {
             // Nobody can find it, so it is not published.
             self.forget_publication(now, object);
         }
-        for request in waiting {
+        for (request, _) in waiting {
             self.end(request, outcome.clone());
         }
     }
@@ -356,7 +361,12 @@ impl<P: Peer> Overlay<P> {
             self.begin_round(now, object);
         } else {
             // The round goes on, and sets the timer at its end.
-            self.tell_published(now, object);
+            self.tell_published(now, object, |deadline| deadline <= now);
+            let publication = self.location.publications.get(&object);
+            let waiting = publication.map_or(&[][..], |known| &known.waiting);
+            if let Some(next) = waiting.iter().map(|(_, deadline)| *deadline).min() {
+                self.timers.set(Timer::Publication(object), next);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Most requests of this node under way.
-const MAX_REQUESTS: usize = 4096;
+pub(crate) const MAX_REQUESTS: usize = 4096;
 
 /// A request this node waits for.
 #[derive(Clone, Debug)]
@@ -368,6 +368,12 @@ impl<P: Peer> Overlay<P> {
             self.handle_lookup_answer(now, request, id, from, hops, answer);
             return;
         }
+        let asked = self.requests.get(&request);
+        let asked = asked.and_then(|asked| asked.again.as_ref());
+        let Some(answer) = fit_for(asked, answer) else {
+            return;
+        };
+        let trace = trace.filter(|_| asked.is_some_and(|asked| asked.trace.is_some()));
         // A root that answers has the message, whether its acknowledgement came or not.
         self.forget_hop(id);
         let outcome = match answer {
@@ -445,5 +451,19 @@ impl<P: Peer> Overlay<P> {
         self.timers.cancel(Timer::Request(request));
         self.timers.cancel(Timer::Seek(request));
         self.outputs.push_back(Output::Done { request, outcome });
+    }
+}
+
+/// What of an answer is one to the question asked: an application's where there is none
+/// that can be put again. One of another kind is no answer; of more nodes than were asked
+/// for the first are taken (P38).
+fn fit_for<P>(asked: Option<&Routed<P>>, answer: Answer<P>) -> Option<Answer<P>> {
+    match (asked.map(|asked| &asked.body), answer) {
+        (None, answer @ (Answer::App(_) | Answer::Refused(_))) => Some(answer),
+        (Some(Body::ReplicaSet { k }), Answer::ReplicaSet(mut closest)) => {
+            closest.truncate((*k).into());
+            Some(Answer::ReplicaSet(closest))
+        }
+        _ => None,
     }
 }

@@ -256,7 +256,10 @@ impl<P: Peer> Overlay<P> {
             self.stats.retried += 1;
         }
         let mut sent = routed.clone();
-        if let Some(trace) = &mut sent.trace {
+        // An honest origin's trace has room for every hop.
+        if let Some(trace) = &mut sent.trace
+            && trace.len() <= usize::from(MAX_HOPS)
+        {
             let rtt = self
                 .peers
                 .get(&next.peer)

@@ -25,7 +25,7 @@ impl<P: Peer> Overlay<P> {
         for contact in asked {
             publication.placed.insert(contact.peer, (contact, now));
         }
-        for waiting in publication.waiting {
+        for (waiting, _) in publication.waiting {
             self.end(waiting, Err(RouteFailure::NotPublished));
         }
         let mut open = 0;

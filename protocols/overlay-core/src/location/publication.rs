@@ -16,8 +16,8 @@ pub(crate) const MAX_WAITING: usize = 16;
 /// An object this node holds and has told others of.
 #[derive(Clone, Debug)]
 pub(crate) struct Publication<P> {
-    /// Publish commands that wait for this round's end.
-    pub(crate) waiting: Vec<RequestId>,
+    /// Publish commands that wait for this round's end, and until when.
+    pub(crate) waiting: Vec<(RequestId, Time)>,
     /// One for each root, by salt.
     pub(crate) roots: Vec<Root<P>>,
     /// Nodes that keep a pointer, and until when.
@@ -88,6 +88,11 @@ impl<P: Peer> Publication<P> {
     pub(crate) fn is_at_rest(&self) -> bool {
         let busy = |root: &Root<P>| matches!(root.reach, Reach::Queued | Reach::Walking);
         !self.roots.iter().any(busy)
+    }
+
+    /// Whether something is to happen at a time: the next round, or the end of a command.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.is_at_rest() || !self.waiting.is_empty()
     }
 
     pub(crate) fn reached(&self) -> usize {

@@ -10,6 +10,7 @@ mod failures;
 mod forwarding;
 mod idle;
 mod joining;
+mod late;
 mod leaving;
 mod locating;
 mod location_bounds;

@@ -85,6 +85,17 @@ fn limits_hold_on_both_ends() {
 }
 
 #[test]
+fn a_prefix_of_more_than_32_bits_is_none() {
+    // Five bytes, minimally encoded, whose lowest 32 bits are zero.
+    let bytes = [0x80, 0x80, 0x80, 0x80, 0x20, 1];
+    let (read, error) = read_all(&bytes);
+    assert_eq!(read, Vec::<Vec<u8>>::new());
+    assert!(matches!(error, FrameError::BadPrefix), "{error}");
+    let error = decode_in_pieces(&bytes, &[1]).expect_err("no length");
+    assert!(matches!(error, FrameError::BadPrefix), "{error}");
+}
+
+#[test]
 fn only_canonical_values_are_decoded() {
     let encoded = wire::encode(&300u32);
     assert_eq!(wire::decode::<u32>(&encoded), Ok(300));
