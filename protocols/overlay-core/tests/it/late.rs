@@ -62,7 +62,9 @@ fn who_answers_late_is_taken_in_on_both_sides() {
     // Now it wakes up, and everything arrives in time. In the next round it asks who has
     // called and not said how far away it is.
     let mut flying: Vec<(u32, Message<u32>)> = probes.into_iter().map(|one| (2, one)).collect();
-    for moment in [later, later + Config::default().heartbeat * 2] {
+    for step in 0..45 {
+        let moment = later + Duration::from_millis(100 * step);
+        flying.extend(until(&mut one, moment).into_iter().map(|one| (2, one)));
         flying.extend(until(&mut other, moment).into_iter().map(|one| (1, one)));
         while let Some((to, message)) = flying.pop() {
             let (from, core) = match to {
