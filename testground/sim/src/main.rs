@@ -22,10 +22,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// One table: the paper's figure, ours, and the difference.
+    /// Tables: the paper's figure, ours, and the difference.
     Table {
-        /// Which.
-        name: Name,
+        /// Which. Several share the networks that they need.
+        #[arg(required = true)]
+        names: Vec<Name>,
         #[command(flatten)]
         how: How,
     },
@@ -84,15 +85,18 @@ impl How {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Table { name, how } => {
-            let table = tables::make(name, &how.options())?;
-            if let Some(folder) = &how.plots {
-                draw(&table, folder)?;
-            }
-            if how.json {
-                println!("{}", serde_json::to_string_pretty(&table)?);
-            } else {
-                print!("{table}");
+        Command::Table { names, how } => {
+            let options = how.options();
+            for name in names {
+                let table = tables::make(name, &options)?;
+                if let Some(folder) = &how.plots {
+                    draw(&table, folder)?;
+                }
+                if how.json {
+                    println!("{}", serde_json::to_string_pretty(&table)?);
+                } else {
+                    println!("{table}");
+                }
             }
         }
         Command::Run { file, seed, json } => run(&file, &seed, json)?,
