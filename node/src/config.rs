@@ -22,6 +22,8 @@ use crate::api::types::SettingInForce;
 pub struct Config {
     /// How the node is reached and finds others.
     pub network: Network,
+    /// Copies of what other nodes keep.
+    pub cache: Cache,
     /// The loopback door.
     pub api: Api,
 }
@@ -46,6 +48,45 @@ pub struct Network {
     pub max_memory_mib: usize,
 }
 
+/// Copies of blocks that this node has no duty to keep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// Room for blocks that were got from other nodes, in MiB; 0 keeps none.
+    pub max_mib: u32,
+    /// Most copies that others can find here; 0 publishes none and looks for none.
+    pub published: Published,
+}
+
+/// A number of copies that may be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "usize", into = "usize")]
+pub struct Published(usize);
+
+impl Published {
+    /// The number.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl TryFrom<usize> for Published {
+    type Error = String;
+
+    fn try_from(count: usize) -> Result<Self, String> {
+        match count <= replicas::MAX_PUBLISHED {
+            true => Ok(Self(count)),
+            false => Err(format!("{} copies at most", replicas::MAX_PUBLISHED)),
+        }
+    }
+}
+
+impl From<Published> for usize {
+    fn from(published: Published) -> usize {
+        published.0
+    }
+}
+
 /// The loopback door.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,6 +106,16 @@ impl Default for Network {
             // A leaf set, a routing table and as many passing clients.
             max_connections: 512,
             max_memory_mib: 1024,
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            // As many of the largest chunks as are published.
+            max_mib: 256,
+            published: Published(replicas::Config::default().published),
         }
     }
 }
@@ -106,6 +157,12 @@ pub const SETTINGS: &[Setting] = &[
         "network.max_memory_mib",
         "HEDGEROW_MAX_MEMORY_MIB",
         "--max-memory-mib",
+    ),
+    setting("cache.max_mib", "HEDGEROW_CACHE_MAX_MIB", "--cache-max-mib"),
+    setting(
+        "cache.published",
+        "HEDGEROW_CACHE_PUBLISHED",
+        "--cache-published",
     ),
     setting("api.port", "HEDGEROW_API_PORT", "--api-port"),
 ];
@@ -420,6 +477,20 @@ mod tests {
             error.starts_with("environment HEDGEROW_API_PORT"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn more_copies_than_can_be_published_are_refused() {
+        let error = load("[cache]\n\npublished = 2049\n", &[], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("config.toml:3: 2048 copies at most"),
+            "{error}"
+        );
+        let flags = [("cache.published", "0".to_owned())];
+        let effective = load("[cache]\npublished = 2048\n", &[], &flags).unwrap();
+        assert_eq!(effective.config.cache.published.get(), 0);
     }
 
     #[test]

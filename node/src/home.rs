@@ -148,6 +148,11 @@ impl Home {
         self.root.join("store")
     }
 
+    /// The directory of copies that can be dropped.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
     /// The key pair's file.
     pub fn key_file(&self) -> PathBuf {
         self.root.join("identity.key")

@@ -26,6 +26,12 @@ pub struct StartOptions {
     /// Refuse new connections while the process is larger than this [default: 1024]
     #[arg(long, value_name = "MIB")]
     pub max_memory_mib: Option<String>,
+    /// Room for copies of other nodes' blocks (0: keep none) [default: 256]
+    #[arg(long, value_name = "MIB")]
+    pub cache_max_mib: Option<String>,
+    /// Most copies that others can find here (0: none) [default: 256]
+    #[arg(long, value_name = "COUNT")]
+    pub cache_published: Option<String>,
     /// Port of the control API on 127.0.0.1 (0: any free one) [default: 4748]
     #[arg(long, value_name = "PORT")]
     pub api_port: Option<String>,
@@ -43,6 +49,8 @@ impl StartOptions {
             ("network.kademlia", self.kademlia.clone()),
             ("network.max_connections", self.max_connections.clone()),
             ("network.max_memory_mib", self.max_memory_mib.clone()),
+            ("cache.max_mib", self.cache_max_mib.clone()),
+            ("cache.published", self.cache_published.clone()),
             ("api.port", self.api_port.clone()),
         ]
         .into_iter()

@@ -82,8 +82,17 @@ impl Node {
         let overlay = overlay::Behaviour::new(overlay::Config::default(), &home.keypair);
         let ring = overlay.handle();
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
-        let blocks =
-            blocks::Behaviour::new(replicas::Config::default(), stores.blocks, ring.clone());
+        let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
+        let blocks = blocks::Behaviour::with_copies(
+            replicas::Config {
+                published: settings.cache.published.get(),
+                ..replicas::Config::default()
+            },
+            stores.blocks,
+            cache,
+            ring.clone(),
+            ring.clone(),
+        );
         let blocks_handle = blocks.handle();
         let (dht, dht_handle) = dht::new(
             replicas::Config::default(),

@@ -66,6 +66,28 @@ pub(crate) async fn open(root: PathBuf, own: Guid) -> anyhow::Result<Stores> {
     })
 }
 
+/// Opens or makes the cache in `directory`, with room for `max_mib` MiB; without room it is
+/// removed. A cache that cannot be opened is done without.
+pub(crate) async fn open_cache(directory: PathBuf, max_mib: u32) -> Option<Arc<blocks::Cache>> {
+    let limit = u64::from(max_mib) << 20;
+    let path = directory.clone();
+    let open = move || match limit {
+        0 => match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(None),
+        },
+        _ => blocks::Cache::open(path, limit, blocks::LEAVES_FREE).map(Some),
+    };
+    match tokio::task::spawn_blocking(open).await {
+        Ok(Ok(cache)) => cache.map(Arc::new),
+        Ok(Err(error)) => {
+            tracing::warn!(directory = %directory.display(), %error, "nothing is cached");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 /// Opens a store that a node which has just stopped may still be letting go of: this node
 /// holds the home's lock, so nobody else has the store for long.
 async fn once_free<T, F>(open: impl Fn() -> F) -> Result<T, StoreError>

@@ -44,6 +44,13 @@ pub(crate) async fn run(command: Node, client: &Client, output: &Output) -> Resu
                     status.blocks,
                     size(status.block_bytes)
                 )?;
+                writeln!(
+                    out,
+                    "cached    {} ({})",
+                    status.cached,
+                    size(status.cached_bytes)
+                )?;
+                writeln!(out, "published {}", status.published)?;
                 if let Some(resident) = status.resident_bytes {
                     writeln!(out, "memory    {}", size(resident))?;
                 }

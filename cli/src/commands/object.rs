@@ -58,6 +58,9 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
                     size(stat.cumulative_size)
                 )?;
                 writeln!(out, "links   {}", stat.links)?;
+                for copy in &stat.copies {
+                    writeln!(out, "copy    {copy}")?;
+                }
                 if let Some(target) = &stat.target {
                     writeln!(out, "target  {target}")?;
                 }

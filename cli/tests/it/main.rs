@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bench;
+mod copies;
 mod crashes;
 mod discovery;
 mod disks;

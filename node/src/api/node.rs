@@ -46,6 +46,7 @@ pub(crate) async fn id(State(app): State<App>) -> Json<NodeId> {
 pub(crate) async fn status(State(app): State<App>) -> Json<NodeStatus> {
     let me = app.overlay.me();
     let usage = app.blocks.usage();
+    let cached = app.blocks.cached().unwrap_or_default();
     let leaf_set = convert::leaf_set(&app.overlay);
     Json(NodeStatus {
         peer_id: me.peer.to_string(),
@@ -66,6 +67,9 @@ pub(crate) async fn status(State(app): State<App>) -> Json<NodeStatus> {
         leaf_set: convert::leaf_guids(&leaf_set).len(),
         blocks: usage.blocks,
         block_bytes: usage.bytes,
+        cached: cached.blocks,
+        cached_bytes: cached.bytes,
+        published: app.blocks.published(),
         resident_bytes: resident_bytes(),
     })
 }

@@ -1,6 +1,8 @@
 //! Files and directories, cut and put together in the node: for clients that do not
 //! do it themselves.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::{Body, Bytes},
@@ -26,6 +28,9 @@ const IN_FLIGHT: usize = 16;
 
 /// Bytes between the export and the connection.
 const PIPE: usize = 1024 * 1024;
+
+/// How long `stat` looks for copies: it answers people, who have what it is for already.
+const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Blocks of this node and its network.
 struct NodeBlocks(blocks::Handle);
@@ -124,6 +129,7 @@ pub(crate) async fn stat(
     let source = NodeBlocks(app.blocks.clone());
     let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
     Ok(Json(ObjectStat {
+        copies: copies(&app, &cid).await,
         cid: cid.to_string(),
         kind: stat.kind.to_string(),
         size: stat.size,
@@ -131,6 +137,16 @@ pub(crate) async fn stat(
         links: stat.links,
         target: stat.target,
     }))
+}
+
+/// Who publishes a copy of a block. That nobody is found in time is no failure: who has a
+/// duty to keep it has it all the same.
+async fn copies(app: &App, cid: &Cid) -> Vec<String> {
+    let found = app.blocks.holders(cid, overlay::MAX_WANTED);
+    match tokio::time::timeout(COPIES_TIMEOUT, found).await {
+        Ok(Ok(found)) => found.iter().map(|holder| holder.peer.to_string()).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
 }
 
 /// What is in a directory.

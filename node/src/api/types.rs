@@ -60,6 +60,12 @@ pub struct NodeStatus {
     pub blocks: u64,
     /// Their bytes.
     pub block_bytes: u64,
+    /// Copies of other nodes' blocks that are dropped for newer ones.
+    pub cached: u64,
+    /// Their bytes.
+    pub cached_bytes: u64,
+    /// Copies that others can find here.
+    pub published: usize,
     /// Resident memory of the process in bytes, where the system tells.
     pub resident_bytes: Option<u64>,
 }
@@ -319,6 +325,9 @@ pub struct ObjectStat {
     pub cumulative_size: u64,
     /// Links in its root block.
     pub links: usize,
+    /// PeerIds of nodes that publish a copy of its root block beside those whose duty it
+    /// is, near ones first; 16 at most.
+    pub copies: Vec<String>,
     /// Where a symlink leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

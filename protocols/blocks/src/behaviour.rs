@@ -11,9 +11,9 @@ use libp2p_swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm,
 };
-use replicas::{Config, Placement};
+use replicas::{Config, Directory, Placement};
 
-use crate::{Blocks, Handle, Store};
+use crate::{Blocks, Cache, Handle, Store};
 
 /// Serves a store's blocks to peers and keeps their replicas complete.
 pub struct Behaviour {
@@ -30,6 +30,24 @@ impl Behaviour {
         let blocks = Arc::new(Blocks::new(store));
         Behaviour {
             inner: replicas::Behaviour::new(config, blocks, placement),
+        }
+    }
+
+    /// The same, with copies of other nodes' blocks in `cache`; what is kept beyond this
+    /// node's duty is published in `directory` (R17 to R20).
+    ///
+    /// # Panics
+    /// As [`Behaviour::new`].
+    pub fn with_copies(
+        config: Config,
+        store: Arc<dyn Store>,
+        cache: Option<Arc<Cache>>,
+        placement: impl Placement,
+        directory: impl Directory,
+    ) -> Behaviour {
+        let blocks = Arc::new(Blocks::with_cache(store, cache));
+        Behaviour {
+            inner: replicas::Behaviour::with_directory(config, blocks, placement, directory),
         }
     }
 

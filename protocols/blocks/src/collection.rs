@@ -6,21 +6,42 @@ use bytes::Bytes;
 use cid::Cid;
 use guid::{Guid, Span};
 use libp2p_swarm::StreamProtocol;
-use replicas::{Collection, Entry, ItemId, PutRefused, StoreError, Stored, hashing};
+use replicas::{Cached, Collection, Entry, ItemId, PutRefused, StoreError, Stored, hashing};
 
 use crate::block::{guid_of, parse_cid};
-use crate::{Block, MAX_BLOCK, Store};
+use crate::{Block, Cache, MAX_BLOCK, Store};
 
 /// The blocks of a store, as [`replicas`] sees them. Their ids are the bytes of their
 /// CIDs; they never change, so all versions are 0.
 pub struct Blocks {
     store: Arc<dyn Store>,
+    cache: Option<Arc<Cache>>,
 }
 
 impl Blocks {
     /// The blocks of `store`.
     pub fn new(store: Arc<dyn Store>) -> Blocks {
-        Blocks { store }
+        Blocks { store, cache: None }
+    }
+
+    /// The blocks of `store`, with copies of others in `cache`.
+    pub fn with_cache(store: Arc<dyn Store>, cache: Option<Arc<Cache>>) -> Blocks {
+        Blocks { store, cache }
+    }
+
+    /// Where copies are kept, if they are.
+    pub fn kept_copies(&self) -> Option<&Arc<Cache>> {
+        self.cache.as_ref()
+    }
+
+    /// Keeps a block for good: the copy of it that could be dropped is of no more use.
+    async fn keep(&self, block: Block) -> Result<Stored, PutRefused> {
+        let cid = *block.cid();
+        let new = self.store.put(block).await?;
+        if let Some(cache) = &self.cache {
+            cache.remove(&cid).await;
+        }
+        Ok(Stored { version: 0, new })
     }
 
     /// Where they are kept.
@@ -31,6 +52,10 @@ impl Blocks {
 
 fn cid(id: &ItemId) -> Result<Cid, PutRefused> {
     parse_cid(id).ok_or_else(|| PutRefused::Invalid("no CID of a block that is kept here".into()))
+}
+
+fn id_of(cid: Cid) -> ItemId {
+    cid.to_bytes().into()
 }
 
 #[async_trait::async_trait]
@@ -49,9 +74,12 @@ impl Collection for Blocks {
     }
 
     async fn get(&self, id: &ItemId) -> Result<Option<Bytes>, StoreError> {
-        match parse_cid(id) {
-            Some(cid) => self.store.read(&cid).await,
-            None => Ok(None),
+        let Some(cid) = parse_cid(id) else {
+            return Ok(None);
+        };
+        match (self.store.read(&cid).await?, &self.cache) {
+            (None, Some(cache)) => Ok(cache.get(&cid).await),
+            (found, _) => Ok(found),
         }
     }
 
@@ -61,13 +89,11 @@ impl Collection for Blocks {
             .await
             .ok_or(StoreError::Closed)?
             .map_err(|error| PutRefused::Invalid(error.to_string()))?;
-        let new = self.store.put(block).await?;
-        Ok(Stored { version: 0, new })
+        self.keep(block).await
     }
 
     async fn put_trusted(&self, id: &ItemId, bytes: Bytes) -> Result<Stored, PutRefused> {
-        let new = self.store.put(Block::trusted(cid(id)?, bytes)).await?;
-        Ok(Stored { version: 0, new })
+        self.keep(Block::trusted(cid(id)?, bytes)).await
     }
 
     async fn version(&self, id: &ItemId) -> Result<Option<u64>, StoreError> {
@@ -87,10 +113,30 @@ impl Collection for Blocks {
         let cids = self.store.list(span, after, limit).await?;
         let entry = |cid: Cid| Entry {
             guid: guid_of(&cid),
-            id: cid.to_bytes().into(),
+            id: id_of(cid),
             version: 0,
         };
         Ok(cids.into_iter().map(entry).collect())
+    }
+
+    async fn cache(&self, id: &ItemId, item: Bytes) -> Cached {
+        let (Some(cache), Some(cid)) = (&self.cache, parse_cid(id)) else {
+            return Cached::default();
+        };
+        // A repair may have brought it here for good meanwhile.
+        if !matches!(self.store.has(&cid).await, Ok(false)) {
+            return Cached::default();
+        }
+        let written = cache.put(cid, item).await;
+        Cached {
+            kept: written.kept,
+            dropped: written.dropped.into_iter().map(id_of).collect(),
+        }
+    }
+
+    async fn cached(&self, limit: usize) -> Vec<ItemId> {
+        let newest = self.cache.as_ref().map(|cache| cache.newest(limit));
+        newest.unwrap_or_default().into_iter().map(id_of).collect()
     }
 
     fn describe(&self, id: &ItemId) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cid::Cid;
+use overlay::{Contact, RouteError};
 use replicas::{GetError, PutError, PutReceipt, Stats, StoreError};
 
 use crate::store::{Store, Usage, Verified};
@@ -58,13 +59,32 @@ impl Handle {
         self.store().usage()
     }
 
+    /// How much is kept beyond this node's duty and dropped for newer blocks; `None` where
+    /// nothing is.
+    pub fn cached(&self) -> Option<Usage> {
+        let cache = self.replicas.collection().kept_copies();
+        cache.map(|cache| cache.usage())
+    }
+
+    /// How many copies others can find here.
+    pub fn published(&self) -> usize {
+        self.replicas.published()
+    }
+
+    /// At most `count` nodes that publish a copy of a block beside its replicas.
+    pub async fn holders(&self, cid: &Cid, count: usize) -> Result<Vec<Contact>, RouteError> {
+        self.replicas.holders(&cid.to_bytes().into(), count).await
+    }
+
     /// Reads and hashes every block kept here. Corrupted ones are fetched again from their
     /// replicas in the background.
     pub async fn verify(&self) -> Result<Verified, StoreError> {
         let verified = self.store().verify().await?;
         for cid in &verified.corrupted {
+            let id = cid.to_bytes().into();
             self.store().remove(cid).await?;
-            self.replicas.repair(&cid.to_bytes().into());
+            self.replicas.lost(&id);
+            self.replicas.repair(&id);
         }
         Ok(verified)
     }

@@ -6,10 +6,13 @@
 //! blocks are put on the nodes closest to them and got from there, with the placement,
 //! exchange and repair of [`replicas`].
 //!
-//! Rules B1 to B9 of `docs/specs/blocks.md` are cited where the code obeys them.
+//! A [`Cache`] has copies of blocks that other nodes keep.
+//!
+//! Rules B1 to B12 of `docs/specs/blocks.md` are cited where the code obeys them.
 
 mod behaviour;
 mod block;
+mod cache;
 mod collection;
 mod faulty;
 mod fjall;
@@ -19,6 +22,7 @@ mod store;
 
 pub use behaviour::Behaviour;
 pub use block::{Block, BlockError, DAG_CBOR, DAG_PB, MAX_BLOCK, RAW, guid_of, verify};
+pub use cache::{Cache, LEAVES_FREE, MAX_CACHED, Written};
 pub use collection::Blocks;
 pub use faulty::FaultyStore;
 pub use fjall::{FORMAT, FjallOptions, FjallStore};

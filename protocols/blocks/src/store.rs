@@ -1,5 +1,7 @@
 //! What keeps blocks.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use cid::Cid;
 use futures::future::try_join_all;
@@ -104,6 +106,14 @@ pub trait Store: Send + Sync + 'static {
             after = page.last().copied();
         }
     }
+}
+
+/// Bytes that this user may still write to the disk that `path` is on.
+pub(crate) fn free_on_disk(path: &Path) -> Result<u64, StoreError> {
+    let stat =
+        nix::sys::statvfs::statvfs(path).map_err(|error| StoreError::Failed(error.to_string()))?;
+    #[allow(clippy::unnecessary_cast)] // The types differ between systems.
+    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
 }
 
 /// The key of a block in a store: its GUID, so that an arc is a range, then its CID.

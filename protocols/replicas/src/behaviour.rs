@@ -19,7 +19,9 @@ use tokio::task::JoinSet;
 
 use crate::budget::Budget;
 use crate::collection::Collection;
-use crate::config::{Config, MAX_INBOUND_STREAMS, MAX_REPAIRS};
+use crate::config::{Config, MAX_INBOUND_STREAMS, MAX_KEEPING, MAX_REPAIRS};
+use crate::copies::Copies;
+use crate::directory::Directory;
 use crate::handle::Handle;
 use crate::placement::Placement;
 use crate::pool::{Open, Pool};
@@ -55,11 +57,43 @@ impl<C: Collection> Behaviour<C> {
     /// Outside a tokio runtime, and when `config` is not valid for the collection (see
     /// [`Config::validate`]).
     pub fn new(config: Config, collection: Arc<C>, placement: impl Placement) -> Behaviour<C> {
+        Behaviour::build(config, collection, Arc::new(placement), None)
+    }
+
+    /// The same, and publishes in `directory` what it keeps beyond its duty, and looks there
+    /// for copies that are nearer than the replicas (R17 to R20).
+    ///
+    /// # Panics
+    /// As [`Behaviour::new`].
+    pub fn with_directory(
+        config: Config,
+        collection: Arc<C>,
+        placement: impl Placement,
+        directory: impl Directory,
+    ) -> Behaviour<C> {
+        Behaviour::build(
+            config,
+            collection,
+            Arc::new(placement),
+            Some(Arc::new(directory)),
+        )
+    }
+
+    fn build(
+        config: Config,
+        collection: Arc<C>,
+        placement: Arc<dyn Placement>,
+        directory: Option<Arc<dyn Directory>>,
+    ) -> Behaviour<C> {
         config
             .validate(C::MAX_ITEM)
             .expect("whoever reads a configuration validates it");
         let (open, opens) = mpsc::channel(OPEN_QUEUE);
         let (repairs, repair_queue) = mpsc::channel(MAX_REPAIRS);
+        let (keeping, keep_queue) = mpsc::channel(MAX_KEEPING);
+        let copies = directory
+            .filter(|_| config.published > 0)
+            .map(|directory| Copies::new(C::PROTOCOL, directory, &config));
         let shared = Arc::new(Shared {
             pool: Pool::new(config.clone(), C::MAX_ITEM, open),
             counters: Counters::default(),
@@ -68,13 +102,16 @@ impl<C: Collection> Behaviour<C> {
             fetching: Arc::new(Semaphore::new(config.fetch_bytes)),
             digesting: Semaphore::new(1),
             repairs,
+            copies,
+            keeping,
             collection,
-            placement: Arc::new(placement),
+            placement,
             config,
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(crate::reconcile::run(Arc::clone(&shared)));
         tasks.spawn(crate::repair::run(Arc::clone(&shared), repair_queue));
+        tasks.spawn(crate::keep::run(Arc::clone(&shared), keep_queue));
         Behaviour {
             shared,
             opens,

@@ -76,6 +76,15 @@ pub enum PutRefused {
     Store(#[from] StoreError),
 }
 
+/// What became of a copy beyond this node's duty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cached {
+    /// Whether it is kept, until others take its place.
+    pub kept: bool,
+    /// Copies that had to make room and are kept no more.
+    pub dropped: Vec<ItemId>,
+}
+
 /// A set of items that this node keeps, for itself and as a replica.
 #[async_trait::async_trait]
 pub trait Collection: Send + Sync + 'static {
@@ -124,6 +133,19 @@ pub trait Collection: Send + Sync + 'static {
     /// The name of an item as people read it, for messages.
     fn describe(&self, id: &ItemId) -> String {
         id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Keeps a copy of an item that was got and verified, and that this node has no duty to
+    /// keep: `get` finds it, `version` and `list` do not (R17). Collections whose items
+    /// change keep none.
+    async fn cache(&self, _id: &ItemId, _item: Bytes) -> Cached {
+        Cached::default()
+    }
+
+    /// Copies kept by [`Collection::cache`] before the last start, at most `limit`, those
+    /// used last first.
+    async fn cached(&self, _limit: usize) -> Vec<ItemId> {
+        Vec::new()
     }
 
     /// Told when the kept copy of `id` could not be read back as it was put; a good copy

@@ -32,6 +32,14 @@ pub const MAX_PEERS: usize = 1024;
 /// reconciliation.
 pub const MAX_REPAIRS: usize = 8192;
 
+/// Copies beyond duty that a node may publish: half of what a node may publish at all
+/// (L16), the rest is for applications.
+pub const MAX_PUBLISHED: usize = 2048;
+
+/// Copies that wait to be kept. What does not fit is not kept here: a cache that does not
+/// keep up with the network is no reason to slow down a read.
+pub const MAX_KEEPING: usize = 8;
+
 /// How many copies, how patient, how much at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +55,19 @@ pub struct Config {
     pub open_timeout: Duration,
     /// When the asked peer has not delivered for so long, another one is asked as well.
     pub hedge_after: Duration,
+    /// A replica that a round trip reaches in so long is near enough: nobody looks for a
+    /// copy that is nearer.
+    pub near: Duration,
+    /// A search for a nearer copy delays a read by a quarter of the round trip to the
+    /// nearest replica, and so long at most.
+    pub search_wait: Duration,
+    /// When nobody else has the item, the search goes on for so long at most.
+    pub search_timeout: Duration,
+    /// Copies beyond this node's duty that it publishes, those used last; 0: none, and it
+    /// looks for none of others.
+    pub published: usize,
+    /// One copy is published this often at most.
+    pub publish_every: Duration,
     /// After the quorum has answered, a put waits so long for the others, so that its
     /// receipt is complete where everybody is quick.
     pub put_grace: Duration,
@@ -87,6 +108,12 @@ impl Default for Config {
             request_timeout: Duration::from_secs(15),
             open_timeout: Duration::from_secs(5),
             hedge_after: Duration::from_millis(500),
+            // What a local network takes under load; a wireless one takes 2 to 5 ms.
+            near: Duration::from_millis(5),
+            search_wait: Duration::from_millis(25),
+            search_timeout: Duration::from_secs(5),
+            published: 256,
+            publish_every: Duration::from_millis(250),
             put_grace: Duration::from_millis(100),
             put_wait: Duration::from_secs(2),
             stream_idle: Duration::from_secs(30),
@@ -114,6 +141,9 @@ impl Config {
         }
         if self.search_width < self.replicas {
             return Err("search_width must be at least replicas".into());
+        }
+        if self.published > MAX_PUBLISHED {
+            return Err(format!("published must be at most {MAX_PUBLISHED}"));
         }
         if self.streams_per_peer == 0 || self.streams_per_peer > MAX_INBOUND_STREAMS {
             return Err(format!(

@@ -1,6 +1,6 @@
 //! Getting items from their replicas (R11).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,12 +8,12 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use guid::{Guid, Span};
 use libp2p_identity::PeerId;
 use overlay::Contact;
-use tokio::time::{Instant, sleep_until};
 
 use crate::collection::{Collection, Entry, ItemId, StoreError};
 use crate::config::MAX_LIST;
 use crate::hashing;
 use crate::message::{Request, Response};
+use crate::nearest;
 use crate::placement::PlacementError;
 use crate::pool::RequestError;
 use crate::shared::Shared;
@@ -84,7 +84,7 @@ fn reasons(failed: &[(PeerId, RequestError)]) -> String {
 }
 
 impl GetError {
-    fn none_found(asked: Vec<PeerId>, failed: Vec<(PeerId, RequestError)>) -> GetError {
+    pub(crate) fn none_found(asked: Vec<PeerId>, failed: Vec<(PeerId, RequestError)>) -> GetError {
         let timed_out =
             |(_, error): &(PeerId, RequestError)| matches!(error, RequestError::Timeout);
         if failed.is_empty() {
@@ -103,10 +103,14 @@ pub(crate) async fn get<C: Collection>(
 ) -> Result<Bytes, GetError> {
     let here = local(shared, id).await?;
     if let Kept::Whole(item) = here {
+        shared.used_here(id);
         return Ok(item);
     }
-    match fetch(shared, id).await {
-        Ok((item, _)) => Ok(item),
+    match nearest::fetch(shared, id).await {
+        Ok((item, _)) => {
+            shared.keep_copy(id, &item);
+            Ok(item)
+        }
         Err(GetError::NotFound { asked }) if here == Kept::Damaged => {
             Err(GetError::Damaged { asked })
         }
@@ -155,86 +159,6 @@ pub(crate) async fn local<C: Collection>(
     }
     shared.found_corrupt(id).await;
     Ok(Kept::Damaged)
-}
-
-/// The item from its replicas, asking further away when the closest do not have it.
-pub(crate) async fn fetch<C: Collection>(
-    shared: &Arc<Shared<C>>,
-    id: &ItemId,
-) -> Result<(Bytes, PeerId), GetError> {
-    let key = shared.collection.key_of(id).ok_or(GetError::Invalid)?;
-    let _held = Arc::clone(&shared.fetching)
-        .acquire_many_owned(C::MAX_ITEM as u32)
-        .await
-        .expect("the semaphore is never closed");
-    let mut asked = HashSet::from([shared.placement.me().peer]);
-    let (mut order, mut failed) = (Vec::new(), Vec::new());
-    for width in [shared.config.replicas, shared.config.search_width] {
-        let mut set = shared.replica_set(key, width).await?;
-        set.retain(|contact| asked.insert(contact.peer));
-        order.extend(set.iter().map(|contact| contact.peer));
-        if let Some(found) = fetch_from(shared, id, set, &mut failed).await {
-            return Ok(found);
-        }
-    }
-    Err(GetError::none_found(order, failed))
-}
-
-/// Asks the contacts one after the other, the next one as soon as one fails or is slow.
-async fn fetch_from<C: Collection>(
-    shared: &Arc<Shared<C>>,
-    id: &ItemId,
-    mut contacts: Vec<Contact>,
-    failed: &mut Vec<(PeerId, RequestError)>,
-) -> Option<(Bytes, PeerId)> {
-    // The least busy first, so that many gets spread over the replicas.
-    contacts.sort_by_key(|contact| shared.pool.score(contact.peer));
-    let mut waiting = contacts.into_iter();
-    let mut asking = FuturesUnordered::new();
-    let first = waiting.next()?;
-    let mut silent = first.peer;
-    asking.push(fetch_one(shared, first, id));
-    let mut hedge_at = Instant::now() + shared.config.hedge_after;
-    loop {
-        tokio::select! {
-            answer = asking.next(), if !asking.is_empty() => {
-                match answer.expect("there is one being asked") {
-                    (peer, Ok(Some(item))) => return Some((item, peer)),
-                    (_, Ok(None)) => {}
-                    (peer, Err(error)) => failed.push((peer, error)),
-                }
-            }
-            () = sleep_until(hedge_at), if waiting.len() > 0 => {
-                shared.counters.hedges.one();
-                // The next get asks another one first.
-                shared.pool.avoid(silent);
-            }
-            else => return None,
-        }
-        match waiting.next() {
-            Some(next) => {
-                silent = next.peer;
-                asking.push(fetch_one(shared, next, id));
-            }
-            None if asking.is_empty() => return None,
-            None => {}
-        }
-        hedge_at = Instant::now() + shared.config.hedge_after;
-    }
-}
-
-/// Asks one peer; what it sends is verified.
-async fn fetch_one<C: Collection>(
-    shared: &Arc<Shared<C>>,
-    from: Contact,
-    id: &ItemId,
-) -> (PeerId, Result<Option<Bytes>, RequestError>) {
-    (
-        from.peer,
-        fetch_verified(shared, &from, id)
-            .await
-            .map(|item| item.map(|(item, _)| item)),
-    )
 }
 
 /// An item and its version from one peer.
@@ -344,7 +268,7 @@ pub(crate) async fn get_newest<C: Collection>(
             Ok(item)
         }
         // The closest may have come just now: whoever kept it before is asked as well.
-        None => match fetch(shared, id).await {
+        None => match nearest::fetch(shared, id).await {
             Err(GetError::NotFound { .. }) if !failed.is_empty() => {
                 Err(GetError::none_found(asked, failed))
             }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use guid::Guid;
+use overlay::{Contact, RouteError};
 
 use crate::collection::{Collection, Entry, ItemId, StoreError};
+use crate::copies::Copies;
 use crate::fetch::{self, GetError};
 use crate::place::{self, PutError, PutReceipt};
 use crate::shared::Shared;
@@ -66,6 +68,27 @@ impl<C: Collection> Handle<C> {
     /// Completes the copies of an item in the background.
     pub fn repair(&self, id: &ItemId) {
         self.shared.repair_later(id);
+    }
+
+    /// Told when a copy kept here is gone: a publication of it ends.
+    pub fn lost(&self, id: &ItemId) {
+        self.shared.lost(id);
+    }
+
+    /// How many copies beyond its duty this node publishes (R20).
+    pub fn published(&self) -> usize {
+        self.shared.copies.as_ref().map_or(0, Copies::published)
+    }
+
+    /// At most `count` nodes that publish a copy of an item (R19).
+    ///
+    /// # Errors
+    /// [`RouteError::NotFound`] where nobody does, or nothing is looked for here.
+    pub async fn holders(&self, id: &ItemId, count: usize) -> Result<Vec<Contact>, RouteError> {
+        match &self.shared.copies {
+            Some(copies) => copies.locate(id, count).await,
+            None => Err(RouteError::NotFound),
+        }
     }
 
     /// The collection itself.

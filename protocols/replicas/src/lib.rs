@@ -7,22 +7,29 @@
 //! what differs, so that lost copies come back by themselves (PAST, Rowstron & Druschel,
 //! SOSP 2001, section 3.2; the digests in place of PAST's fetching whole id lists).
 //!
+//! What a node keeps beyond its duty, it publishes in a [`Directory`], where those who read
+//! find the copy that is nearest to them.
+//!
 //! [`Behaviour`] only opens streams. Each stream is served by tasks of its own, straight
 //! from the store: the Swarm task copies no bulk.
 //!
-//! Rules R1 to R16 of `docs/specs/replicas.md` are cited where the code obeys them.
+//! Rules R1 to R20 of `docs/specs/replicas.md` are cited where the code obeys them.
 
 mod behaviour;
 mod budget;
 mod collection;
 mod config;
+mod copies;
 mod digest;
+mod directory;
 pub mod engine_error;
 mod fetch;
 mod handle;
 pub mod hashing;
+mod keep;
 mod limiter;
 mod message;
+mod nearest;
 mod overlay_placement;
 mod place;
 mod placement;
@@ -36,11 +43,12 @@ mod stats;
 mod stream;
 
 pub use behaviour::Behaviour;
-pub use collection::{Collection, Entry, ItemId, MAX_ID, PutRefused, StoreError, Stored};
+pub use collection::{Cached, Collection, Entry, ItemId, MAX_ID, PutRefused, StoreError, Stored};
 pub use config::{
-    Config, MAX_HEADER, MAX_INBOUND_STREAMS, MAX_LIST, MAX_PEERS, MAX_REPAIRS,
-    MAX_REQUESTS_PER_STREAM, MAX_SPANS, SPLIT,
+    Config, MAX_HEADER, MAX_INBOUND_STREAMS, MAX_KEEPING, MAX_LIST, MAX_PEERS, MAX_PUBLISHED,
+    MAX_REPAIRS, MAX_REQUESTS_PER_STREAM, MAX_SPANS, SPLIT,
 };
+pub use directory::Directory;
 pub use fetch::GetError;
 pub use handle::Handle;
 pub use message::Refusal;

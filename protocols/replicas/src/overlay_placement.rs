@@ -1,6 +1,9 @@
 //! The overlay says who keeps what.
 
+use std::time::Duration;
+
 use guid::Guid;
+use libp2p_identity::PeerId;
 use overlay::Contact;
 use tokio::sync::watch;
 
@@ -29,5 +32,14 @@ impl Placement for overlay::Handle {
 
     fn changes(&self) -> watch::Receiver<u64> {
         overlay::Handle::changes(self)
+    }
+
+    fn rtt(&self, peer: PeerId) -> Option<Duration> {
+        let snapshot = self.snapshot();
+        let near = snapshot.neighbourhood.iter();
+        let table = snapshot.routing_table.iter();
+        near.map(|near| (&near.contact, near.rtt))
+            .chain(table.map(|cell| (&cell.contact, cell.rtt)))
+            .find_map(|(contact, rtt)| rtt.filter(|_| contact.peer == peer))
     }
 }

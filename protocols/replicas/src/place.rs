@@ -112,7 +112,7 @@ pub(crate) async fn put<C: Collection>(
     };
     let (local, remote) = tokio::join!(local, remote);
     match local {
-        Ok(_) => {}
+        Ok(_) => shared.used_here(&id),
         Err(PutRefused::Invalid(reason)) => return Err(PutError::Invalid(reason)),
         Err(PutRefused::Store(error)) => return Err(PutError::Local(error)),
     }

@@ -1,8 +1,10 @@
 //! Who keeps what: the overlay as this crate sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use guid::Guid;
+use libp2p_identity::PeerId;
 use overlay::Contact;
 use tokio::sync::watch;
 
@@ -29,6 +31,11 @@ pub trait Placement: Send + Sync + 'static {
 
     /// Changes value whenever the leaf set did.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// The round trip to a node, where it was measured.
+    fn rtt(&self, _peer: PeerId) -> Option<Duration> {
+        None
+    }
 }
 
 #[async_trait::async_trait]
@@ -51,5 +58,9 @@ impl<P: Placement + ?Sized> Placement for Arc<P> {
 
     fn changes(&self) -> watch::Receiver<u64> {
         (**self).changes()
+    }
+
+    fn rtt(&self, peer: PeerId) -> Option<Duration> {
+        (**self).rtt(peer)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p_core::Multiaddr;
@@ -65,6 +66,7 @@ struct Peer {
     opening: tokio::sync::Mutex<()>,
     avoid_until: Mutex<Option<Instant>>,
     load: AtomicUsize,
+    quickest: Mutex<Option<Duration>>,
 }
 
 pub(crate) struct Pool {
@@ -96,6 +98,12 @@ impl Pool {
     /// Whether the peer failed so lately that only a repair should try it again.
     pub(crate) fn is_avoided(&self, peer: PeerId) -> bool {
         self.score(peer).0
+    }
+
+    /// The shortest that an answer of this peer took: a round trip, and the work.
+    pub(crate) fn quickest(&self, peer: PeerId) -> Option<Duration> {
+        let peers = self.peers.lock();
+        peers.get(&peer).and_then(|peer| *peer.quickest.lock())
     }
 
     /// Asks this peer last for a while.
@@ -134,9 +142,13 @@ impl Pool {
         // A pooled stream may have ended unnoticed, a fresh one has not: one more try.
         for last in [false, true] {
             let (stream, fresh) = self.stream(peer, to, last).await?;
+            let begin = Instant::now();
             let asked = stream.ask(request.clone(), body.clone());
             match timeout(self.config.request_timeout, asked).await {
-                Ok(Ok(reply)) => return refuse(reply),
+                Ok(Ok(reply)) => {
+                    peer.took(begin.elapsed());
+                    return refuse(reply);
+                }
                 Ok(Err(Ended)) if !fresh && !last => {}
                 Ok(Err(Ended)) => return Err(RequestError::Ended),
                 Err(_) => {
@@ -245,6 +257,11 @@ impl Peer {
         } else {
             Best::Crowded(Arc::clone(best))
         }
+    }
+
+    fn took(&self, time: Duration) {
+        let mut quickest = self.quickest.lock();
+        *quickest = Some(quickest.map_or(time, |before| before.min(time)));
     }
 
     fn is_avoided(&self) -> bool {

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::collection::{Collection, ItemId, StoreError};
-use crate::fetch;
 use crate::limiter::Limiter;
 use crate::message::{Request, Response};
+use crate::nearest;
 use crate::place::place_on;
 use crate::shared::Shared;
 
@@ -117,7 +117,7 @@ async fn restore<C: Collection>(
     id: &ItemId,
     limiter: &Limiter,
 ) -> Option<u64> {
-    let (item, _) = fetch::fetch(shared, id).await.ok()?;
+    let (item, _) = nearest::fetch(shared, id).await.ok()?;
     limiter.take(item.len()).await;
     let stored = shared.collection.put_trusted(id, item).await.ok()?;
     shared.counters.repair_pulled.one();

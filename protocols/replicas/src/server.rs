@@ -174,8 +174,17 @@ async fn answer<C: Collection>(
             invalid("no name of an item")
         }
         Request::Get { id } => match collection.get(&id).await {
-            Ok(Some(item)) => return (Response::Item, item),
-            Ok(None) => Response::Missing,
+            Ok(Some(item)) => {
+                if let Some(copies) = &shared.copies {
+                    copies.used_again(&id);
+                }
+                return (Response::Item, item);
+            }
+            Ok(None) => {
+                // Whoever came for a published copy has found that it is gone (R20).
+                shared.lost(&id);
+                Response::Missing
+            }
             Err(error) => {
                 if matches!(error, StoreError::Corrupt(_)) {
                     shared.found_corrupt(&id).await;

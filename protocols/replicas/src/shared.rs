@@ -1,14 +1,18 @@
 //! What the tasks of one collection have in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use guid::Guid;
+use libp2p_identity::PeerId;
 use overlay::Contact;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::budget::Budget;
 use crate::collection::{Collection, ItemId};
 use crate::config::Config;
+use crate::copies::Copies;
 use crate::placement::{Placement, PlacementError};
 use crate::pool::Pool;
 use crate::stats::Counters;
@@ -29,6 +33,10 @@ pub(crate) struct Shared<C> {
     pub(crate) digesting: Semaphore,
     /// Items whose replica set misses a copy.
     pub(crate) repairs: mpsc::Sender<ItemId>,
+    /// Copies beyond duty; `None` where nothing is published or looked for.
+    pub(crate) copies: Option<Copies>,
+    /// Items that were got and are to be kept as copies.
+    pub(crate) keeping: mpsc::Sender<(ItemId, Bytes)>,
 }
 
 impl<C: Collection> Shared<C> {
@@ -60,6 +68,53 @@ impl<C: Collection> Shared<C> {
             "a stored item is corrupted, it will be fetched from its replicas"
         );
         self.collection.discard_corrupt(id).await;
+        self.lost(id);
         self.repair_later(id);
+    }
+
+    /// The round trip to a node: as the overlay has measured it, else as its answers show.
+    pub(crate) fn rtt(&self, peer: PeerId) -> Option<Duration> {
+        let measured = self.placement.rtt(peer);
+        measured.or_else(|| self.pool.quickest(peer))
+    }
+
+    /// Has an item that was got kept here as a copy, in the background (R17).
+    pub(crate) fn keep_copy(&self, id: &ItemId, item: &Bytes) {
+        if self.is_duty(id) {
+            return;
+        }
+        if self.keeping.try_send((id.clone(), item.clone())).is_err() {
+            self.counters.copies_skipped.one();
+        }
+    }
+
+    /// A copy here was read, or made by a put. One beyond duty is to be published (R20).
+    pub(crate) fn used_here(&self, id: &ItemId) {
+        if let Some(copies) = &self.copies
+            && !copies.used_again(id)
+            && !self.is_duty(id)
+        {
+            copies.used(id);
+        }
+    }
+
+    /// There is no copy of the item here: a publication of it ends.
+    pub(crate) fn lost(&self, id: &ItemId) {
+        if let Some(copies) = &self.copies {
+            copies.lost(id);
+        }
+    }
+
+    /// Whether this node knows that it belongs to the item's replica set.
+    fn is_duty(&self, id: &ItemId) -> bool {
+        let Some(key) = self.collection.key_of(id) else {
+            return false;
+        };
+        let set = self
+            .placement
+            .local_replica_set(key, self.config.replicas)
+            .unwrap_or_default();
+        let me = self.placement.me().peer;
+        set.iter().any(|contact| contact.peer == me)
     }
 }

@@ -53,6 +53,16 @@ counters! {
     timeouts,
     /// Second peers asked because the first was slow.
     hedges,
+    /// Searches for a copy that is nearer, or the only one left.
+    searches,
+    /// Items got from a copy that a search has found.
+    copies_fetched,
+    /// Copies that a search has found and that were not there, or not what they should be.
+    copies_missed,
+    /// Copies beyond duty published.
+    copies_published,
+    /// Items got and not kept as a copy, because the cache did not keep up.
+    copies_skipped,
     /// Reconciliations with a neighbour that ran to their end.
     reconciled,
     /// Reconciliations that failed on the way.

@@ -1,6 +1,7 @@
 //! What a [`FjallStore`](super::FjallStore) does on the threads that may block.
 
 use super::*;
+use crate::store::free_on_disk;
 
 /// Values of at least so many bytes are kept apart from their keys. Everything but the
 /// smallest blocks is.
@@ -113,11 +114,7 @@ impl Disk {
 
     /// Bytes of blocks that may still be written, as far as quota and disk go (B7).
     pub(super) fn room(&self) -> Result<u64, StoreError> {
-        let stat = nix::sys::statvfs::statvfs(&self.path)
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        #[allow(clippy::unnecessary_cast)] // The types differ between systems.
-        let free = (stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64);
-        Ok(free.saturating_sub(self.options.keep_free))
+        Ok(free_on_disk(&self.path)?.saturating_sub(self.options.keep_free))
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod copies;
+mod directory;
 mod exchange;
 mod hostile;
 mod liar;

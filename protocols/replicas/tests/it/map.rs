@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use guid::{Guid, Span};
 use libp2p_swarm::StreamProtocol;
 use parking_lot::Mutex;
-use replicas::{Collection, Entry, ItemId, PutRefused, StoreError, Stored};
+use replicas::{Cached, Collection, Entry, ItemId, PutRefused, StoreError, Stored};
 
 /// An item: its version, the length of its name, its name, its content.
 pub(crate) fn item(id: &ItemId, version: u64, content: &[u8]) -> Bytes {
@@ -40,9 +40,14 @@ pub(crate) enum Mood {
     Full,
 }
 
+/// Copies that a map keeps beyond its duty.
+pub(crate) const CACHED: usize = 4;
+
 #[derive(Default)]
 pub(crate) struct Map {
     items: Mutex<BTreeMap<(Guid, ItemId), Bytes>>,
+    /// Copies, the oldest first, at most [`CACHED`].
+    copies: Mutex<Vec<(ItemId, Bytes)>>,
     corrupted: Mutex<HashSet<ItemId>>,
     mood: Mutex<Mood>,
 }
@@ -58,6 +63,18 @@ impl Map {
 
     pub(crate) fn kept(&self, id: &ItemId) -> Option<Bytes> {
         self.items.lock().get(&(key(id), id.clone())).cloned()
+    }
+
+    /// The copy kept beyond duty.
+    pub(crate) fn copy(&self, id: &ItemId) -> Option<Bytes> {
+        let copies = self.copies.lock();
+        let found = copies.iter().find(|(name, _)| name == id);
+        found.map(|(_, bytes)| bytes.clone())
+    }
+
+    /// The copy is gone, and nobody was told.
+    pub(crate) fn lose_copy(&self, id: &ItemId) {
+        self.copies.lock().retain(|(name, _)| name != id);
     }
 
     pub(crate) fn corrupt(&self, id: &ItemId) {
@@ -99,7 +116,7 @@ impl Collection for Map {
         if self.corrupted.lock().contains(id) {
             return Err(StoreError::Corrupt("a bit flipped".into()));
         }
-        Ok(self.kept(id))
+        Ok(self.kept(id).or_else(|| self.copy(id)))
     }
 
     async fn put(&self, id: &ItemId, bytes: Bytes) -> Result<Stored, PutRefused> {
@@ -149,6 +166,20 @@ impl Collection for Map {
         entries.sort_by_key(|entry| place(entry.guid, &entry.id));
         entries.truncate(limit);
         Ok(entries)
+    }
+
+    async fn cache(&self, id: &ItemId, item: Bytes) -> Cached {
+        let mut copies = self.copies.lock();
+        copies.retain(|(name, _)| name != id);
+        copies.push((id.clone(), item));
+        let dropped = match copies.len() > CACHED {
+            true => vec![copies.remove(0).0],
+            false => Vec::new(),
+        };
+        Cached {
+            kept: true,
+            dropped,
+        }
     }
 
     async fn discard_corrupt(&self, id: &ItemId) {

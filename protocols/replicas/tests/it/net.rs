@@ -1,5 +1,6 @@
 //! Nodes that know each other through a ring the test decides.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::directory::{Board, Posted};
 use crate::map::Map;
 
 /// Everybody who is alive, as everybody knows it.
 pub(crate) struct Ring {
     contacts: Mutex<Vec<Contact>>,
+    /// Round trips as everybody has measured them.
+    rtts: Mutex<HashMap<PeerId, Duration>>,
     version: watch::Sender<u64>,
 }
 
@@ -28,6 +32,18 @@ impl Ring {
         contacts.sort_by(|a, b| key.cmp_distance(a.guid, b.guid));
         contacts.truncate(k);
         contacts
+    }
+
+    /// A node and its addresses.
+    pub(crate) fn contact(&self, peer: PeerId) -> Contact {
+        let contacts = self.contacts.lock();
+        let found = contacts.iter().find(|contact| contact.peer == peer);
+        found.unwrap().clone()
+    }
+
+    /// From now on everybody has measured this round trip to a node.
+    pub(crate) fn measured(&self, peer: PeerId, rtt: Duration) {
+        self.rtts.lock().insert(peer, rtt);
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Contact>)) {
@@ -66,6 +82,10 @@ impl Placement for Seen {
     fn changes(&self) -> watch::Receiver<u64> {
         self.ring.version.subscribe()
     }
+
+    fn rtt(&self, peer: PeerId) -> Option<Duration> {
+        self.ring.rtts.lock().get(&peer).copied()
+    }
 }
 
 pub(crate) struct Node {
@@ -77,6 +97,9 @@ pub(crate) struct Node {
 
 pub(crate) struct Net {
     pub(crate) ring: Arc<Ring>,
+    /// Where copies are published, in a net that does so.
+    pub(crate) board: Option<Arc<Board>>,
+    config: Config,
     pub(crate) nodes: Vec<Node>,
 }
 
@@ -92,9 +115,21 @@ pub(crate) fn config() -> Config {
 
 impl Net {
     pub(crate) async fn start(nodes: usize) -> Net {
+        Net::build(nodes, config(), None).await
+    }
+
+    /// Nodes that keep copies of what they get, and publish them.
+    pub(crate) async fn with_copies(nodes: usize, config: Config) -> Net {
+        Net::build(nodes, config, Some(Arc::default())).await
+    }
+
+    async fn build(nodes: usize, config: Config, board: Option<Arc<Board>>) -> Net {
         let mut net = Net {
+            board,
+            config,
             ring: Arc::new(Ring {
                 contacts: Mutex::default(),
+                rtts: Mutex::default(),
                 version: watch::Sender::new(0),
             }),
             nodes: Vec::new(),
@@ -118,7 +153,21 @@ impl Net {
                 peer,
                 addrs: Vec::new(),
             };
-            let behaviour = Behaviour::new(config(), kept, Seen { ring, me });
+            let config = self.config.clone();
+            let seen = Seen {
+                ring,
+                me: me.clone(),
+            };
+            let behaviour = match &self.board {
+                None => Behaviour::new(config, kept, seen),
+                Some(board) => {
+                    let board = Arc::clone(board);
+                    let ring = Arc::clone(&self.ring);
+                    let me = me.peer;
+                    let posted = Posted { board, ring, me };
+                    Behaviour::with_directory(config, kept, seen, posted)
+                }
+            };
             handle = Some(behaviour.handle());
             behaviour
         });
