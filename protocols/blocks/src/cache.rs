@@ -27,9 +27,6 @@ pub const MAX_CACHED: usize = 65_536;
 /// can be dropped is to be gone long before.
 pub const LEAVES_FREE: u64 = 1 << 30;
 
-/// Ends the name of a file that is being written.
-const UNFINISHED: &str = ".part";
-
 /// Blocks in a directory, up to a number of bytes, each in a file named by its CID. Nothing
 /// is synced: what does not match its CID when it is read was never there.
 pub struct Cache {
@@ -74,9 +71,6 @@ impl Cache {
             let ours = |cid: &Cid| metadata.is_file() && parse_cid(&cid.to_bytes()).is_some();
             match cid.filter(ours) {
                 Some(cid) => found.push((metadata.modified()?, cid, metadata.len())),
-                None if name.to_string_lossy().ends_with(UNFINISHED) => {
-                    fs::remove_file(entry.path())?;
-                }
                 // Nobody's business here, and nothing of ours.
                 None => {}
             }
@@ -171,14 +165,14 @@ impl Cache {
                 tracing::warn!(%cid, %error, "a cached block could not be removed");
             }
         }
-        let path = self.path(&cid);
-        let part = path.with_extension(&UNFINISHED[1..]);
-        let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, &path));
+        // A write that is cut short leaves bytes that do not match, which do no harm.
+        let written = fs::write(self.path(&cid), bytes);
         match &written {
             Ok(()) => self.kept.lock().add(cid, size),
             Err(error) => {
                 tracing::debug!(%cid, %error, "a block was not cached");
-                let _ = fs::remove_file(&part);
+                // Less room is left on the disk until it is written again, that is all.
+                let _ = self.delete(&cid);
             }
         }
         Written {

@@ -72,10 +72,11 @@ impl<C: Collection> Shared<C> {
         self.repair_later(id);
     }
 
-    /// The round trip to a node: as the overlay has measured it, else as its answers show.
+    /// The round trip to a node: as the overlay has measured it or, if that is less, as long
+    /// as its quickest answer took. What was measured while a node joined is often too much.
     pub(crate) fn rtt(&self, peer: PeerId) -> Option<Duration> {
-        let measured = self.placement.rtt(peer);
-        measured.or_else(|| self.pool.quickest(peer))
+        let (measured, answer) = (self.placement.rtt(peer), self.pool.quickest(peer));
+        measured.into_iter().chain(answer).min()
     }
 
     /// Has an item that was got kept here as a copy, in the background (R17).

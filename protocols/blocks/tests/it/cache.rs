@@ -103,10 +103,12 @@ async fn a_cache_opened_again_has_what_it_had_as_far_as_there_is_room() {
     drop(cache);
     let path = |name: &str| directory.path().join(name);
     // A write that a crash cut short, and a file of somebody else.
-    std::fs::write(path(&format!("{}.part", all[0].cid())), b"half").unwrap();
+    std::fs::write(path(&all[0].cid().to_string()), b"half").unwrap();
     std::fs::write(path("README"), b"not a block").unwrap();
     let cache = open(directory.path(), 3);
     assert_eq!(cache.usage().blocks, 3);
+    assert_eq!(cache.get(all[0].cid()).await, None);
+    put(&cache, &all[0]).await;
     for block in &all {
         assert_eq!(cache.get(block.cid()).await.as_ref(), Some(block.bytes()));
     }
