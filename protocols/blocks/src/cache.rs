@@ -69,10 +69,9 @@ impl Cache {
             let name = entry.file_name();
             let cid = name.to_str().and_then(|name| name.parse::<Cid>().ok());
             let ours = |cid: &Cid| metadata.is_file() && parse_cid(&cid.to_bytes()).is_some();
-            match cid.filter(ours) {
-                Some(cid) => found.push((metadata.modified()?, cid, metadata.len())),
-                // Nobody's business here, and nothing of ours.
-                None => {}
+            // What else is there is not this cache's to remove.
+            if let Some(cid) = cid.filter(ours) {
+                found.push((metadata.modified()?, cid, metadata.len()));
             }
         }
         found.sort_by_key(|(time, cid, _)| (*time, cid.to_bytes()));

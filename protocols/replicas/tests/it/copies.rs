@@ -78,6 +78,13 @@ fn object(id: &ItemId) -> Guid {
     Guid::hash(&[&b"/hedgerow/test/1.0.0\0"[..], id].concat())
 }
 
+/// What items are called on the board, in order.
+fn objects<'a>(ids: impl IntoIterator<Item = &'a ItemId>) -> Vec<Guid> {
+    let mut objects: Vec<Guid> = ids.into_iter().map(object).collect();
+    objects.sort();
+    objects
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_a_read_left_outlives_all_replicas() {
     let (mut net, board) = net(10).await;
@@ -279,9 +286,7 @@ async fn what_makes_room_in_the_cache_is_published_no_more() {
     }
     assert_eq!(net.node(reader).map.copy(&first), None);
     until("the others are published, and it is not", || {
-        let mut expected: Vec<Guid> = others.iter().map(object).collect();
-        expected.sort();
-        board.objects() == expected
+        board.objects() == objects(&others)
     })
     .await;
 }
@@ -306,11 +311,7 @@ async fn publications_have_a_budget_and_a_pace() {
         let put = writer.handle.put(id.clone(), item(id, 1, b"x"));
         put.await.unwrap();
     }
-    let newest: Vec<Guid> = {
-        let mut newest: Vec<Guid> = ids[17..].iter().map(object).collect();
-        newest.sort();
-        newest
-    };
+    let newest = objects(&ids[17..]);
     until("the last three are published", || board.objects() == newest).await;
     assert!(board.most() <= 2 * config.published, "{}", board.most());
     let times = board.published();
@@ -328,9 +329,7 @@ async fn publications_have_a_budget_and_a_pace() {
             .unwrap();
     }
     until("the used one has stayed", || {
-        let mut expected: Vec<Guid> = [&ids[17], &ids[0], &ids[1]].map(object).to_vec();
-        expected.sort();
-        board.objects() == expected
+        board.objects() == objects([&ids[17], &ids[0], &ids[1]])
     })
     .await;
 }
