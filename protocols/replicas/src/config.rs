@@ -113,7 +113,9 @@ impl Default for Config {
             search_wait: Duration::from_millis(25),
             search_timeout: Duration::from_secs(5),
             published: 256,
-            publish_every: Duration::from_millis(250),
+            // About as often as a full budget is renewed anyway: reading costs no more
+            // messages than having read.
+            publish_every: Duration::from_secs(1),
             put_grace: Duration::from_millis(100),
             put_wait: Duration::from_secs(2),
             stream_idle: Duration::from_secs(30),
