@@ -1,13 +1,14 @@
-//! What a network of real nodes costs: how soon it stands, how fast a small object is got,
-//! how much memory a large one takes, and what nodes use that have nothing to do.
+//! What a network of real nodes costs: how soon it stands, how fast a small object is got
+//! and a key looked up, how much memory a large one takes, and what nodes use that have nothing to do.
 //!
 //! `cargo bench -p cli --bench network -- all` measures everything and prints a table for
-//! each; `startup`, `latency`, `memory` and `idle` measure one thing. Nodes run in the lab,
-//! each in a network namespace of its own on one bridge. Run as a test, everything is done
+//! each; `startup`, `latency`, `lookups`, `memory` and `idle` measure one thing. Nodes run in
+//! the lab, each in a network namespace of its own on one bridge. Run as a test, everything is done
 //! once and small, so that the measurements cannot rot.
 
 mod idle;
 mod latency;
+mod lookups;
 mod memory;
 mod net;
 mod report;
@@ -17,6 +18,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use lab::Lab;
+
+// The nodes that lookups are measured on use memory as the product's do.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Measures a network of real nodes.
 #[derive(Debug, Parser)]
@@ -34,17 +39,23 @@ enum What {
     Startup(startup::Options),
     /// A small object got from another node
     Latency(latency::Options),
+    /// Lookups of the overlay, and of libp2p's Kademlia on the same nodes
+    Lookups(lookups::Options),
     /// The largest resident memory while a large file is put, replicated and got
     Memory(memory::Options),
     /// What nodes use that have nothing to do
     Idle(idle::Options),
     /// All of these, one after the other
     All,
+    /// A node that lookups are measured on
+    #[command(hide = true)]
+    LookupNode(lookups::NodeOptions),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if !Lab::available_or_skip("the network benchmarks") {
+    let is_node = matches!(args.what, Some(What::LookupNode(_)));
+    if !is_node && !Lab::available_or_skip("the network benchmarks") {
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,6 +66,8 @@ fn main() -> ExitCode {
         match args.what {
             Some(What::Startup(options)) => startup::measure(&options).await,
             Some(What::Latency(options)) => latency::measure(&options).await,
+            Some(What::Lookups(options)) => lookups::measure(&options).await,
+            Some(What::LookupNode(options)) => lookups::run_node(options).await,
             Some(What::Memory(options)) => memory::measure(&options).await,
             Some(What::Idle(options)) => idle::measure(&options).await,
             Some(What::All) => everything().await,
@@ -74,6 +87,7 @@ fn main() -> ExitCode {
 async fn everything() -> anyhow::Result<()> {
     startup::measure(&startup::Options::default()).await?;
     latency::measure(&latency::Options::default()).await?;
+    lookups::measure(&lookups::Options::default()).await?;
     idle::measure(&idle::Options::default()).await?;
     memory::measure(&memory::Options::default()).await
 }
@@ -88,6 +102,20 @@ async fn smallest() -> anyhow::Result<()> {
     latency::measure(&latency::Options {
         nodes: 5,
         objects: 5,
+    })
+    .await?;
+    lookups::measure(&lookups::Options {
+        // A leaf set that leaves nodes out, so that there is something to ask.
+        nodes: 10,
+        leaf_set: 6,
+        rounds: 1,
+        alone: 3,
+        at_once: 2,
+        busy: std::time::Duration::from_millis(50),
+        records: 8,
+        copies: std::num::NonZeroUsize::MIN,
+        strict: false,
+        ..lookups::Options::default()
     })
     .await?;
     idle::measure(&idle::Options {
