@@ -140,11 +140,9 @@ impl<P: Peer> Overlay<P> {
 
     pub(crate) fn handle_probe_reply(&mut self, now: Time, from: P, nonce: u64, view: View<P>) {
         let probe = self.peers.get(&from).and_then(|peer| peer.probing());
-        // Else the probe's own view has said it.
-        let first_answer = self.rtt(from).is_none();
         if view.sender.peer == from && self.end_probe(now, from, nonce) {
             let sender = view.sender.clone();
-            let knows_distance = view.rtt_micros.is_some() || !first_answer;
+            let knows_distance = view.rtt_micros.is_some();
             self.note_view(now, view);
             // A joiner's second question says it anyway.
             if !knows_distance && self.has_place() && self.leafs.contains(sender.guid) {
