@@ -7,7 +7,7 @@ use futures::StreamExt;
 use replicas::{GetError, PutError};
 
 use crate::map::{Mood, item, key, name};
-use crate::net::{Net, until};
+use crate::net::{Net, Node, until};
 
 #[tokio::test(start_paused = true)]
 async fn an_item_is_put_on_the_closest_and_got_by_all() {
@@ -46,7 +46,9 @@ async fn many_items_are_under_way_at_a_time_and_come_from_several_peers() {
             node.map.keep(id, item(id, 1, &[1; 50_000]));
         }
     }
-    let asker = &net.nodes[0];
+    // Whoever keeps the fewest: at least a quarter of them are elsewhere.
+    let kept = |node: &&Node| all.iter().filter(|id| node.map.kept(id).is_some()).count();
+    let asker = net.nodes.iter().min_by_key(kept).unwrap();
     let got: Vec<_> = futures::stream::iter(&all)
         .map(|id| asker.handle.get(id))
         .buffer_unordered(32)
@@ -54,11 +56,12 @@ async fn many_items_are_under_way_at_a_time_and_come_from_several_peers() {
         .await;
     assert!(got.iter().all(Result::is_ok));
     let elsewhere = all.iter().filter(|id| asker.map.kept(id).is_none()).count() as u64;
+    assert!(elsewhere >= 25, "{elsewhere} of 100 are elsewhere");
     assert_eq!(asker.handle.stats().items_fetched, elsewhere);
-    let serving = net.nodes[1..]
-        .iter()
-        .filter(|node| node.handle.stats().requests_served > 0);
-    assert!(elsewhere == 0 || serving.count() > 1);
+    let serving = net.nodes.iter().filter(|node| {
+        node.contact.peer != asker.contact.peer && node.handle.stats().requests_served > 0
+    });
+    assert!(serving.count() > 1);
 }
 
 #[tokio::test(start_paused = true)]
