@@ -255,6 +255,9 @@ pub enum Message<P> {
 /// Why a message is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidMessage {
+    /// A routed message bears the name of another node's message.
+    #[error("a message in the name of another node than its origin")]
+    Origin,
     /// A list is longer than any honest node makes it.
     #[error("a list of {length} contacts where {maximum} is the most")]
     TooMany {
@@ -440,13 +443,16 @@ impl<P> Routed<P> {
         };
         MessageId {
             origin: self.id.origin,
-            // Numbers count up from the lower half, so the upper is free.
+            // Numbers are of the lower half, so the upper is free.
             number: self.id.number ^ (u64::from(again) << 63),
         }
     }
 
     fn validate(&self) -> Result<(), InvalidMessage> {
         validate_trace(self.trace.as_deref())?;
+        if self.id.origin != self.origin.guid {
+            return Err(InvalidMessage::Origin);
+        }
         if self.hops > MAX_HOPS {
             return Err(InvalidMessage::Range {
                 what: "a hop count",

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::any_of::AnyOf;
 use crate::density::Density;
+use crate::handle::discovery::Meeting;
 use crate::handle::intercept::Waiting;
 use crate::handle::join::Joining;
 use crate::handle::pace::Pace;
@@ -26,8 +27,8 @@ use crate::seen::Seen;
 use crate::table::Table;
 use crate::timers::{Timer, Timers};
 use crate::{
-    AppId, Config, Contact, Input, Message, MessageId, Output, Peer, RequestId, State, Stats,
-    Ticket, Time, TimerKind, View,
+    AppId, Config, Contact, Input, Message, Output, Peer, RequestId, State, Stats, Ticket, Time,
+    TimerKind, View,
 };
 
 /// Most nodes remembered as dead: more than a leaf set loses while they are remembered.
@@ -53,9 +54,8 @@ pub struct Overlay<P: Peer> {
     /// Members found dead that may be back one day (P27).
     pub(crate) lost: BTreeMap<P, Lost<P>>,
     pub(crate) joining: Joining<P>,
-    /// The question by which this node looks for its place in another network, and when it
-    /// was asked (P32).
-    pub(crate) meeting: Option<(MessageId, Time)>,
+    /// The last meeting with another network (P32).
+    pub(crate) meeting: Option<Box<Meeting<P>>>,
     /// Whether the second stage of joining is under way (P28).
     pub(crate) tuning: bool,
     /// When a leaf was last lost.
@@ -75,7 +75,6 @@ pub struct Overlay<P: Peer> {
     /// Pointers to objects, objects of this node, searches.
     pub(crate) location: LocationState<P>,
     pub(crate) rng: ChaCha8Rng,
-    pub(crate) next_number: u64,
     pub(crate) timers: Timers<P>,
     pub(crate) outputs: VecDeque<Output<P>>,
     pub(crate) stats: Stats,
@@ -93,9 +92,7 @@ impl<P: Peer> Overlay<P> {
             .validate()
             .expect("settings are validated where they are read");
         let base = config.base();
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // A restarted node must not reuse the numbers its neighbours have seen.
-        let next_number = rng.next_u64() >> 1;
+        let rng = ChaCha8Rng::seed_from_u64(seed);
         let mut timers = Timers::new();
         timers.set(Timer::Lonely, now + config.lonely_wait);
         Overlay {
@@ -121,7 +118,6 @@ impl<P: Peer> Overlay<P> {
             intercepted: BTreeSet::new(),
             location: LocationState::new(),
             rng,
-            next_number,
             timers,
             outputs: VecDeque::new(),
             stats: Stats::default(),
@@ -451,17 +447,22 @@ impl<P: Peer> Overlay<P> {
 
     /// What a probe or its answer tells `receiver`.
     pub(crate) fn view(&self, now: Time, receiver: P) -> View<P> {
-        let remembered = self.failed.iter().filter(|(_, until)| **until > now);
+        let mut failed: Vec<(Time, Guid)> = self
+            .failed
+            .iter()
+            .filter(|(_, until)| **until > now)
+            .map(|(guid, until)| (*until, *guid))
+            .collect();
+        // The latest deaths are the news.
+        failed.sort_unstable_by(|a, b| b.cmp(a));
+        failed.truncate(crate::message::MAX_FAILED);
         View {
             sender: self.me.clone(),
             active: self.has_place(),
             rtt_micros: self.rtt(receiver).map(crate::rtt::micros),
             probe_period_ms: self.told_period(),
             leafs: self.leafs.members(),
-            failed: remembered
-                .map(|(guid, _)| *guid)
-                .take(crate::message::MAX_FAILED)
-                .collect(),
+            failed: failed.into_iter().map(|(_, guid)| guid).collect(),
         }
     }
 
@@ -490,9 +491,12 @@ impl<P: Peer> Overlay<P> {
         self.send(now, &to, message);
     }
 
+    /// A name for a message, a question or a decision that no other node can guess, or it
+    /// could answer in another's name and have messages taken for repeated ones. Nor does
+    /// a restarted node use the names again that its neighbours have seen. The highest bit
+    /// is never set.
     pub(crate) fn next_number(&mut self) -> u64 {
-        self.next_number = self.next_number.wrapping_add(1);
-        self.next_number
+        self.rng.next_u64() >> 1
     }
 
     /// Remembers a dead node, so that nobody's hearsay brings it back (P9).

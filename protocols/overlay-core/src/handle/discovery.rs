@@ -1,14 +1,27 @@
 //! Finding company, and being alone (P6).
 
-use crate::message::Body;
+use crate::hops::Hop;
 use crate::timers::Timer;
-use crate::{Addrs, Contact, MessageId, Overlay, Peer, Routed, State, Time};
+use crate::{Addrs, Contact, MessageId, Overlay, Peer, State, Time};
 
 /// Rounds a node gives those with a smaller identifier to found the network.
 const MAX_LONELY_ROUNDS: u32 = 8;
 
 /// Rounds for a node that has met an active one: some twenty seconds.
 const MAX_ROUNDS_AFTER_COMPANY: u32 = 100;
+
+/// Times a node found is asked who stands in this one's place, after the first.
+const MEETING_TRIES: u32 = 3;
+
+/// The question by which a node looks for its place in another network (P32).
+#[derive(Clone, Debug)]
+pub(crate) struct Meeting<P> {
+    id: MessageId,
+    asked: Time,
+    is_answered: bool,
+    /// Another node found meanwhile, perhaps of a third network.
+    next: Option<Contact<P>>,
+}
 
 impl<P: Peer> Overlay<P> {
     pub(crate) fn handle_peer_found(&mut self, now: Time, contact: Contact<P>) {
@@ -39,29 +52,52 @@ impl<P: Peer> Overlay<P> {
         };
         found.found = false;
         let contact = found.contact.clone();
-        let lately = self
-            .meeting
-            .is_some_and(|(_, asked)| now.since(asked) < self.config.request_timeout);
-        if self.state != State::Active || lately {
-            return;
+        let longest = self.config.request_timeout;
+        let under_way = self.meeting.as_mut();
+        let under_way = under_way.filter(|meeting| now.since(meeting.asked) < longest);
+        if let Some(meeting) = under_way {
+            // One network at a time.
+            meeting.next = Some(contact);
+        } else if self.state == State::Active {
+            self.ask_place(now, contact);
         }
-        let id = MessageId {
-            origin: self.me.guid,
-            number: self.next_number(),
+    }
+
+    fn ask_place(&mut self, now: Time, by: Contact<P>) {
+        let routed = self.join_message();
+        let next = self.meeting.take().and_then(|meeting| meeting.next);
+        self.meeting = Some(Box::new(Meeting {
+            id: routed.id,
+            asked: now,
+            is_answered: false,
+            next,
+        }));
+        self.transmit(now, routed, by, None, Vec::new(), 0);
+    }
+
+    /// The node found was silent: it is asked again, a few times.
+    pub(crate) fn meet_again(&mut self, now: Time, hop: Hop<P>) {
+        let known = self.meeting.as_ref();
+        let wanted = known.is_some_and(|meeting| meeting.id == hop.routed.id);
+        match hop.next {
+            Some(by) if wanted && hop.tries < MEETING_TRIES => {
+                self.transmit(now, hop.routed, by, None, Vec::new(), hop.tries + 1);
+            }
+            _ => self.stats.dropped += 1,
+        }
+    }
+
+    /// A meeting is over, or has taken too long: the next one may begin.
+    pub(crate) fn begin_next_meeting(&mut self, now: Time) {
+        let Some(meeting) = &self.meeting else {
+            return;
         };
-        self.meeting = Some((id, now));
-        let routed = Routed {
-            id,
-            key: self.me.guid,
-            origin: self.me.clone(),
-            hops: 0,
-            trace: None,
-            body: Body::Join {
-                rows: Vec::new(),
-                near: Vec::new(),
-            },
-        };
-        self.transmit(now, routed, contact, None, Vec::new(), 0);
+        if meeting.is_answered || now.since(meeting.asked) >= self.config.request_timeout {
+            let next = self.meeting.take().and_then(|meeting| meeting.next);
+            if let Some(by) = next {
+                self.ask_place(now, by);
+            }
+        }
     }
 
     /// Whoever stands there is asked, if this node has a place for him.
@@ -72,10 +108,14 @@ impl<P: Peer> Overlay<P> {
         from: Contact<P>,
         leafs: Vec<Contact<P>>,
     ) {
-        if self.meeting.is_some_and(|(asked, _)| asked == id) {
-            let leafs: Vec<_> = leafs.into_iter().chain([from]).collect();
-            self.ask_leafs(now, &leafs);
-        }
+        let meeting = self.meeting.as_mut();
+        let Some(meeting) = meeting.filter(|meeting| meeting.id == id) else {
+            return;
+        };
+        meeting.is_answered = true;
+        self.forget_hop(id);
+        let leafs: Vec<_> = leafs.into_iter().chain([from]).collect();
+        self.ask_leafs(now, &leafs);
     }
 
     /// Nobody active has answered so far. Of nodes that all started just now, the one

@@ -34,6 +34,7 @@ impl<P: Peer> Overlay<P> {
     pub(crate) fn handle_heal_due(&mut self, now: Time) {
         let period = self.config.heal_period;
         self.timers.set(Timer::Heal, now + period);
+        self.begin_next_meeting(now);
         let due = self.lost.values_mut().filter(|lost| lost.due <= now);
         let Some(lost) = due.min_by_key(|lost| lost.due) else {
             return;

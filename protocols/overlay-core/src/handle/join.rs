@@ -32,8 +32,8 @@ pub(crate) struct Joining<P> {
     /// Whether the leaf set has been told that this node takes its place, so that only
     /// its word that it knows is missing.
     pub(crate) announced: bool,
-    /// What came for this node's keys since.
-    pub(crate) early: Vec<Routed<P>>,
+    /// What came for this node's keys since, and from whom.
+    pub(crate) early: Vec<(P, Routed<P>)>,
 }
 
 impl<P> Default for Joining<P> {
@@ -96,11 +96,21 @@ impl<P: Peer> Overlay<P> {
             self.look_again(now);
             return;
         };
+        let routed = self.join_message();
+        let id = routed.id;
+        self.joining.asked = Some((seed.peer, id));
+        self.joining.answered = false;
+        self.timers.set(Timer::Join, now + self.config.join_timeout);
+        self.transmit(now, routed, seed, None, Vec::new(), 0);
+    }
+
+    /// The question who stands where this node stands, or would.
+    pub(crate) fn join_message(&mut self) -> Routed<P> {
         let id = MessageId {
             origin: self.me.guid,
             number: self.next_number(),
         };
-        let routed = Routed {
+        Routed {
             id,
             key: self.me.guid,
             origin: self.me.clone(),
@@ -110,11 +120,7 @@ impl<P: Peer> Overlay<P> {
                 rows: Vec::new(),
                 near: Vec::new(),
             },
-        };
-        self.joining.asked = Some((seed.peer, id));
-        self.joining.answered = false;
-        self.timers.set(Timer::Join, now + self.config.join_timeout);
-        self.transmit(now, routed, seed, None, Vec::new(), 0);
+        }
     }
 
     pub(crate) fn handle_join_timeout(&mut self, now: Time) {
@@ -178,7 +184,6 @@ impl<P: Peer> Overlay<P> {
         from: Contact<P>,
         answer: Answer<P>,
     ) {
-        let expected = self.joining.asked.is_some_and(|(_, asked)| asked == id);
         let Answer::Join { rows, near, leafs } = answer else {
             return;
         };
@@ -186,9 +191,12 @@ impl<P: Peer> Overlay<P> {
             self.handle_place_found(now, id, from, leafs);
             return;
         }
+        let expected = self.joining.asked.is_some_and(|(_, asked)| asked == id);
         if self.state != State::Joining || !expected {
             return;
         }
+        // The answer says that the seed has passed the message on.
+        self.forget_hop(id);
         self.joining.answered = true;
         // From here on the probes' own timeouts bound the wait.
         // Two rounds of them, and a third for who is named late.
@@ -270,7 +278,7 @@ impl<P: Peer> Overlay<P> {
         let early = std::mem::take(&mut self.joining).early;
         self.tuning = true;
         self.end_second_stage(now);
-        for routed in early {
+        for (_, routed) in early {
             self.take_on(now, None, routed);
         }
         self.release_held(now);

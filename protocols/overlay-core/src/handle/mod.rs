@@ -1,7 +1,7 @@
 //! What a node does about each input, a file for each concern.
 
 mod ask;
-mod discovery;
+pub(crate) mod discovery;
 mod heal;
 pub(crate) mod intercept;
 pub(crate) mod join;

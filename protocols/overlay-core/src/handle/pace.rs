@@ -69,7 +69,7 @@ impl<P: Peer> Overlay<P> {
         let mut told: Vec<Duration> = self
             .peers
             .values()
-            .filter(|peer| peer.period_ms > 0)
+            .filter(|peer| peer.period_ms > 0 && self.is_member(peer.contact.guid))
             .map(|peer| Duration::from_millis(peer.period_ms.into()))
             .collect();
         told.push(self.own_probe_period(now));

@@ -29,7 +29,10 @@ impl<P: Peer> Overlay<P> {
         if !self.has_room_for(contact.peer) {
             return;
         }
-        if self.probes_out() >= MAX_PROBES && !self.leafs.contains(contact.guid) {
+        // A neighbour that is not asked would leave a gap that nobody knows of.
+        let neighbour = self.leafs.contains(contact.guid)
+            || (asks == Asks::View && self.leafs.wants(contact.guid));
+        if self.probes_out() >= MAX_PROBES && !neighbour {
             return;
         }
         let peer = self.peers.meet(now, contact);
@@ -139,20 +142,44 @@ impl<P: Peer> Overlay<P> {
     }
 
     pub(crate) fn handle_probe_reply(&mut self, now: Time, from: P, nonce: u64, view: View<P>) {
-        let probe = self.peers.get(&from).and_then(|peer| peer.probing());
-        if view.sender.peer == from && self.end_probe(now, from, nonce) {
-            let sender = view.sender.clone();
-            let knows_distance = view.rtt_micros.is_some();
-            self.note_view(now, view);
-            // A joiner's second question says it anyway.
-            if !knows_distance && self.has_place() && self.leafs.contains(sender.guid) {
-                self.tell_distance(now, &sender);
-            }
-            if probe.is_some_and(|probe| probe.outdated) {
-                self.tell_news(now, &sender);
-            }
-            self.end_second_stage(now);
+        if view.sender.peer != from {
+            return;
         }
+        let Some(probe) = self.end_probe(now, from, nonce, |asks| asks == Asks::View) else {
+            return;
+        };
+        let (sender, active) = (view.sender.clone(), view.active);
+        let knows_distance = view.rtt_micros.is_some();
+        self.note_view(now, view);
+        if !active {
+            self.note_inactive(now, &sender);
+        }
+        // A joiner's second question says it anyway.
+        if !knows_distance && self.has_place() && self.leafs.contains(sender.guid) {
+            self.tell_distance(now, &sender);
+        }
+        if probe.outdated {
+            self.tell_news(now, &sender);
+        }
+        self.end_second_stage(now);
+    }
+
+    /// A node has answered that it has no place on the ring. Was it a neighbour, it has
+    /// been restarted, and its place is as empty as a dead one's until it says that it has
+    /// joined. Was it asked because others name it, whoever stands behind it was not asked
+    /// for its sake: they are looked for anew.
+    fn note_inactive(&mut self, now: Time, contact: &Contact<P>) {
+        if self.state != State::Active && !self.joining.answered {
+            return;
+        }
+        let found = self.peers.get(&contact.peer).is_some_and(|peer| peer.found);
+        if self.is_member(contact.guid) {
+            self.remove_peer(now, contact.peer, true);
+        } else if !found && self.leafs.wants(contact.guid) {
+            self.remember_failed(now, contact.guid);
+            self.look_behind(now);
+        }
+        self.activate_if_answered(now);
     }
 
     pub(crate) fn handle_ping(&mut self, now: Time, from: P, nonce: u64) {
@@ -162,32 +189,47 @@ impl<P: Peer> Overlay<P> {
     }
 
     pub(crate) fn handle_pong(&mut self, now: Time, from: P, nonce: u64, active: bool) {
-        if !self.end_probe(now, from, nonce) {
+        // Who has no place has no view and no rows either.
+        let fits = |asks| match asks {
+            Asks::Life => true,
+            Asks::Part(_) => !active,
+            Asks::View => false,
+        };
+        if self.end_probe(now, from, nonce, fits).is_none() {
             return;
         }
         let Some(contact) = self.peers.get(&from).map(|peer| peer.contact.clone()) else {
             return;
         };
-        self.note_alive(now, contact, active, None);
+        self.note_alive(now, contact.clone(), active, None);
+        if !active {
+            self.note_inactive(now, &contact);
+        }
         self.activate_if_answered(now);
         self.end_second_stage(now);
     }
 
-    /// Ends the probe an answer belongs to. Says whether there was one.
-    pub(crate) fn end_probe(&mut self, now: Time, from: P, nonce: u64) -> bool {
-        let Some(peer) = self.peers.get_mut(&from) else {
-            return false;
-        };
-        let Some(probe) = peer.probing().filter(|probe| probe.nonce == nonce) else {
-            return false;
-        };
+    /// Ends the probe an answer belongs to, and says which it was. An answer to another
+    /// question than was asked is none (P38).
+    pub(crate) fn end_probe(
+        &mut self,
+        now: Time,
+        from: P,
+        nonce: u64,
+        fits: impl FnOnce(Asks) -> bool,
+    ) -> Option<Probing> {
+        let peer = self.peers.get_mut(&from)?;
+        let probe = peer.probing()?;
+        if probe.nonce != nonce || !fits(probe.asks) {
+            return None;
+        }
         // An answer names its probe, so a repeated one measures as well as the first. The
         // first to a stranger has waited for its connection too.
         peer.rtt.measured(now.since(probe.sent));
         self.peers.stop_asking(&from);
         self.location.pointers.note_rtt(from, now.since(probe.sent));
         self.timers.cancel(Timer::Probe(from));
-        true
+        Some(probe)
     }
 
     /// What a node says of itself and its surroundings, at first hand and at second.
@@ -252,8 +294,11 @@ impl<P: Peer> Overlay<P> {
         active: bool,
         rtt_micros: Option<u32>,
     ) {
-        self.failed.remove(&contact.guid);
-        let healed = self.lost.remove(&contact.peer).is_some();
+        // Who has been restarted has no place yet, and is not asked until it has.
+        let healed = active && self.lost.remove(&contact.peer).is_some();
+        if active {
+            self.failed.remove(&contact.guid);
+        }
         if !self.has_room_for(contact.peer) {
             return;
         }
@@ -384,7 +429,9 @@ impl<P: Peer> Overlay<P> {
                 .any(|(peer, _)| self.table.cell(peer.contact.guid) == cell)
     }
 
-    /// Another node calls one dead: if it is a neighbour, ask it (P9).
+    /// Another node calls one dead: if it is a neighbour, ask it (P9). Not if it has just
+    /// spoken: nobody can have waited in vain for it since, and whoever calls all of a
+    /// leaf set dead again and again has each of them asked no oftener than that.
     fn verify_failure(&mut self, now: Time, guid: Guid) {
         if !self.leafs.contains(guid) {
             return;
@@ -394,7 +441,11 @@ impl<P: Peer> Overlay<P> {
             .members()
             .into_iter()
             .find(|leaf| leaf.guid == guid);
-        if let Some(leaf) = member {
+        let Some(leaf) = member else {
+            return;
+        };
+        let heard = self.peers.get(&leaf.peer).map(|peer| peer.heard);
+        if heard.is_none_or(|heard| now.since(heard) >= self.config.probe_timeout / 2) {
             self.probe(now, &leaf, true, true);
         }
     }
@@ -437,7 +488,7 @@ impl<P: Peer> Overlay<P> {
             // Asked again at once, a dial that fails at once would be three in a row.
             Some(_) => self
                 .timers
-                .set(Timer::Probe(peer), now + self.config.probe_timeout / 4),
+                .set_sooner(Timer::Probe(peer), now + self.config.probe_timeout / 4),
             None if self.is_member(contact.guid) => self.probe(now, &contact, true, false),
             None => {
                 self.peers.remove(&peer);

@@ -48,9 +48,8 @@ impl<P: Peer> Overlay<P> {
             }
             self.mend(now, sides);
         } else if !announced && self.leafs.wants(guid) {
-            // Others were not asked because it would have been closer: they are named
-            // again.
-            self.mend(now, (true, true));
+            // Others were not asked because it would have been closer.
+            self.look_behind(now);
         }
         if let Some((row, _)) = cell {
             self.ask_for_row(now, row);
@@ -116,6 +115,11 @@ impl<P: Peer> Overlay<P> {
         }
         let members = self.members();
         self.ask_leafs(now, &members);
+    }
+
+    /// A candidate was no neighbour after all: those behind it are named again.
+    pub(crate) fn look_behind(&mut self, now: Time) {
+        self.mend(now, (true, true));
     }
 
     /// Whether somebody who is in the leaf set, or would be, has yet to answer.

@@ -348,8 +348,6 @@ impl<P: Peer> Overlay<P> {
         answer: Answer<P>,
     ) {
         if matches!(answer, Answer::Join { .. }) {
-            // The answer says that the seed has passed the message on.
-            self.forget_hop(id);
             self.handle_join_answer(now, id, from, answer);
             return;
         }

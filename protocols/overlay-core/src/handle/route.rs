@@ -15,6 +15,9 @@ pub(crate) const MAX_IN_FLIGHT: usize = 4096;
 /// once, or one root silent until it is known to be dead.
 const MAX_TRIES: u32 = 12;
 
+/// Messages of one hop that a joiner keeps when half of its room is taken.
+const FEW_EARLY: usize = 8;
+
 /// Most messages waiting for an application's decision.
 pub(crate) const MAX_WAITING: usize = 256;
 
@@ -104,6 +107,11 @@ impl<P: Peer> Overlay<P> {
             self.stats.limited += 1;
             return;
         }
+        if self.holds_own(id, from) {
+            // Its next hop has it still, or its acknowledgement is under way: until then
+            // nobody else can have got it.
+            return;
+        }
         self.send(now, &back, Message::Ack { id });
         if !self.seen.note(routed.seen_as()) {
             self.stats.duplicates += 1;
@@ -112,10 +120,25 @@ impl<P: Peer> Overlay<P> {
         self.take_on(now, Some(from), routed);
     }
 
+    /// Whether a message is one of this node's own that waits for another's
+    /// acknowledgement: nobody's message takes its place.
+    fn holds_own(&self, id: MessageId, from: P) -> bool {
+        let own = |hop: &&Hop<P>| id.origin == self.me.guid && hop.before.is_none();
+        self.hops
+            .get(&id)
+            .filter(own)
+            .is_some_and(|hop| hop.next.is_some() && !hop.is_to(from))
+    }
+
     /// Whether a message may still come from this hop: each has its share of what waits
     /// here, so that what one cannot get rid of takes no room from the others (P36).
     fn has_room_to_carry(&self, from: P, key: Guid) -> bool {
-        let shares = self.hops.carried_for(from) < self.config.security.peer_in_flight;
+        let decided = self.waiting.values();
+        let decided = decided
+            .filter(|waiting| waiting.before == Some(from))
+            .count();
+        let carried = self.hops.carried_for(from) + decided;
+        let shares = carried < self.config.security.peer_in_flight;
         shares
             && (self.hops.len() < MAX_IN_FLIGHT || self.choose_next(key, &[], None) == Next::Here)
     }
@@ -126,13 +149,20 @@ impl<P: Peer> Overlay<P> {
         let id = routed.id;
         if !self.joining.announced {
             self.send(now, back, Message::Refuse { id });
-        } else if self.joining.early.len() < MAX_WAITING {
+        } else if self.has_room_for_early(back.peer) {
             self.send(now, back, Message::Ack { id });
             if self.seen.note(routed.seen_as()) {
-                self.joining.early.push(routed);
+                self.joining.early.push((back.peer, routed));
             }
         }
         // Where there is no room nothing is said, so the hop before sends it again.
+    }
+
+    /// Half of the room is for whoever has a few messages here at most (P36).
+    fn has_room_for_early(&self, from: P) -> bool {
+        let early = &self.joining.early;
+        let of_it = early.iter().filter(|(before, _)| *before == from).count();
+        early.len() < MAX_WAITING / 2 || (early.len() < MAX_WAITING && of_it < FEW_EARLY)
     }
 
     /// A message that is this node's to see to from here on.
@@ -173,7 +203,7 @@ impl<P: Peer> Overlay<P> {
         }
         if tries == 0
             && self.config.security.randomised == RandomisedRouting::Always
-            && !matches!(routed.body, Body::Join { .. })
+            && may_stray(&routed.body)
             && let Some(next) = self.random_next(routed.key, &[])
         {
             self.transmit(now, routed, next, before, excluded, tries);
@@ -335,9 +365,13 @@ impl<P: Peer> Overlay<P> {
     fn try_another(&mut self, now: Time, mut hop: Hop<P>, silent: P) {
         let is_join =
             matches!(hop.routed.body, Body::Join { .. }) && hop.routed.origin.guid == self.me.guid;
-        if is_join {
+        if is_join && self.state == State::Joining {
             // A joiner has no other way in than its seed.
             self.timers.set(Timer::Join, now);
+            return;
+        }
+        if is_join {
+            self.meet_again(now, hop);
             return;
         }
         if !hop.excluded.contains(&silent) {
@@ -365,17 +399,19 @@ impl<P: Peer> Overlay<P> {
         }
     }
 
-    /// A connection broke: what waits for it need not wait its whole time.
+    /// A connection broke: what waits for it need not wait its whole time. Each try waits
+    /// longer than the one before, or a root that refuses connections would use them all
+    /// up before it is known to be dead.
     pub(crate) fn hurry_hops(&mut self, now: Time, peer: P) {
-        let soon = now + self.config.min_rto;
-        let waiting: Vec<MessageId> = self
+        let waiting: Vec<(MessageId, u32)> = self
             .hops
             .iter()
             .filter(|(_, hop)| hop.is_to(peer))
-            .map(|(id, _)| *id)
+            .map(|(id, hop)| (*id, hop.tries))
             .collect();
-        for id in waiting {
-            self.timers.set(Timer::Hop(id), soon);
+        for (id, tries) in waiting {
+            let soon = self.config.min_rto * 2u32.pow(tries.min(6));
+            self.timers.set_sooner(Timer::Hop(id), now + soon);
         }
     }
 
@@ -387,5 +423,16 @@ impl<P: Peer> Overlay<P> {
     fn give_up(&mut self, id: MessageId) {
         self.stats.dropped += 1;
         self.note_dropped(id);
+    }
+}
+
+/// Whether a message may go another way than the rule's on its first try. One that any of
+/// several nodes may take has to keep to its side of the key once it has turned there
+/// (P33), and a joiner collects rows in their order.
+fn may_stray<P>(body: &Body<P>) -> bool {
+    match body {
+        Body::Join { .. } => false,
+        Body::App { any_of, .. } => any_of.is_none(),
+        Body::ReplicaSet { .. } | Body::NeighbourSet { .. } | Body::Search(_) => true,
     }
 }

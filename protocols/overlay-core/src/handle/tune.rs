@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::message::Part;
+use crate::peers::Asks;
 use crate::rtt::micros;
 use crate::{Contact, Message, Overlay, Peer, State, Time};
 
@@ -72,7 +73,8 @@ impl<P: Peer> Overlay<P> {
         rtts: Vec<u32>,
     ) {
         // Only what was asked for is read.
-        if !self.end_probe(now, from, nonce) {
+        let asked = |asks| asks == Asks::Part(part);
+        if self.end_probe(now, from, nonce, asked).is_none() {
             return;
         }
         let Some(peer) = self.peers.get(&from) else {

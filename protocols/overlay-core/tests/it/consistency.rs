@@ -75,6 +75,42 @@ fn a_side_that_died_as_a_whole_makes_nobody_deliver_what_is_not_its() {
     }
 }
 
+/// While a gap is mended, the one who would fill it turns out to have been restarted, and
+/// is no member any more: whoever stands behind it fills the gap.
+#[test]
+fn a_candidate_that_was_restarted_leaves_no_gap() {
+    for seed in 0..10 {
+        let mut net = Net::grow(seed, 60);
+        let mut ring: Vec<_> = net.nodes.keys().copied().collect();
+        ring.sort_by_key(|node| net.contacts[node].guid);
+        // With eight on a side, the death of the 20th makes the 19th ask for the 28th.
+        net.kill(ring[20]);
+        let me = ring[19];
+        let knows = |net: &Net, node| {
+            let leafs = net.nodes[&me].larger_leafs();
+            leafs.iter().any(|leaf| leaf.peer == node)
+        };
+        while knows(&net, ring[20]) {
+            net.run(Duration::from_millis(1));
+        }
+        net.forget(ring[28]);
+        let key = net.contacts[&ring[29]].guid;
+        for _ in 0..1000 {
+            net.route(me, key);
+            net.run(Duration::from_millis(2));
+            if let Some(set) = net.nodes[&me].replica_set(key, 1) {
+                assert_eq!(set[0].peer, ring[29], "seed {seed} at {}", net.now);
+            }
+        }
+        assert!(knows(&net, ring[29]) || knows(&net, ring[28]));
+        assert_eq!(astray(&net), 0, "of {}", net.deliveries.len());
+        net.tell(ring[28], ring[5]);
+        net.run_until_active(ring[28]);
+        net.run(Duration::from_secs(20));
+        net.assert_leaf_sets();
+    }
+}
+
 #[test]
 fn joins_make_nobody_deliver_what_is_another_active_nodes() {
     for seed in 0..4 {

@@ -317,7 +317,10 @@ fn hostile() -> impl Strategy<Value = Message<Node>> {
             searched
         )
             .prop_map(|(id, key, origin, hops, search)| Message::Route(Routed {
-                id,
+                id: MessageId {
+                    origin: origin.guid,
+                    ..id
+                },
                 key: Guid::new(key),
                 origin,
                 hops,

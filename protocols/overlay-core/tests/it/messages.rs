@@ -31,7 +31,7 @@ fn lists_numbers_and_payloads_out_of_bounds_are_refused() {
         probe_period_ms: 0,
     };
     let id = MessageId {
-        origin: Guid::new(5),
+        origin: contact(0).guid,
         number: 1,
     };
     let payload = Bytes::from(vec![0; MAX_PAYLOAD + 1]);
@@ -76,6 +76,15 @@ fn lists_numbers_and_payloads_out_of_bounds_are_refused() {
         Message::Route(Routed {
             hops: 65,
             body: overlay_core::Body::ReplicaSet { k: 1 },
+            ..routed.clone()
+        }),
+        // In the name of another node.
+        Message::Route(Routed {
+            id: MessageId {
+                origin: Guid::new(77),
+                ..id
+            },
+            body: overlay_core::Body::ReplicaSet { k: 1 },
             ..routed
         }),
     ];
@@ -115,7 +124,10 @@ fn hostile() -> impl Strategy<Value = Message<u32>> {
         list.clone(),
     )
         .prop_map(|(id, key, origin, hops, rows)| Routed {
-            id,
+            id: MessageId {
+                origin: origin.guid,
+                ..id
+            },
             key: Guid::new(key),
             origin,
             hops,

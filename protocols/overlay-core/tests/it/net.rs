@@ -162,12 +162,17 @@ impl Net {
 
     /// A node forgets all it knew and joins anew by `seed`.
     pub(crate) fn restart(&mut self, node: Node, seed: Node) {
+        self.forget(node);
+        self.tell(node, seed);
+        self.run_until_active(node);
+    }
+
+    /// A node forgets all it knew, and has nobody to join by.
+    pub(crate) fn forget(&mut self, node: Node) {
         let contact = self.contacts[&node].clone();
         let random = self.rng.next_u64();
         let overlay = Overlay::new(self.config.clone(), contact, random, self.now);
         self.nodes.insert(node, overlay);
-        self.tell(node, seed);
-        self.run_until_active(node);
     }
 
     pub(crate) fn run_until_active(&mut self, node: Node) {

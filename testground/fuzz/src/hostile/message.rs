@@ -225,10 +225,15 @@ fn any_routed(u: &mut Unstructured<'_>) -> Result<Routed<Peer>> {
         low @ 0..=191 => low % 4,
         high => high % 67,
     };
+    let (id, key, origin) = (any_id(u)?, any_place(u)?, any_contact(u)?);
     Ok(Routed {
-        id: any_id(u)?,
-        key: any_place(u)?,
-        origin: any_contact(u)?,
+        // Whoever names another's message is refused before anything is done.
+        id: MessageId {
+            origin: origin.guid,
+            ..id
+        },
+        key,
+        origin,
         hops,
         trace: any_trace(u)?,
         body: any_body(u)?,
