@@ -133,10 +133,10 @@ impl<P: Peer> Overlay<P> {
         if view.sender.peer != from || view.sender.guid == self.me.guid {
             return;
         }
-        let reply = Message::ProbeReply {
-            nonce,
-            view: self.view(now, from),
-        };
+        let mut mine = self.view(now, from);
+        // It need not be told what it says itself.
+        mine.rtt_micros = mine.rtt_micros.or(view.rtt_micros);
+        let reply = Message::ProbeReply { nonce, view: mine };
         self.send(now, &view.sender, reply);
         self.note_view(now, view);
     }
@@ -201,7 +201,7 @@ impl<P: Peer> Overlay<P> {
         let Some(contact) = self.peers.get(&from).map(|peer| peer.contact.clone()) else {
             return;
         };
-        self.note_alive(now, contact.clone(), active, None);
+        self.note_alive_unseen(now, contact.clone(), active, None);
         if !active {
             self.note_inactive(now, &contact);
         }
@@ -328,6 +328,22 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         self.admit(now, &contact);
+    }
+
+    /// As [`Self::note_alive`], of a node that has not seen this one's view with that:
+    /// if it is a neighbour, it may not know that this one is (P8).
+    pub(crate) fn note_alive_unseen(
+        &mut self,
+        now: Time,
+        contact: Contact<P>,
+        active: bool,
+        rtt_micros: Option<u32>,
+    ) {
+        let known = self.leafs.contains(contact.guid);
+        self.note_alive(now, contact.clone(), active, rtt_micros);
+        if !known && self.has_place() && self.leafs.contains(contact.guid) {
+            self.probe(now, &contact, true, false);
+        }
     }
 
     /// A leaf that a neighbour does not name has died without a word of it having come

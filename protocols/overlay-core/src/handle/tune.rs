@@ -81,7 +81,7 @@ impl<P: Peer> Overlay<P> {
             return;
         };
         let (sender, asked) = (peer.contact.clone(), peer.rtt.smoothed());
-        self.note_alive(now, sender, true, None);
+        self.note_alive_unseen(now, sender, true, None);
         self.note_wanted(from, part, &contacts, &rtts);
         for (contact, rtt) in contacts.iter().zip(rtts).take(CANDIDATES_AN_ANSWER) {
             let named = Duration::from_micros(rtt.into());
@@ -224,7 +224,7 @@ impl<P: Peer> Overlay<P> {
             || self.near.wants(rtt)
             || self.leafs.wants(sender.guid)
         {
-            self.note_alive(now, sender, true, Some(rtt_micros));
+            self.note_alive_unseen(now, sender, true, Some(rtt_micros));
         }
     }
 }

@@ -96,6 +96,8 @@ fn who_has_left_says_nothing_when_its_connections_close() {
         },
     );
     assert_eq!(one.larger_leafs(), [contact(2)]);
+    // It said nothing of having this node for a neighbour, so it is asked.
+    assert!(matches!(sent(&mut one)[..], [Message::Probe { .. }]));
     one.handle_input(now, Input::Leave);
     assert_eq!(sent(&mut one), [Message::Leave]);
     one.handle_input(now, Input::PeerGone(2));
