@@ -23,6 +23,9 @@ pub struct Config {
     pub lonely_wait: Duration,
     /// How long a joiner compares seeds by round-trip time before it takes the nearest.
     pub seed_wait: Duration,
+    /// A seed that a round trip reaches in so long is near enough: a joiner looks for no
+    /// nearer one.
+    pub near_seed: Duration,
     /// How long a joiner waits for its way in before it takes another seed.
     pub join_timeout: Duration,
     /// A heartbeat goes to the left neighbour this often: Tls of MSPastry.
@@ -68,6 +71,7 @@ impl Default for Config {
             // Discovery on a LAN answers within 300 ms.
             lonely_wait: Duration::from_millis(400),
             seed_wait: Duration::from_millis(20),
+            near_seed: Duration::from_millis(10),
             join_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(2),
             probe_timeout: Duration::from_millis(500),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use overlay_core::Config;
 
+use crate::formation::Contact;
 use crate::network::Shape;
 
 /// A year: longer than any run, so that what happens this often does not happen.
@@ -25,6 +26,7 @@ impl Settings {
     /// nobody dies unless a table says so.
     pub fn calm(seed: u64) -> Settings {
         let overlay = Config {
+            near_seed: NEVER,
             heartbeat: NEVER,
             table_probe: NEVER,
             row_exchange: NEVER,
@@ -38,6 +40,16 @@ impl Settings {
         }
     }
 
+    /// For nodes that join by such an acquaintance: who is given the nearest need not look
+    /// for it.
+    pub fn with_contact(mut self, contact: Contact) -> Settings {
+        self.overlay.near_seed = match contact {
+            Contact::Nearest => NEVER,
+            Contact::Random => Config::default().near_seed,
+        };
+        self
+    }
+
     /// MSPastry's base configuration: heartbeats every 30 s, 3 s for an answer, |L| = 32
     /// (Castro, Costa & Rowstron, section 5.1).
     pub fn mspastry(seed: u64, shape: Shape) -> Settings {
@@ -45,6 +57,7 @@ impl Settings {
             leaf_set: 32,
             heartbeat: Duration::from_secs(30),
             probe_timeout: Duration::from_secs(3),
+            near_seed: NEVER,
             ..Config::default()
         };
         Settings {

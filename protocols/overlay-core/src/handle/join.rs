@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::handle::near_seed::NearSearch;
 use crate::message::{Body, Part};
 use crate::timers::Timer;
 use crate::{Answer, Contact, MessageId, Output, Overlay, Peer, Routed, State, Time};
@@ -23,6 +24,12 @@ pub(crate) struct Joining<P> {
     /// Nodes found, and whether they said that they are active.
     pub(crate) seeds: BTreeMap<P, bool>,
     pub(crate) lonely_rounds: u32,
+    /// The leaf sets of active seeds, as many as one has members.
+    pub(crate) named: Vec<Contact<P>>,
+    /// The search for a nearer seed than those found (P39).
+    pub(crate) search: Option<Box<NearSearch<P>>>,
+    /// Whether there was one: there is one for each join at most.
+    pub(crate) has_searched: bool,
     /// Whether an active node has answered: there is a network.
     pub(crate) met_active: bool,
     /// The seed asked for the way in, and the message's name.
@@ -41,6 +48,9 @@ impl<P> Default for Joining<P> {
         Joining {
             seeds: BTreeMap::new(),
             lonely_rounds: 0,
+            named: Vec::new(),
+            search: None,
+            has_searched: false,
             met_active: false,
             asked: None,
             answered: false,
@@ -81,6 +91,11 @@ impl<P: Peer> Overlay<P> {
         if self.state != State::Joining || self.joining.asked.is_some() {
             return;
         }
+        if self.joining.search.is_some() {
+            // It has taken too long.
+            self.end_near_search(now);
+            return;
+        }
         let active = self.joining.seeds.iter().filter(|(_, active)| **active);
         let nearest = active
             .filter_map(|(peer, _)| self.peers.get(peer))
@@ -96,6 +111,9 @@ impl<P: Peer> Overlay<P> {
             self.look_again(now);
             return;
         };
+        if self.begin_near_search(now, &seed) {
+            return;
+        }
         let routed = self.join_message();
         let id = routed.id;
         self.joining.asked = Some((seed.peer, id));

@@ -7,6 +7,7 @@ pub(crate) mod intercept;
 pub(crate) mod join;
 mod leave;
 mod maintain;
+pub(crate) mod near_seed;
 mod nearest;
 pub(crate) mod pace;
 mod point;

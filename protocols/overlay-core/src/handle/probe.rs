@@ -161,6 +161,7 @@ impl<P: Peer> Overlay<P> {
         if probe.outdated {
             self.tell_news(now, &sender);
         }
+        self.continue_near_search(now);
         self.end_second_stage(now);
     }
 
@@ -206,6 +207,7 @@ impl<P: Peer> Overlay<P> {
             self.note_inactive(now, &contact);
         }
         self.activate_if_answered(now);
+        self.continue_near_search(now);
         self.end_second_stage(now);
     }
 
@@ -251,6 +253,9 @@ impl<P: Peer> Overlay<P> {
             self.verify_failure(now, guid);
         }
         self.ask_leafs(now, &leafs);
+        if active && self.state == State::Joining && !self.joining.answered {
+            self.note_seed_leafs(&leafs);
+        }
         if active {
             self.look_for_place(now, peer);
             self.ask_unnamed(now, sender_guid, &leafs);
@@ -324,7 +329,9 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         if self.state == State::Joining && !self.joining.answered {
-            self.note_active_seed(now, contact.peer);
+            if !self.note_near(&contact) {
+                self.note_active_seed(now, contact.peer);
+            }
             return;
         }
         self.admit(now, &contact);
@@ -472,6 +479,7 @@ impl<P: Peer> Overlay<P> {
         };
         if probe.tries >= self.config.probe_retries {
             self.declare_failed(now, peer, probe.announced);
+            self.continue_near_search(now);
             self.end_second_stage(now);
         } else {
             self.send_probe(

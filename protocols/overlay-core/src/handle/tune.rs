@@ -22,6 +22,11 @@ const GUESS: f64 = 0.3;
 /// many times the row's median.
 const REACH: f64 = 1.6;
 
+/// How far away a node may be that is named as `named` away by one that is `asked` away.
+pub(crate) fn guess(asked: Duration, named: Duration) -> Duration {
+    asked.abs_diff(named) + asked.min(named).mul_f64(2.0 * GUESS)
+}
+
 impl<P: Peer> Overlay<P> {
     /// Asks a node for the row in which it would stand, if nobody is known for its cell or
     /// being asked. The answer says how far away it is, and who else there is for the row.
@@ -82,6 +87,11 @@ impl<P: Peer> Overlay<P> {
         };
         let (sender, asked) = (peer.contact.clone(), peer.rtt.smoothed());
         self.note_alive_unseen(now, sender, true, None);
+        if self.joining.search.is_some() {
+            self.search_row(now, from, &contacts, &rtts);
+            self.continue_near_search(now);
+            return;
+        }
         self.note_wanted(from, part, &contacts, &rtts);
         for (contact, rtt) in contacts.iter().zip(rtts).take(CANDIDATES_AN_ANSWER) {
             let named = Duration::from_micros(rtt.into());
@@ -127,7 +137,7 @@ impl<P: Peer> Overlay<P> {
         {
             return;
         }
-        let guess = asked.abs_diff(named) + asked.min(named).mul_f64(2.0 * GUESS);
+        let guess = guess(asked, named);
         let (Some((row, column)), true) = (self.table.cell(contact.guid), self.may_measure())
         else {
             return;

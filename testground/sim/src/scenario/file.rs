@@ -321,11 +321,12 @@ impl Scenario {
 
     /// What the engine needs to know.
     pub fn settings(&self) -> Settings {
-        Settings {
+        let settings = Settings {
             seed: self.seed,
             overlay: self.config(),
             shape: self.network.clone(),
-        }
+        };
+        settings.with_contact(self.contact)
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const MOST_HOPS: usize = 8;
 const COMPLETE_ROUTES: usize = 20_000;
 
 /// The last joins before a size is reached, whose messages are counted.
-const COUNTED_JOINS: usize = 200;
+pub(super) const COUNTED_JOINS: usize = 200;
 
 /// What was measured at one size.
 #[derive(Clone, Debug)]

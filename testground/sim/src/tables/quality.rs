@@ -1,9 +1,10 @@
 //! How many table entries are the nearest there are (Pastry, figure 7).
 
+use super::growth::COUNTED_JOINS;
 use super::{Made, Options, TableError};
 use crate::oracle::Oracle;
 use crate::report::{Goal, Reading};
-use crate::{Contact, Node, Settings, Sim, formation, paper};
+use crate::{Contact, Kind, Node, Settings, Sim, formation, paper};
 
 /// Rows compared.
 const ROWS: usize = 4;
@@ -17,9 +18,20 @@ pub(super) fn make(options: &Options) -> Result<Made, TableError> {
             (Contact::Nearest, "by the nearest"),
             (Contact::Random, "by anyone"),
         ] {
-            let mut sim = Sim::new(&Settings::calm(seed))?;
-            formation::grow(&mut sim, nodes, contact, &mut bar.clone())
-                .map_err(|source| TableError::Join { seed, source })?;
+            let mut sim = Sim::new(&Settings::calm(seed).with_contact(contact))?;
+            let grow = |sim: &mut Sim, nodes: usize| {
+                formation::grow(sim, nodes, contact, &mut bar.clone())
+                    .map_err(|source| TableError::Join { seed, source })
+            };
+            let counted = COUNTED_JOINS.min(nodes / 4);
+            grow(&mut sim, nodes - counted)?;
+            let before = *sim.traffic();
+            grow(&mut sim, nodes)?;
+            let joins = sim.traffic().since(&before);
+            let sent: u64 = Kind::ALL.iter().map(|kind| joins.of(*kind)).sum();
+            let label = format!("messages a join, joined {name}");
+            let messages = sent as f64 / counted as f64;
+            all.push(Reading::new("messages", label, messages));
             let everyone: Vec<Node> = sim.ring().iter().map(|(_, node)| node).collect();
             let rows = Oracle::new(&sim).quality(ROWS, &everyone);
             for (row, quality) in rows.into_iter().enumerate() {

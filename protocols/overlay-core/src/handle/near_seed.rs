@@ -1,0 +1,174 @@
+//! Looking for a near seed before joining by it (P39; Castro, Druschel, Hu & Rowstron,
+//! "Exploiting network proximity in peer-to-peer overlay networks", "node joining").
+
+use std::time::Duration;
+
+use guid::Guid;
+
+use crate::handle::tune::guess;
+use crate::message::Part;
+use crate::timers::Timer;
+use crate::{Contact, Overlay, Peer, State, Time};
+
+/// Rows asked for in one search at most: each once on the way up, and the first again
+/// while somebody nearer turns up.
+const MAX_ROWS: u32 = 24;
+
+/// A search under way.
+#[derive(Clone, Debug)]
+pub(crate) struct NearSearch<P> {
+    /// The nearest active node so far.
+    nearest: Contact<P>,
+    /// The row it is asked for next; `None` before its depth is known.
+    row: Option<usize>,
+    /// Who was last asked for the first row.
+    first_row_of: Option<P>,
+    /// Rows asked for so far.
+    rows: u32,
+    /// Those who were asked and whose silence or answer is waited for.
+    waiting: Vec<P>,
+}
+
+impl<P: Peer> Overlay<P> {
+    /// Begins a search at the nearest seed, if it is far enough away and the network large
+    /// enough that somebody else may be much nearer. Says whether it did.
+    pub(crate) fn begin_near_search(&mut self, now: Time, seed: &Contact<P>) -> bool {
+        let near = self.rtt(seed.peer);
+        if self.joining.has_searched
+            || near.is_none_or(|rtt| rtt <= self.config.near_seed)
+            || self.joining.named.len() < self.config.leaf_set
+        {
+            return false;
+        }
+        self.joining.has_searched = true;
+        let sample = self.joining.named.clone();
+        let waiting = sample.iter().map(|contact| contact.peer).collect();
+        self.joining.search = Some(Box::new(NearSearch {
+            nearest: seed.clone(),
+            row: None,
+            first_row_of: None,
+            rows: 0,
+            waiting,
+        }));
+        // However many are silent, a joiner does not search for ever.
+        self.timers
+            .set(Timer::Seed, now + self.config.request_timeout);
+        // The members of a leaf set stand anywhere: a random sample of the network.
+        for contact in sample {
+            self.probe(now, &contact, false, false);
+        }
+        self.continue_near_search(now);
+        true
+    }
+
+    /// An active node names its leaf set to a joiner that has not asked for its way in.
+    pub(crate) fn note_seed_leafs(&mut self, leafs: &[Contact<P>]) {
+        let named = &mut self.joining.named;
+        for leaf in leafs {
+            let new = leaf.guid != self.me.guid && named.iter().all(|one| one.guid != leaf.guid);
+            if new && named.len() < self.config.leaf_set {
+                named.push(leaf.clone());
+            }
+        }
+    }
+
+    /// A node has answered that it is active. Says whether a search is under way to which
+    /// it belongs.
+    pub(crate) fn note_near(&mut self, contact: &Contact<P>) -> bool {
+        let rtt = self.rtt(contact.peer);
+        let known = self.joining.seeds.contains_key(&contact.peer);
+        let Some(search) = self.joining.search.as_mut().filter(|_| !known) else {
+            return false;
+        };
+        let best = self.peers.get(&search.nearest.peer);
+        let best = best.and_then(|peer| peer.rtt.smoothed());
+        if rtt.is_some() && best.is_none_or(|best| rtt < Some(best)) {
+            search.nearest = contact.clone();
+        }
+        true
+    }
+
+    /// The nearest has named a row of its table: whoever may be nearer is measured.
+    pub(crate) fn search_row(&mut self, now: Time, from: P, contacts: &[Contact<P>], rtts: &[u32]) {
+        let asked = self.rtt(from).unwrap_or_default();
+        let Some(search) = &self.joining.search else {
+            return;
+        };
+        let nearest = self.rtt(search.nearest.peer).unwrap_or(asked);
+        for (contact, rtt) in contacts.iter().zip(rtts) {
+            let named = Duration::from_micros((*rtt).into());
+            if contact.guid == self.me.guid
+                || self.peers.contains_key(&contact.peer)
+                || self.is_failed(now, contact.guid)
+                || guess(asked, named) >= nearest
+            {
+                continue;
+            }
+            self.probe(now, contact, false, false);
+            if let Some(search) = &mut self.joining.search {
+                search.waiting.push(contact.peer);
+            }
+        }
+    }
+
+    /// When all have answered: up the table of the nearest, row by row, and on while its
+    /// first row names somebody nearer.
+    pub(crate) fn continue_near_search(&mut self, now: Time) {
+        if self.state != State::Joining {
+            return;
+        }
+        let Some(search) = &mut self.joining.search else {
+            return;
+        };
+        let peers = &self.peers;
+        search.waiting.retain(|peer| {
+            let asked = peers.get(peer);
+            asked.is_some_and(|peer| peer.probing().is_some())
+        });
+        if !search.waiting.is_empty() {
+            return;
+        }
+        let nearest = search.nearest.clone();
+        let row = match search.row {
+            None => Some(depth(nearest.guid, &self.joining.named, self.base)),
+            Some(0) if search.first_row_of == Some(nearest.peer) => None,
+            Some(row) => Some(row.saturating_sub(1)),
+        };
+        search.rows += 1;
+        let Some(row) = row.filter(|_| search.rows <= MAX_ROWS) else {
+            self.end_near_search(now);
+            return;
+        };
+        search.row = Some(row);
+        if row == 0 {
+            search.first_row_of = Some(nearest.peer);
+        }
+        search.waiting.push(nearest.peer);
+        self.ask_for_state(now, &nearest, Part::Row(row as u8));
+        if self.probing_nobody(nearest.peer) {
+            self.end_near_search(now);
+        }
+    }
+
+    fn probing_nobody(&self, peer: P) -> bool {
+        let state = self.peers.get(&peer);
+        state.is_none_or(|state| state.probing().is_none())
+    }
+
+    /// The nearest is a seed like those that were found.
+    pub(crate) fn end_near_search(&mut self, now: Time) {
+        if let Some(search) = self.joining.search.take() {
+            if self.peers.contains_key(&search.nearest.peer) {
+                self.joining.note_seed(search.nearest.peer, true);
+            }
+            self.handle_seed_chosen(now);
+        }
+    }
+}
+
+/// The last row of a node's table that has entries, as far as its neighbours tell.
+fn depth<P: Peer>(guid: Guid, named: &[Contact<P>], base: guid::Base) -> usize {
+    let others = named.iter().filter(|one| one.guid != guid);
+    let shared = others.map(|one| one.guid.shared_prefix(guid, base));
+    shared.max().unwrap_or(0)
+}
