@@ -31,6 +31,12 @@ impl<P: Peer> Overlay<P> {
         for (what, count, most) in bounds {
             assert!(count <= most, "{count} {what} are kept, {most} is the most");
         }
+        let sent = self.sent_for.values();
+        assert!(
+            sent.clone()
+                .all(|request| self.requests.contains_key(request)),
+            "a message is remembered for a request that has ended"
+        );
         assert_eq!(
             self.peers.asked_count(),
             self.peers.asked().count(),

@@ -70,6 +70,8 @@ pub struct Overlay<P: Peer> {
     pub(crate) density: Density,
     pub(crate) seen: Seen,
     pub(crate) requests: BTreeMap<RequestId, Request<P>>,
+    /// Whose the messages are, by their numbers.
+    pub(crate) sent_for: BTreeMap<u64, RequestId>,
     pub(crate) waiting: BTreeMap<Ticket, Waiting<P>>,
     pub(crate) intercepted: BTreeSet<AppId>,
     /// Pointers to objects, objects of this node, searches.
@@ -114,6 +116,7 @@ impl<P: Peer> Overlay<P> {
             density: Density::default(),
             seen: Seen::default(),
             requests: BTreeMap::new(),
+            sent_for: BTreeMap::new(),
             waiting: BTreeMap::new(),
             intercepted: BTreeSet::new(),
             location: LocationState::new(),
@@ -221,6 +224,7 @@ impl<P: Peer> Overlay<P> {
         }
         if self.requests.is_empty() {
             self.requests = BTreeMap::new();
+            self.sent_for = BTreeMap::new();
         }
         if self.waiting.is_empty() {
             self.waiting = BTreeMap::new();

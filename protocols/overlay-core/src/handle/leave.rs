@@ -16,6 +16,7 @@ impl<P: Peer> Overlay<P> {
         self.hops.clear();
         self.waiting.clear();
         self.leave_location();
+        self.sent_for.clear();
         for (request, _) in std::mem::take(&mut self.requests) {
             self.outputs.push_back(Output::Done {
                 request,

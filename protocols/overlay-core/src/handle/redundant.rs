@@ -74,9 +74,9 @@ impl<P: Peer> Lookup<P> {
         }
     }
 
-    /// Whether a message is one of its questions; the caller knows that it is this node's.
-    pub(crate) fn has_sent(&self, id: MessageId) -> bool {
-        self.sent.contains_key(&id.number)
+    /// The numbers of its questions.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.sent.keys().copied()
     }
 
     /// A peer has answered this node itself.
@@ -307,12 +307,14 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         lookup.sent.insert(number, false);
+        let key = lookup.key;
+        self.sent_for.insert(number, request);
         let routed = Routed {
             id: MessageId {
                 origin: origin.guid,
                 number,
             },
-            key: lookup.key,
+            key,
             origin,
             hops: 0,
             trace: None,

@@ -144,6 +144,7 @@ impl<P: Peer> Overlay<P> {
         };
         let deadline = now + self.config.request_timeout;
         let joined = self.state == State::Active;
+        self.sent_for.insert(id.number, request);
         self.requests.insert(
             request,
             Request {
@@ -207,6 +208,8 @@ impl<P: Peer> Overlay<P> {
             let old = routed.id;
             routed.id.number = self.next_number();
             self.forget_hop(old);
+            self.sent_for.remove(&old.number);
+            self.sent_for.insert(routed.id.number, request);
             let mut tried = Vec::new();
             if let Some(state) = self.requests.get_mut(&request) {
                 state.id = routed.id;
@@ -435,17 +438,16 @@ impl<P: Peer> Overlay<P> {
         if id.origin != self.me.guid {
             return None;
         }
-        self.requests
-            .iter()
-            .find(|(_, request)| {
-                let lookup = request.lookup.as_ref();
-                request.id == id || lookup.is_some_and(|lookup| lookup.has_sent(id))
-            })
-            .map(|(request, _)| *request)
+        self.sent_for.get(&id.number).copied()
     }
 
     pub(crate) fn end(&mut self, request: RequestId, outcome: Result<Outcome<P>, RouteFailure>) {
-        self.requests.remove(&request);
+        if let Some(ended) = self.requests.remove(&request) {
+            let questions = ended.lookup.iter().flat_map(|lookup| lookup.numbers());
+            for number in questions.chain([ended.id.number]) {
+                self.sent_for.remove(&number);
+            }
+        }
         self.timers.cancel(Timer::Request(request));
         self.timers.cancel(Timer::Seek(request));
         self.outputs.push_back(Output::Done { request, outcome });
