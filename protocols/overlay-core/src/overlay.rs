@@ -506,9 +506,13 @@ impl<P: Peer> Overlay<P> {
     /// Remembers a dead node, so that nobody's hearsay brings it back (P9).
     pub(crate) fn remember_failed(&mut self, now: Time, guid: Guid) {
         self.failed.retain(|_, until| *until > now);
-        if self.failed.len() < MAX_FAILED_MEMORY {
-            self.failed.insert(guid, now + self.config.failed_memory);
+        if self.failed.len() >= MAX_FAILED_MEMORY
+            && let Some(oldest) = self.failed.iter().min_by_key(|(_, until)| **until)
+        {
+            let oldest = *oldest.0;
+            self.failed.remove(&oldest);
         }
+        self.failed.insert(guid, now + self.config.failed_memory);
     }
 
     pub(crate) fn is_failed(&self, now: Time, guid: Guid) -> bool {

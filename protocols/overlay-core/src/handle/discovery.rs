@@ -18,7 +18,6 @@ const MEETING_TRIES: u32 = 3;
 pub(crate) struct Meeting<P> {
     id: MessageId,
     asked: Time,
-    is_answered: bool,
     /// Another node found meanwhile, perhaps of a third network.
     next: Option<Contact<P>>,
 }
@@ -69,7 +68,6 @@ impl<P: Peer> Overlay<P> {
         self.meeting = Some(Box::new(Meeting {
             id: routed.id,
             asked: now,
-            is_answered: false,
             next,
         }));
         self.transmit(now, routed, by, None, Vec::new(), 0);
@@ -80,19 +78,19 @@ impl<P: Peer> Overlay<P> {
         let known = self.meeting.as_ref();
         let wanted = known.is_some_and(|meeting| meeting.id == hop.routed.id);
         match hop.next {
-            Some(by) if wanted && hop.tries < MEETING_TRIES => {
+            Some(by) if wanted && hop.tries < MEETING_TRIES && !self.is_failed(now, by.guid) => {
                 self.transmit(now, hop.routed, by, None, Vec::new(), hop.tries + 1);
             }
             _ => self.stats.dropped += 1,
         }
     }
 
-    /// A meeting is over, or has taken too long: the next one may begin.
+    /// The next meeting may begin, if the last is long enough ago.
     pub(crate) fn begin_next_meeting(&mut self, now: Time) {
         let Some(meeting) = &self.meeting else {
             return;
         };
-        if meeting.is_answered || now.since(meeting.asked) >= self.config.request_timeout {
+        if now.since(meeting.asked) >= self.config.request_timeout {
             let next = self.meeting.take().and_then(|meeting| meeting.next);
             if let Some(by) = next {
                 self.ask_place(now, by);
@@ -108,11 +106,9 @@ impl<P: Peer> Overlay<P> {
         from: Contact<P>,
         leafs: Vec<Contact<P>>,
     ) {
-        let meeting = self.meeting.as_mut();
-        let Some(meeting) = meeting.filter(|meeting| meeting.id == id) else {
+        if self.meeting.as_ref().is_none_or(|meeting| meeting.id != id) {
             return;
-        };
-        meeting.is_answered = true;
+        }
         self.forget_hop(id);
         let leafs: Vec<_> = leafs.into_iter().chain([from]).collect();
         self.ask_leafs(now, &leafs);

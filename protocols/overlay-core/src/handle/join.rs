@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use guid::Guid;
+
 use crate::handle::near_seed::NearSearch;
 use crate::message::{Body, Part};
 use crate::timers::Timer;
@@ -30,6 +32,10 @@ pub(crate) struct Joining<P> {
     pub(crate) search: Option<Box<NearSearch<P>>>,
     /// Whether there was one: there is one for each join at most.
     pub(crate) has_searched: bool,
+    /// Active nodes that it has measured.
+    pub(crate) measured: Vec<Contact<P>>,
+    /// Candidates for the leaf set that have no place either.
+    inactive: Vec<Guid>,
     /// Whether an active node has answered: there is a network.
     pub(crate) met_active: bool,
     /// The seed asked for the way in, and the message's name.
@@ -51,6 +57,8 @@ impl<P> Default for Joining<P> {
             named: Vec::new(),
             search: None,
             has_searched: false,
+            measured: Vec::new(),
+            inactive: Vec::new(),
             met_active: false,
             asked: None,
             answered: false,
@@ -61,6 +69,24 @@ impl<P> Default for Joining<P> {
 }
 
 impl<P: Peer> Joining<P> {
+    /// Notes a candidate without a place, while there is room.
+    pub(crate) fn note_inactive(&mut self, guid: Guid) {
+        if self.inactive.len() < MAX_SEEDS {
+            self.inactive.push(guid);
+        }
+    }
+
+    /// Notes a seed that is active, in place of another if there is no room.
+    pub(crate) fn note_best_seed(&mut self, peer: P) {
+        if self.seeds.len() >= MAX_SEEDS && !self.seeds.contains_key(&peer) {
+            let worst = self.seeds.iter().min_by_key(|(_, active)| **active);
+            if let Some(worst) = worst.map(|(peer, _)| *peer) {
+                self.seeds.remove(&worst);
+            }
+        }
+        self.note_seed(peer, true);
+    }
+
     /// Notes a possible seed. Says whether there was room.
     pub(crate) fn note_seed(&mut self, peer: P, active: bool) -> bool {
         let known = self.seeds.get(&peer).copied();
@@ -76,11 +102,10 @@ impl<P: Peer> Overlay<P> {
     /// An active node answered a joiner: for a moment others may answer that are nearer.
     pub(crate) fn note_active_seed(&mut self, now: Time, peer: P) {
         self.joining.met_active = true;
-        let first = !self.joining.seeds.values().any(|active| *active);
         if !self.joining.note_seed(peer, true) {
             return;
         }
-        if first && self.joining.asked.is_none() {
+        if self.joining.asked.is_none() && !self.timers.is_set(&Timer::Seed) {
             self.timers.cancel(Timer::Lonely);
             self.timers.set(Timer::Seed, now + self.config.seed_wait);
         }
@@ -142,6 +167,7 @@ impl<P: Peer> Overlay<P> {
     }
 
     pub(crate) fn handle_join_timeout(&mut self, now: Time) {
+        self.timers.cancel(Timer::Join);
         if self.state != State::Joining {
             return;
         }
@@ -216,6 +242,12 @@ impl<P: Peer> Overlay<P> {
         // The answer says that the seed has passed the message on.
         self.forget_hop(id);
         self.joining.answered = true;
+        for measured in std::mem::take(&mut self.joining.measured) {
+            let known = self.peers.get(&measured.peer);
+            if known.is_some_and(|known| known.contact.guid == measured.guid) {
+                self.admit_by_distance(&measured);
+            }
+        }
         // From here on the probes' own timeouts bound the wait.
         // Two rounds of them, and a third for who is named late.
         let round = self.config.probe_timeout * (self.config.probe_retries + 1);
@@ -265,6 +297,10 @@ impl<P: Peer> Overlay<P> {
     /// leaf set do so.
     fn announce(&mut self, now: Time) {
         self.joining.announced = true;
+        // They may have joined since, and are to be believed in if others name them.
+        for guid in std::mem::take(&mut self.joining.inactive) {
+            self.failed.remove(&guid);
+        }
         let found = self.joining.seeds.keys();
         let found = found.filter_map(|peer| self.peers.get(peer));
         let mut told: Vec<_> = found.map(|peer| peer.contact.clone()).collect();

@@ -14,12 +14,16 @@ use crate::{Contact, Overlay, Peer, State, Time};
 /// while somebody nearer turns up.
 const MAX_ROWS: u32 = 24;
 
+/// Nodes measured that are remembered.
+const MAX_MEASURED: usize = 256;
+
+/// Contacts of a row considered: more than any row has.
+const MAX_CANDIDATES: usize = 64;
+
 /// A search under way.
 #[derive(Clone, Debug)]
 pub(crate) struct NearSearch<P> {
-    /// The nearest active node so far.
-    nearest: Contact<P>,
-    /// The row it is asked for next; `None` before its depth is known.
+    /// The row that was asked for last; `None` before the first.
     row: Option<usize>,
     /// Who was last asked for the first row.
     first_row_of: Option<P>,
@@ -43,8 +47,8 @@ impl<P: Peer> Overlay<P> {
         self.joining.has_searched = true;
         let sample = self.joining.named.clone();
         let waiting = sample.iter().map(|contact| contact.peer).collect();
+        self.joining.measured = vec![seed.clone()];
         self.joining.search = Some(Box::new(NearSearch {
-            nearest: seed.clone(),
             row: None,
             first_row_of: None,
             rows: 0,
@@ -72,30 +76,39 @@ impl<P: Peer> Overlay<P> {
         }
     }
 
-    /// A node has answered that it is active. Says whether a search is under way to which
-    /// it belongs.
-    pub(crate) fn note_near(&mut self, contact: &Contact<P>) -> bool {
-        let rtt = self.rtt(contact.peer);
-        let known = self.joining.seeds.contains_key(&contact.peer);
-        let Some(search) = self.joining.search.as_mut().filter(|_| !known) else {
+    /// A node has answered a joiner. Says whether that is one which a search has found, and
+    /// no seed.
+    pub(crate) fn note_measured(&mut self, contact: &Contact<P>, active: bool) -> bool {
+        if self.joining.answered || !self.joining.has_searched {
             return false;
-        };
-        let best = self.peers.get(&search.nearest.peer);
-        let best = best.and_then(|peer| peer.rtt.smoothed());
-        if rtt.is_some() && best.is_none_or(|best| rtt < Some(best)) {
-            search.nearest = contact.clone();
         }
-        true
+        let measured = &mut self.joining.measured;
+        if !active {
+            measured.retain(|known| known.peer != contact.peer);
+        } else if self.joining.search.is_some()
+            && measured.iter().all(|known| known.peer != contact.peer)
+            && measured.len() < MAX_MEASURED
+        {
+            measured.push(contact.clone());
+        }
+        !self.joining.seeds.contains_key(&contact.peer)
+    }
+
+    /// The nearest of those who live and have said that they are active.
+    fn nearest_measured(&self) -> Option<Contact<P>> {
+        let measured = self.joining.measured.iter();
+        let near = measured.filter_map(|contact| Some((self.rtt(contact.peer)?, contact)));
+        let nearest = near.min_by_key(|(rtt, contact)| (*rtt, contact.guid));
+        nearest.map(|(_, contact)| contact.clone())
     }
 
     /// The nearest has named a row of its table: whoever may be nearer is measured.
     pub(crate) fn search_row(&mut self, now: Time, from: P, contacts: &[Contact<P>], rtts: &[u32]) {
         let asked = self.rtt(from).unwrap_or_default();
-        let Some(search) = &self.joining.search else {
-            return;
-        };
-        let nearest = self.rtt(search.nearest.peer).unwrap_or(asked);
-        for (contact, rtt) in contacts.iter().zip(rtts) {
+        let nearest = self.nearest_measured();
+        let nearest = nearest.and_then(|nearest| self.rtt(nearest.peer));
+        let nearest = nearest.unwrap_or(asked);
+        for (contact, rtt) in contacts.iter().zip(rtts).take(MAX_CANDIDATES) {
             let named = Duration::from_micros((*rtt).into());
             if contact.guid == self.me.guid
                 || self.peers.contains_key(&contact.peer)
@@ -128,41 +141,46 @@ impl<P: Peer> Overlay<P> {
         if !search.waiting.is_empty() {
             return;
         }
-        let nearest = search.nearest.clone();
-        let row = match search.row {
-            None => Some(depth(nearest.guid, &self.joining.named, self.base)),
-            Some(0) if search.first_row_of == Some(nearest.peer) => None,
-            Some(row) => Some(row.saturating_sub(1)),
-        };
+        let (last, first_row_of) = (search.row, search.first_row_of);
         search.rows += 1;
-        let Some(row) = row.filter(|_| search.rows <= MAX_ROWS) else {
+        let rows = search.rows;
+        let nearest = self.nearest_measured().filter(|_| rows <= MAX_ROWS);
+        let next = nearest.and_then(|nearest| {
+            let row = match last {
+                None => depth(nearest.guid, &self.joining.named, self.base),
+                Some(0) if first_row_of == Some(nearest.peer) => return None,
+                Some(row) => row.saturating_sub(1),
+            };
+            Some((nearest, row))
+        });
+        let Some((nearest, row)) = next else {
             self.end_near_search(now);
             return;
         };
-        search.row = Some(row);
-        if row == 0 {
-            search.first_row_of = Some(nearest.peer);
+        if let Some(search) = &mut self.joining.search {
+            search.row = Some(row);
+            if row == 0 {
+                search.first_row_of = Some(nearest.peer);
+            }
+            search.waiting.push(nearest.peer);
         }
-        search.waiting.push(nearest.peer);
         self.ask_for_state(now, &nearest, Part::Row(row as u8));
-        if self.probing_nobody(nearest.peer) {
+        let asked = self.peers.get(&nearest.peer);
+        if asked.is_none_or(|peer| peer.probing().is_none()) {
             self.end_near_search(now);
         }
-    }
-
-    fn probing_nobody(&self, peer: P) -> bool {
-        let state = self.peers.get(&peer);
-        state.is_none_or(|state| state.probing().is_none())
     }
 
     /// The nearest is a seed like those that were found.
     pub(crate) fn end_near_search(&mut self, now: Time) {
-        if let Some(search) = self.joining.search.take() {
-            if self.peers.contains_key(&search.nearest.peer) {
-                self.joining.note_seed(search.nearest.peer, true);
-            }
-            self.handle_seed_chosen(now);
+        if self.joining.search.take().is_none() {
+            return;
         }
+        self.timers.cancel(Timer::Seed);
+        if let Some(nearest) = self.nearest_measured() {
+            self.joining.note_best_seed(nearest.peer);
+        }
+        self.handle_seed_chosen(now);
     }
 }
 
@@ -170,5 +188,6 @@ impl<P: Peer> Overlay<P> {
 fn depth<P: Peer>(guid: Guid, named: &[Contact<P>], base: guid::Base) -> usize {
     let others = named.iter().filter(|one| one.guid != guid);
     let shared = others.map(|one| one.guid.shared_prefix(guid, base));
-    shared.max().unwrap_or(0)
+    // Whoever names a neighbour that shares all digits does not keep it from the first row.
+    shared.max().unwrap_or(0).min(MAX_ROWS as usize / 2)
 }

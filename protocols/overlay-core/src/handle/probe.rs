@@ -30,9 +30,12 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         // A neighbour that is not asked would leave a gap that nobody knows of.
-        let neighbour = self.leafs.contains(contact.guid)
-            || (asks == Asks::View && self.leafs.wants(contact.guid));
-        if self.probes_out() >= MAX_PROBES && !neighbour {
+        let would_be = asks == Asks::View && self.leafs.wants(contact.guid);
+        let most = match would_be {
+            true => MAX_PROBES + 2 * self.config.leaf_set,
+            false => MAX_PROBES,
+        };
+        if self.probes_out() >= most && !self.leafs.contains(contact.guid) {
             return;
         }
         let peer = self.peers.meet(now, contact);
@@ -138,7 +141,12 @@ impl<P: Peer> Overlay<P> {
         mine.rtt_micros = mine.rtt_micros.or(view.rtt_micros);
         let reply = Message::ProbeReply { nonce, view: mine };
         self.send(now, &view.sender, reply);
+        let (sender, active) = (view.sender.clone(), view.active);
         self.note_view(now, view);
+        if !active && self.is_member(sender.guid) {
+            self.note_inactive(now, &sender);
+        }
+        self.activate_if_answered(now);
     }
 
     pub(crate) fn handle_probe_reply(&mut self, now: Time, from: P, nonce: u64, view: View<P>) {
@@ -154,11 +162,12 @@ impl<P: Peer> Overlay<P> {
         if !active {
             self.note_inactive(now, &sender);
         }
+        self.activate_if_answered(now);
         // A joiner's second question says it anyway.
         if !knows_distance && self.has_place() && self.leafs.contains(sender.guid) {
             self.tell_distance(now, &sender);
         }
-        if probe.outdated {
+        if probe.outdated && active {
             self.tell_news(now, &sender);
         }
         self.continue_near_search(now);
@@ -176,11 +185,13 @@ impl<P: Peer> Overlay<P> {
         let found = self.peers.get(&contact.peer).is_some_and(|peer| peer.found);
         if self.is_member(contact.guid) {
             self.remove_peer(now, contact.peer, true);
-        } else if !found && self.leafs.wants(contact.guid) {
+        } else if self.leafs.wants(contact.guid) && (!found || !self.leafs.is_settled()) {
             self.remember_failed(now, contact.guid);
+            if self.state == State::Joining {
+                self.joining.note_inactive(contact.guid);
+            }
             self.look_behind(now);
         }
-        self.activate_if_answered(now);
     }
 
     pub(crate) fn handle_ping(&mut self, now: Time, from: P, nonce: u64) {
@@ -249,8 +260,9 @@ impl<P: Peer> Overlay<P> {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.period_ms = probe_period_ms;
         }
+        let is_leaf = self.leafs.contains(sender_guid);
         for guid in failed {
-            self.verify_failure(now, guid);
+            self.verify_failure(now, guid, is_leaf);
         }
         self.ask_leafs(now, &leafs);
         if active && self.state == State::Joining && !self.joining.answered {
@@ -261,7 +273,6 @@ impl<P: Peer> Overlay<P> {
             self.ask_unnamed(now, sender_guid, &leafs);
         }
         self.consider_for_table(now, leafs.into_iter());
-        self.activate_if_answered(now);
     }
 
     /// Hearsay for the leaf set: whoever would find a place is asked. Those who are being
@@ -322,6 +333,9 @@ impl<P: Peer> Overlay<P> {
                 self.probe_once(now, &lost.contact);
             }
         }
+        if self.state == State::Joining && self.note_measured(&contact, active) {
+            return;
+        }
         if !active {
             if self.state == State::Joining {
                 self.joining.note_seed(contact.peer, false);
@@ -329,9 +343,7 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         if self.state == State::Joining && !self.joining.answered {
-            if !self.note_near(&contact) {
-                self.note_active_seed(now, contact.peer);
-            }
+            self.note_active_seed(now, contact.peer);
             return;
         }
         self.admit(now, &contact);
@@ -385,6 +397,12 @@ impl<P: Peer> Overlay<P> {
             });
             self.note_sets_changed(now);
         }
+        self.admit_by_distance(contact);
+    }
+
+    /// Puts it into the table and the neighbourhood set, if its distance is known and it is
+    /// near enough.
+    pub(crate) fn admit_by_distance(&mut self, contact: &Contact<P>) {
         let measured = self
             .peers
             .get(&contact.peer)
@@ -452,10 +470,10 @@ impl<P: Peer> Overlay<P> {
                 .any(|(peer, _)| self.table.cell(peer.contact.guid) == cell)
     }
 
-    /// Another node calls one dead: if it is a neighbour, ask it (P9). Not if it has just
-    /// spoken: nobody can have waited in vain for it since, and whoever calls all of a
+    /// Another node calls one dead: if it is a neighbour, ask it (P9). Where the other is
+    /// none itself, not if the one called dead has just spoken: a stranger that calls all of a
     /// leaf set dead again and again has each of them asked no oftener than that.
-    fn verify_failure(&mut self, now: Time, guid: Guid) {
+    fn verify_failure(&mut self, now: Time, guid: Guid, by_leaf: bool) {
         if !self.leafs.contains(guid) {
             return;
         }
@@ -468,7 +486,8 @@ impl<P: Peer> Overlay<P> {
             return;
         };
         let heard = self.peers.get(&leaf.peer).map(|peer| peer.heard);
-        if heard.is_none_or(|heard| now.since(heard) >= self.config.probe_timeout / 2) {
+        let quiet = heard.is_none_or(|heard| now.since(heard) >= self.config.probe_timeout / 2);
+        if by_leaf || quiet {
             self.probe(now, &leaf, true, true);
         }
     }
@@ -479,7 +498,6 @@ impl<P: Peer> Overlay<P> {
         };
         if probe.tries >= self.config.probe_retries {
             self.declare_failed(now, peer, probe.announced);
-            self.continue_near_search(now);
             self.end_second_stage(now);
         } else {
             self.send_probe(
@@ -516,6 +534,7 @@ impl<P: Peer> Overlay<P> {
             None if self.is_member(contact.guid) => self.probe(now, &contact, true, false),
             None => {
                 self.peers.remove(&peer);
+                self.joining.seeds.remove(&peer);
             }
         }
         self.hurry_hops(now, peer);

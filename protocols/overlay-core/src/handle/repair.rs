@@ -25,6 +25,8 @@ impl<P: Peer> Overlay<P> {
         };
         self.timers.cancel(Timer::Probe(peer));
         let guid = state.contact.guid;
+        // Others were not asked because it would have been closer.
+        let stood_before_others = state.probing().is_some_and(|probe| probe.is_full());
         self.joining.seeds.remove(&peer);
         let sides = self.leafs.sides_of(guid);
         // Those it was told of before it died itself have nobody who tells of them.
@@ -47,8 +49,7 @@ impl<P: Peer> Overlay<P> {
                 self.announce_death(now, guid);
             }
             self.mend(now, sides);
-        } else if !announced && self.leafs.wants(guid) {
-            // Others were not asked because it would have been closer.
+        } else if (stood_before_others || !announced) && self.leafs.wants(guid) {
             self.look_behind(now);
         }
         if let Some((row, _)) = cell {
@@ -60,6 +61,7 @@ impl<P: Peer> Overlay<P> {
         self.note_gone(now, peer);
         self.reroute_around(now, peer);
         self.activate_if_answered(now);
+        self.continue_near_search(now);
     }
 
     /// The left neighbour of a dead node is the one who watched it, and tells everyone,

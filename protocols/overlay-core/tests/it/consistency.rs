@@ -75,10 +75,28 @@ fn a_side_that_died_as_a_whole_makes_nobody_deliver_what_is_not_its() {
     }
 }
 
-/// While a gap is mended, the one who would fill it turns out to have been restarted, and
-/// is no member any more: whoever stands behind it fills the gap.
+/// How a candidate turns out to be none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Candidate {
+    Restarted,
+    RestartedAndFound,
+    Leaves,
+}
+
+/// While a gap is mended, the one who would fill it turns out to have been restarted, or
+/// to leave: whoever stands behind it fills the gap.
 #[test]
-fn a_candidate_that_was_restarted_leaves_no_gap() {
+fn a_candidate_that_is_none_leaves_no_gap() {
+    for candidate in [
+        Candidate::Restarted,
+        Candidate::RestartedAndFound,
+        Candidate::Leaves,
+    ] {
+        a_candidate_leaves_no_gap(candidate);
+    }
+}
+
+fn a_candidate_leaves_no_gap(candidate: Candidate) {
     for seed in 0..10 {
         let mut net = Net::grow(seed, 60);
         let mut ring: Vec<_> = net.nodes.keys().copied().collect();
@@ -93,19 +111,30 @@ fn a_candidate_that_was_restarted_leaves_no_gap() {
         while knows(&net, ring[20]) {
             net.run(Duration::from_millis(1));
         }
-        net.forget(ring[28]);
+        match candidate {
+            Candidate::Restarted | Candidate::RestartedAndFound => net.forget(ring[28]),
+            Candidate::Leaves => net.input(ring[28], Input::Leave),
+        }
+        if candidate == Candidate::RestartedAndFound {
+            net.tell(me, ring[28]);
+        }
         let key = net.contacts[&ring[29]].guid;
         for _ in 0..1000 {
             net.route(me, key);
             net.run(Duration::from_millis(2));
             if let Some(set) = net.nodes[&me].replica_set(key, 1) {
-                assert_eq!(set[0].peer, ring[29], "seed {seed} at {}", net.now);
+                let at = net.now;
+                assert_eq!(set[0].peer, ring[29], "{candidate:?}, seed {seed}, at {at}");
             }
         }
         assert!(knows(&net, ring[29]) || knows(&net, ring[28]));
         assert_eq!(astray(&net), 0, "of {}", net.deliveries.len());
-        net.tell(ring[28], ring[5]);
-        net.run_until_active(ring[28]);
+        if candidate == Candidate::Leaves {
+            net.kill(ring[28]);
+        } else {
+            net.tell(ring[28], ring[5]);
+            net.run_until_active(ring[28]);
+        }
         net.run(Duration::from_secs(20));
         net.assert_leaf_sets();
     }

@@ -23,7 +23,7 @@ pub(super) fn make(options: &Options) -> Result<Made, TableError> {
                 formation::grow(sim, nodes, contact, &mut bar.clone())
                     .map_err(|source| TableError::Join { seed, source })
             };
-            let counted = COUNTED_JOINS.min(nodes / 4);
+            let counted = COUNTED_JOINS.min(nodes / 4).max(1);
             grow(&mut sim, nodes - counted)?;
             let before = *sim.traffic();
             grow(&mut sim, nodes)?;
