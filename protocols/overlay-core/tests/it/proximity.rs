@@ -20,8 +20,11 @@ fn seed_of(net: &Net, joiner: Node) -> Node {
     let sent = format!(" {joiner}->");
     let mut lines = net.log.lines();
     let route = lines.find(|line| line.contains(&sent) && line.ends_with(" route"));
-    let (_, to) = route.and_then(|line| line.split_once("->")).unwrap();
-    to.split(' ').next().unwrap().parse().unwrap()
+    let (_, to) = route
+        .and_then(|line| line.split_once("->"))
+        .expect("it has joined");
+    let to = to.split(' ').next();
+    to.and_then(|to| to.parse().ok()).expect("a node's number")
 }
 
 /// How many nodes are nearer to one than another is.
