@@ -41,7 +41,7 @@ fn farthest(net: &Net, node: Node) -> Node {
     let others = net.nodes.keys().filter(|other| **other != node);
     *others
         .max_by_key(|other| net.latency(node, **other))
-        .unwrap()
+        .expect("it is not alone")
 }
 
 #[test]
