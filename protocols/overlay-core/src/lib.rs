@@ -64,7 +64,8 @@ pub use io::{
     Found, Input, Outcome, Output, Published, RequestId, RouteFailure, State, Ticket, TimerKind,
 };
 pub use location::{
-    Errand, Full, Location, LocationConfig, MAX_WANTED, Publish, Search, Spread, Stored, Task, Way,
+    Errand, Full, Location, LocationConfig, MAX_LIFETIME_SECS, MAX_ROOTS, MAX_SPREAD, MAX_WANTED,
+    Publish, Search, Spread, Stored, Task, Way,
 };
 pub use message::{
     Answer, AppId, Body, InvalidMessage, MAX_PAYLOAD, Message, MessageId, Part, Routed, TraceHop,

@@ -410,6 +410,11 @@ impl<P: Peer> Overlay<P> {
         self.location.pointers.all()
     }
 
+    /// The same, each with the time at which it expires unless it is renewed.
+    pub fn pointers_until(&self) -> impl Iterator<Item = (Guid, P, Time)> + '_ {
+        self.location.pointers.all_until()
+    }
+
     /// The objects that this node publishes, in order.
     pub fn published(&self) -> impl Iterator<Item = Guid> + '_ {
         self.location.publications.keys().copied()

@@ -111,51 +111,47 @@ impl<P: Peer> Overlay<P> {
     /// Who else is to have a pointer: other candidates for the next hop, nodes nearby, and
     /// the nodes next to the root (L6; Tapestry, section V-C).
     fn beside(&self, key: Guid, way: &Way<P>, publish: &Publish<P>) -> Vec<Contact<P>> {
-        let (spread, holder) = (publish.spread, &publish.holder);
-        let mut also: Vec<Contact<P>> = Vec::new();
-        let mut add = |contact: &Contact<P>| {
-            let known = also.iter().any(|one| one.guid == contact.guid);
-            let apart = contact.guid != self.me.guid && contact.guid != holder.guid && !known;
-            if apart {
-                also.push(contact.clone());
-            }
-            apart
-        };
-        match way {
+        let spread = publish.spread;
+        let mut also = match way {
             Way::Root => {
-                let mut left = spread.copies;
-                for leaf in self.leafs.closest(key, &self.me) {
-                    if left > 0 && add(&leaf) {
-                        left -= 1;
-                    }
-                }
+                let mut copies = self.leafs.closest(key, &self.me);
+                copies.retain(|leaf| self.is_third(leaf, publish));
+                copies.truncate(spread.copies.into());
+                copies
             }
-            Way::Next(next) if spread.backups > 0 => {
-                let shared = next.guid.shared_prefix(key, self.base);
-                let mut backups = self.members();
-                backups.retain(|member| {
-                    member.guid != next.guid && member.guid.shared_prefix(key, self.base) >= shared
-                });
-                backups.sort_by_key(|member| {
-                    let rtt = self.rtt(member.peer);
-                    (rtt.is_none(), rtt, member.guid)
-                });
-                let mut left = spread.backups;
-                for backup in &backups {
-                    if left > 0 && add(backup) {
-                        left -= 1;
-                    }
-                }
+            Way::Next(next) => {
+                let mut backups = self.backups(key, next);
+                backups.retain(|backup| self.is_third(backup, publish));
+                backups.truncate(spread.backups.into());
+                backups
             }
-            Way::Next(_) | Way::Unknown => {}
-        }
-        let mut left = spread.neighbours;
-        for entry in self.near.entries() {
-            if left > 0 && add(&entry.contact) {
-                left -= 1;
-            }
-        }
+            Way::Unknown => Vec::new(),
+        };
+        let near = self.near.entries().iter().map(|entry| &entry.contact);
+        let near = near.filter(|near| self.is_third(near, publish));
+        let near = near.filter(|near| also.iter().all(|one| one.guid != near.guid));
+        let near: Vec<_> = near.take(spread.neighbours.into()).cloned().collect();
+        also.extend(near);
         also
+    }
+
+    fn is_third(&self, contact: &Contact<P>, publish: &Publish<P>) -> bool {
+        contact.guid != self.me.guid && contact.guid != publish.holder.guid
+    }
+
+    /// Whoever would do as the hop towards `key` as well as `next` does, nearest first;
+    /// those whose distance was never measured come last.
+    pub(crate) fn backups(&self, key: Guid, next: &Contact<P>) -> Vec<Contact<P>> {
+        let shared = next.guid.shared_prefix(key, self.base);
+        let mut backups = self.members();
+        backups.retain(|member| {
+            member.guid != next.guid && member.guid.shared_prefix(key, self.base) >= shared
+        });
+        backups.sort_by_cached_key(|member| {
+            let rtt = self.rtt(member.peer);
+            (rtt.is_none(), rtt, member.guid)
+        });
+        backups
     }
 
     /// A holder takes its pointer back.

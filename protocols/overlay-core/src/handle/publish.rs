@@ -129,15 +129,40 @@ impl<P: Peer> Overlay<P> {
                 root.here = here;
                 root.first = first.as_ref().map(|contact| contact.peer);
             }
-            match (first, self.location.walks.get_mut(&(object, salt))) {
-                (Some(first), Some(walk)) => walk.passed.push(first),
-                _ => {
-                    self.end_walk(now, object, salt, Reach::Reached);
-                    return;
-                }
+            if except.is_empty() {
+                self.spread_from_here(now, object, salt, first.as_ref());
+            }
+            let Some(first) = first else {
+                self.end_walk(now, object, salt, Reach::Reached);
+                return;
+            };
+            if let Some(walk) = self.location.walks.get_mut(&(object, salt)) {
+                walk.passed.push(first);
             }
         }
         self.ask_hop(now, object, salt);
+    }
+
+    /// The publisher is the first of the hops beside which more pointers are left (L6).
+    fn spread_from_here(&mut self, now: Time, object: Guid, salt: u8, first: Option<&Contact<P>>) {
+        let settings = &self.config.location;
+        if settings.spread_hops == 0 {
+            return;
+        }
+        let (backups, neighbours) = (settings.backups.into(), settings.neighbours.into());
+        let mut also = match first {
+            Some(first) if backups > 0 => self.backups(object.salted(salt), first),
+            _ => Vec::new(),
+        };
+        also.truncate(backups);
+        // Those nearby are the same for all ways and are told once.
+        if salt == 0 {
+            let near = self.near.entries().iter().map(|entry| &entry.contact);
+            let near = near.filter(|near| also.iter().all(|one| one.guid != near.guid));
+            let near: Vec<_> = near.take(neighbours).cloned().collect();
+            also.extend(near);
+        }
+        self.place_extras(now, object, also);
     }
 
     fn ask_hop(&mut self, now: Time, object: Guid, salt: u8) {
@@ -152,7 +177,8 @@ impl<P: Peer> Overlay<P> {
             copies: settings.root_copies,
             ..Spread::default()
         };
-        if walk.passed.len() <= usize::from(settings.spread_hops) {
+        // This node was the first of the hops that are counted.
+        if walk.passed.len() < usize::from(settings.spread_hops) {
             spread.backups = settings.backups;
             spread.neighbours = settings.neighbours;
         }

@@ -2,9 +2,11 @@
 //! (L12).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use guid::Guid;
 
+use crate::handle::route::Next;
 use crate::location::message::{MAX_PASSED, MAX_WANTED, Search, Task};
 use crate::location::state::{MAX_SEEKS, Seek};
 use crate::message::{Body, MAX_PAYLOAD};
@@ -54,6 +56,7 @@ impl<P: Peer> Overlay<P> {
             task,
             errand,
             tries: Vec::new(),
+            salts: Vec::new(),
             ended: false,
             searched: BTreeSet::new(),
             promised: BTreeSet::new(),
@@ -77,16 +80,21 @@ impl<P: Peer> Overlay<P> {
 
     /// Searches by the next root.
     fn seek_on(&mut self, now: Time, request: RequestId) {
+        let Some(seek) = self.location.seeks.get(&request) else {
+            return;
+        };
+        if seek.salts.is_empty() {
+            let salts = self.salts_by_way(seek.object);
+            if let Some(seek) = self.location.seeks.get_mut(&request) {
+                seek.salts = salts;
+            }
+        }
         let number = self.next_number();
         let me = self.me.clone();
-        let roots = self.config.location.roots;
         let Some(seek) = self.location.seeks.get_mut(&request) else {
             return;
         };
-        // Each node begins with a root of its own, so that an object many want is found
-        // by all of its roots.
-        let first = (me.guid.as_u128() ^ seek.object.as_u128()) % u128::from(roots);
-        let salt = ((first + seek.tries.len() as u128) % u128::from(roots)) as u8;
+        let salt = seek.salts[seek.tries.len() % seek.salts.len()];
         seek.tries.push(number);
         seek.ended = false;
         let passed = seek.found.iter().map(|found| found.holder.guid);
@@ -121,6 +129,45 @@ impl<P: Peer> Overlay<P> {
         self.search_here(now, None, routed);
     }
 
+    /// An object's roots in the order in which they are searched: those first whose ways
+    /// promise to be short, so that a pointer is met soon. Where that decides nothing each
+    /// node has an order of its own, so that all roots of an object that many want share
+    /// the work (L12).
+    fn salts_by_way(&self, object: Guid) -> Vec<u8> {
+        let roots = self.config.location.roots;
+        let own = ((self.me.guid.as_u128() ^ object.as_u128()) % u128::from(roots)) as u8;
+        let mut salts: Vec<u8> = (0..roots).map(|at| (own + at) % roots).collect();
+        let rows = self.hops_by_row();
+        salts.sort_by_cached_key(|salt| {
+            let key = object.salted(*salt);
+            match self.choose_next(key, &[], None) {
+                Next::Here => (false, Duration::ZERO),
+                Next::Hop(next) => {
+                    let shared = next.guid.shared_prefix(key, self.base);
+                    let rtt = self.rtt(next.peer);
+                    let ahead: Duration = rows.iter().skip(shared).sum();
+                    (rtt.is_none(), rtt.unwrap_or_default() + ahead)
+                }
+                Next::Nowhere => (true, Duration::MAX),
+            }
+        });
+        salts
+    }
+
+    /// What a hop by each row costs on average, by this node's own table: the mean time to
+    /// the row's entries, less where the row has gaps, because then there may be no such hop.
+    fn hops_by_row(&self) -> Vec<Duration> {
+        let mut sums: Vec<Duration> = Vec::new();
+        for (row, _, contact) in self.table() {
+            if sums.len() <= row {
+                sums.resize(row + 1, Duration::ZERO);
+            }
+            sums[row] += self.rtt(contact.peer).unwrap_or_default();
+        }
+        let cells = (self.base.fanout() - 1) as u32;
+        sums.into_iter().map(|sum| sum / cells).collect()
+    }
+
     /// A holder answers, or a search says that it has ended.
     pub(crate) fn handle_seek_answer(
         &mut self,
@@ -131,7 +178,6 @@ impl<P: Peer> Overlay<P> {
         hops: u8,
         answer: Answer<P>,
     ) {
-        let roots = self.config.location.roots;
         let Some(seek) = self.location.seeks.get_mut(&request) else {
             return;
         };
@@ -149,8 +195,8 @@ impl<P: Peer> Overlay<P> {
                         seek.promised.insert(holder);
                     }
                 }
-                let salt = (seek.tries.len() - 1) % usize::from(roots);
-                seek.searched.insert(salt as u8);
+                let at = (seek.tries.len() - 1) % seek.salts.len().max(1);
+                seek.searched.extend(seek.salts.get(at));
                 self.note_search_ended(now, request);
                 return;
             }

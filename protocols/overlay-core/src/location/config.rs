@@ -39,18 +39,23 @@ pub struct LocationConfig {
 impl Default for LocationConfig {
     fn default() -> Self {
         LocationConfig {
-            // Two roots survive one bad one; the third is for the minute in which the
-            // first two are being replaced.
-            roots: 3,
+            // A search takes the root whose way promises to be the shortest. With 5 to choose
+            // from, and the copies below, the median way to an object is below twice the
+            // direct one at every distance but the nearest (`sim table objects`): 24 pointers
+            // an object. With 3 roots and a copy each it takes 9 and is 1.9 times in the
+            // median, and 2.8 times for objects that are rather near.
+            roots: 5,
             lifetime: Duration::from_secs(15 * 60),
             // Two renewals may be lost before a pointer is.
             republish: Duration::from_secs(5 * 60),
-            root_copies: 1,
-            // The paper's optimisation for objects close by costs a message for each.
-            backups: 0,
-            neighbours: 0,
-            spread_hops: 0,
-            // Some 4 KiB each here, and an entry at a dozen other nodes.
+            // The nodes next to a root share its first digits, so that a search often meets
+            // one of them a hop before the root.
+            root_copies: 2,
+            // With these an object close by is found without a detour.
+            backups: 1,
+            neighbours: 3,
+            spread_hops: 1,
+            // Some 4 KiB each here, and an entry at two dozen other nodes.
             max_publications: 4096,
             // Some 200 bytes each.
             max_pointers: 65_536,

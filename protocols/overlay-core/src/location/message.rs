@@ -8,10 +8,10 @@ use thiserror::Error;
 use crate::{AppId, Contact, MessageId};
 
 /// Most roots of an object.
-pub(crate) const MAX_ROOTS: u8 = 8;
+pub const MAX_ROOTS: u8 = 8;
 
 /// Most backups, neighbours or copies that a publisher may ask a hop to name.
-pub(crate) const MAX_SPREAD: u8 = 8;
+pub const MAX_SPREAD: u8 = 8;
 
 /// Most holders that a search may ask for.
 pub const MAX_WANTED: usize = 16;
@@ -29,7 +29,7 @@ pub(crate) const MAX_EXCEPT: usize = 16;
 pub(crate) const MAX_MOVED: usize = 64;
 
 /// Longest a pointer is kept without being renewed: a day.
-pub(crate) const MAX_LIFETIME_SECS: u32 = 24 * 60 * 60;
+pub const MAX_LIFETIME_SECS: u32 = 24 * 60 * 60;
 
 /// A search for an object, on its way to one of the object's roots (L8).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

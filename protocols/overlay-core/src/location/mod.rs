@@ -15,4 +15,7 @@ pub(crate) mod publication;
 pub(crate) mod state;
 
 pub use config::LocationConfig;
-pub use message::{Errand, Full, Location, MAX_WANTED, Publish, Search, Spread, Stored, Task, Way};
+pub use message::{
+    Errand, Full, Location, MAX_LIFETIME_SECS, MAX_ROOTS, MAX_SPREAD, MAX_WANTED, Publish, Search,
+    Spread, Stored, Task, Way,
+};

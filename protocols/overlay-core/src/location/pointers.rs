@@ -222,9 +222,16 @@ impl<P: Peer> Pointers<P> {
 
     /// Every pointer as (object, holder).
     pub(crate) fn all(&self) -> impl Iterator<Item = (Guid, P)> + '_ {
+        self.all_until().map(|(object, holder, _)| (object, holder))
+    }
+
+    /// Every pointer as (object, holder, when it expires).
+    pub(crate) fn all_until(&self) -> impl Iterator<Item = (Guid, P, Time)> + '_ {
         let objects = self.objects.iter();
-        objects
-            .flat_map(|(object, pointers)| pointers.iter().map(|pointer| (*object, pointer.holder)))
+        objects.flat_map(|(object, pointers)| {
+            let all = pointers.iter();
+            all.map(|pointer| (*object, pointer.holder, pointer.expires))
+        })
     }
 
     pub(crate) fn check_invariants(&self, config: &LocationConfig) {

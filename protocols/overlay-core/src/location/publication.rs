@@ -7,8 +7,9 @@ use guid::Guid;
 use crate::location::message::{Full, MAX_EXCEPT};
 use crate::{Contact, Peer, RequestId, Time};
 
-/// Most nodes noted as keeping a pointer to one object: several rounds of ways.
-pub(crate) const MAX_PLACED: usize = 64;
+/// Most nodes noted as keeping a pointer to one object: several rounds of ways, or one
+/// with pointers beside each hop.
+pub(crate) const MAX_PLACED: usize = 128;
 
 /// Most commands that wait for one object's pointers.
 pub(crate) const MAX_WAITING: usize = 16;

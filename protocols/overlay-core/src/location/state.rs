@@ -68,6 +68,8 @@ pub(crate) struct Seek<P> {
     pub(crate) errand: u64,
     /// The numbers of the tries, the last is under way.
     pub(crate) tries: Vec<u64>,
+    /// The object's roots in the order in which they are searched.
+    pub(crate) salts: Vec<u8>,
     /// Whether the try under way has ended at its root.
     pub(crate) ended: bool,
     /// Roots whose searches have ended.

@@ -73,6 +73,11 @@ fn a_publisher_has_only_its_share_at_each_node() {
 fn an_object_has_only_so_many_pointers_at_each_node() {
     let location = LocationConfig {
         max_pointers_of_object: 4,
+        // Few nodes have a pointer, so that all of them may be full.
+        roots: 3,
+        root_copies: 1,
+        backups: 0,
+        neighbours: 0,
         ..LocationConfig::default()
     };
     let mut net = Net::grow_with(3, with(location), 30);
