@@ -24,6 +24,8 @@ pub enum Purpose {
     Topology,
     /// Who is bad, and what bad nodes do.
     Adversary,
+    /// Objects, who publishes them, and who wants them.
+    Objects,
 }
 
 /// A stream of chance.

@@ -20,6 +20,7 @@ pub mod formation;
 pub mod invariants;
 pub mod lookups;
 pub mod network;
+pub mod objects;
 pub mod oracle;
 pub mod paper;
 mod queue;
@@ -35,7 +36,7 @@ pub use digest::Digest;
 pub use formation::Contact;
 pub use ring::Ring;
 pub use settings::Settings;
-pub use sim::{Delivery, Happening, Observer, Sim, Tamper, Unobserved};
+pub use sim::{Arrival, Delivery, Happening, Observer, Sim, Tamper, Unobserved};
 pub use traffic::{Kind, Traffic};
 
 /// A node's number: they count up from 0 in the order in which they first started.

@@ -239,3 +239,64 @@ pub fn good_ways(fraction: f64, hops: impl Iterator<Item = u8>) -> Cited {
     });
     about(sum / count, SECURE_MODEL)
 }
+
+/// Time until a message to an object has reached its holder over the direct way, in the
+/// wide area.
+pub const OBJECT_STRETCH: Cited = read(2.0, "Tapestry, section V-B: a median below 2");
+
+/// The same by distance without extra pointers, on PlanetLab (medians), at round-trip
+/// times of about 10, 35, 65, 98 and 155 ms.
+pub fn object_median(variant: &str, bin: usize) -> Option<Cited> {
+    let medians = [None, Some(6.5), Some(4.0), Some(2.8), Some(1.7)];
+    let median = (*medians.get(bin)?).filter(|_| variant == "none")?;
+    Some(about(median, "Tapestry, section V-B, RDP to objects"))
+}
+
+/// The 90th percentile by distance with extra pointers, at about 10 and 100 ms.
+pub fn object_p90(variant: &str, bin: usize) -> Option<Cited> {
+    let (near, far) = match variant {
+        "none" => (16.0, 6.7),
+        "(1,1,1)" => (5.5, 6.6),
+        "(1,5,1)" => (3.0, 6.6),
+        "(1,1,3)" => (5.0, 4.8),
+        "(1,5,3)" => (3.0, 3.9),
+        _ => return None,
+    };
+    let value = match bin {
+        0 => near,
+        3 => far,
+        _ => return None,
+    };
+    Some(about(value, "Tapestry, figure 15"))
+}
+
+/// The 95th percentile over the mean of the keys of a host that carries so many nodes. A node
+/// is the closest on half of the gap on either side, and of gaps between random places the
+/// lengths are exponential, so a host's share has the gamma distribution with two for each
+/// node as its shape.
+pub fn keys_p95(per_host: u32) -> Option<Cited> {
+    let share = match per_host {
+        1 => 2.372,
+        4 => 1.644,
+        10 => 1.394,
+        _ => return None,
+    };
+    Some(about(
+        share,
+        "derived: gamma distribution of gaps between random identifiers",
+    ))
+}
+
+const SECTION_5_D: &str = "Tapestry, section V-D, 830 nodes in SOSS";
+
+/// The least share of messages to nodes and to objects that arrive after a fifth has died.
+pub const FIFTH_DIED: [Cited; 2] = [about(0.55, SECTION_5_D), about(0.45, SECTION_5_D)];
+
+/// The same after half as many as were left have joined.
+pub const HALF_JOINED: [Cited; 2] = [about(0.8, SECTION_5_D), about(0.7, SECTION_5_D)];
+
+/// Seconds until all messages arrive again.
+pub const RECOVERY: Cited = read(60.0, "Tapestry, section V-D: in under a minute");
+
+/// The share that arrives while nodes come and go: "rarely dipped slightly below 100%".
+pub const CHURN_SUCCESS: Cited = about(1.0, SECTION_5_D);

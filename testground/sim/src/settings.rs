@@ -19,6 +19,9 @@ pub struct Settings {
     pub overlay: Config,
     /// What is between them.
     pub shape: Shape,
+    /// Nodes that each host carries, each with an identifier of its own: 1, or several to
+    /// spread the load.
+    pub per_host: u32,
 }
 
 impl Settings {
@@ -37,6 +40,7 @@ impl Settings {
             seed,
             overlay,
             shape: Shape::default(),
+            per_host: 1,
         }
     }
 
@@ -64,6 +68,7 @@ impl Settings {
             seed,
             overlay,
             shape,
+            per_host: 1,
         }
     }
 }

@@ -46,6 +46,19 @@ pub struct Delivery {
     pub root: Option<Node>,
 }
 
+/// A message to an object that reached one of its holders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The holder.
+    pub at: Node,
+    /// The object.
+    pub object: Guid,
+    /// The number the message was given.
+    pub tag: u32,
+    /// Hops it took.
+    pub hops: u8,
+}
+
 /// What an observer is told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
@@ -55,6 +68,8 @@ pub enum Happening {
     Gone(Node),
     /// A lookup ended at a node.
     Delivered(Delivery),
+    /// A message to an object reached a holder.
+    Reached(Arrival),
     /// A node's leaf set changed.
     LeafSet(Node),
     /// A request ended.
@@ -125,6 +140,7 @@ impl Sim {
             seed,
             overlay,
             shape,
+            per_host,
         } = settings;
         overlay
             .validate()
@@ -133,7 +149,7 @@ impl Sim {
             seed: *seed,
             now: Time::ZERO,
             config: Arc::new(overlay.clone()),
-            network: Network::new(shape, *seed)?,
+            network: Network::new(shape, *per_host, *seed)?,
             links: Links::default(),
             slots: Vec::new(),
             live: 0,
@@ -254,6 +270,36 @@ impl Sim {
             trace,
         };
         self.input(node, locate);
+        request
+    }
+
+    /// A node publishes an object.
+    pub fn publish(&mut self, node: Node, object: Guid) -> RequestId {
+        let request = self.next_request();
+        self.input(node, Input::Publish { request, object });
+        request
+    }
+
+    /// A node takes an object back.
+    pub fn unpublish(&mut self, node: Node, object: Guid) -> RequestId {
+        let request = self.next_request();
+        self.input(node, Input::Unpublish { request, object });
+        request
+    }
+
+    /// A node sends a message to the nearest holder of an object, who answers at once; its
+    /// number comes back in [`Arrival::tag`].
+    pub fn send_to_object(&mut self, node: Node, object: Guid, tag: u32) -> RequestId {
+        let request = self.next_request();
+        let payload = Bytes::copy_from_slice(&tag.to_be_bytes());
+        let send = Input::SendToObject {
+            request,
+            object,
+            count: 1,
+            app: LOOKUPS,
+            payload,
+        };
+        self.input(node, send);
         request
     }
 
@@ -398,13 +444,10 @@ impl Sim {
             Output::Deliver {
                 key, payload, hops, ..
             } => {
-                let tag = payload
-                    .first_chunk::<4>()
-                    .map(|tag| u32::from_be_bytes(*tag));
                 let delivery = Delivery {
                     at: node,
                     key,
-                    tag: tag.unwrap_or(u32::MAX),
+                    tag: tag_of(&payload),
                     hops,
                     root: self.ring.root(key),
                 };
@@ -424,9 +467,32 @@ impl Sim {
                 self.network.enter(node);
                 self.happened.push(Happening::Active(node));
             }
-            // Nobody intercepts or publishes in the simulator. A node that leaves is taken out
-            // at once.
-            Output::StateChanged(_) | Output::Forward { .. } | Output::DeliverObject { .. } => {}
+            Output::DeliverObject {
+                id,
+                object,
+                payload,
+                origin,
+                hops,
+                ..
+            } => {
+                let arrival = Arrival {
+                    at: node,
+                    object,
+                    tag: tag_of(&payload),
+                    hops,
+                };
+                self.happened.push(Happening::Reached(arrival));
+                let answer = Ok(Bytes::new());
+                let reply = Input::Reply {
+                    id,
+                    origin,
+                    hops,
+                    answer,
+                };
+                self.input(node, reply);
+            }
+            // Nobody intercepts in the simulator. A node that leaves is taken out at once.
+            Output::StateChanged(_) | Output::Forward { .. } => {}
             Output::LeafSetChanged { .. } => self.happened.push(Happening::LeafSet(node)),
         }
     }
@@ -609,6 +675,12 @@ impl Sim {
         let active = self.ring.iter().map(|(_, node)| node);
         self.network.nearest(node, active)
     }
+}
+
+/// The number that a lookup or a message to an object carries.
+fn tag_of(payload: &Bytes) -> u32 {
+    let tag = payload.first_chunk::<4>();
+    tag.map_or(u32::MAX, |tag| u32::from_be_bytes(*tag))
 }
 
 fn next(counter: &mut u64) -> u64 {

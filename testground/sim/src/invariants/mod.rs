@@ -4,6 +4,7 @@ mod bounds;
 mod delivery;
 mod first_hand;
 mod leaf_sets;
+mod pointers;
 mod routing;
 mod walk;
 
@@ -13,6 +14,7 @@ pub use bounds::Bounds;
 pub use delivery::Delivered;
 pub use first_hand::FirstHand;
 pub use leaf_sets::LeafSets;
+pub use pointers::Pointers;
 pub use routing::Routing;
 
 /// Something that must hold.
@@ -61,6 +63,7 @@ impl Checks {
             Box::new(Routing::default()),
             Box::new(Bounds),
             Box::new(FirstHand),
+            Box::new(Pointers::default()),
         ])
     }
 

@@ -91,78 +91,103 @@ pub enum NetworkError {
     },
 }
 
-/// A network with the nodes that stand in it, numbered as they were attached.
+/// A network with the nodes that stand in it, numbered as they were attached: as many of
+/// them as a host carries stand at its place, one after the other.
 #[derive(Clone, Debug)]
-pub enum Network {
-    /// Points on a square.
+pub struct Network {
+    places: Places,
+    per_host: u32,
+    nodes: u32,
+}
+
+/// Where hosts stand.
+#[derive(Clone, Debug)]
+enum Places {
     Plane(Plane),
-    /// Points on a sphere.
     Sphere(Sphere),
-    /// Routers in domains.
     TransitStub(TransitStub),
-    /// Measured sites.
     Matrix(Matrix),
 }
 
 impl Network {
-    /// The network of a shape; its own shape and the places in it follow from the seed.
+    /// The network of a shape, with so many nodes on each host; its own shape and the places
+    /// in it follow from the seed.
     ///
     /// # Errors
-    /// When the shape is impossible or its file is unusable.
-    pub fn new(shape: &Shape, seed: u64) -> Result<Network, NetworkError> {
+    /// When the shape is impossible or its file is unusable, or hosts carry nobody.
+    pub fn new(shape: &Shape, per_host: u32, seed: u64) -> Result<Network, NetworkError> {
+        if per_host == 0 {
+            return Err(NetworkError::NotPositive("per_host"));
+        }
         let mut topology = Dice::new(seed, Purpose::Topology);
-        Ok(match shape {
-            Shape::Plane { micros_per_unit } => Network::Plane(Plane::new(*micros_per_unit)?),
-            Shape::Sphere { antipode_micros } => Network::Sphere(Sphere::new(*antipode_micros)?),
+        let places = match shape {
+            Shape::Plane { micros_per_unit } => Places::Plane(Plane::new(*micros_per_unit)?),
+            Shape::Sphere { antipode_micros } => Places::Sphere(Sphere::new(*antipode_micros)?),
             Shape::TransitStub(shape) => {
-                Network::TransitStub(TransitStub::new(shape, &mut topology)?)
+                Places::TransitStub(TransitStub::new(shape, &mut topology)?)
             }
-            Shape::Matrix { file } => Network::Matrix(Matrix::read(file)?),
+            Shape::Matrix { file } => Places::Matrix(Matrix::read(file)?),
+        };
+        Ok(Network {
+            places,
+            per_host,
+            nodes: 0,
         })
+    }
+
+    /// The host that carries a node, counted from 0.
+    pub fn host(&self, node: Node) -> Node {
+        node / self.per_host
     }
 
     /// Gives the next node its place.
     pub(crate) fn attach(&mut self, dice: &mut Dice) {
-        match self {
-            Network::Plane(plane) => plane.attach(dice),
-            Network::Sphere(sphere) => sphere.attach(dice),
-            Network::TransitStub(graph) => graph.attach(dice),
-            Network::Matrix(matrix) => matrix.attach(dice),
+        if self.nodes.is_multiple_of(self.per_host) {
+            match &mut self.places {
+                Places::Plane(plane) => plane.attach(dice),
+                Places::Sphere(sphere) => sphere.attach(dice),
+                Places::TransitStub(graph) => graph.attach(dice),
+                Places::Matrix(matrix) => matrix.attach(dice),
+            }
         }
+        self.nodes += 1;
     }
 
-    /// Microseconds from one node to another, one way, without jitter.
+    /// Microseconds from one node to another, one way, without jitter; none on one host.
     pub fn latency(&self, from: Node, to: Node) -> u64 {
+        let (from, to) = (self.host(from), self.host(to));
         if from == to {
             return 0;
         }
-        match self {
-            Network::Plane(plane) => plane.latency(from, to),
-            Network::Sphere(sphere) => sphere.latency(from, to),
-            Network::TransitStub(graph) => graph.latency(from, to),
-            Network::Matrix(matrix) => matrix.latency(from, to),
+        match &self.places {
+            Places::Plane(plane) => plane.latency(from, to),
+            Places::Sphere(sphere) => sphere.latency(from, to),
+            Places::TransitStub(graph) => graph.latency(from, to),
+            Places::Matrix(matrix) => matrix.latency(from, to),
         }
     }
 
     /// The node to be found near: it may be asked for by [`Network::nearest`].
     pub(crate) fn enter(&mut self, node: Node) {
-        if let Network::Plane(plane) = self {
-            plane.enter(node);
+        let host = self.host(node);
+        if let Places::Plane(plane) = &mut self.places {
+            plane.enter(node, host);
         }
     }
 
     /// The node is gone.
     pub(crate) fn exit(&mut self, node: Node) {
-        if let Network::Plane(plane) = self {
-            plane.exit(node);
+        let host = self.host(node);
+        if let Places::Plane(plane) = &mut self.places {
+            plane.exit(node, host);
         }
     }
 
     /// Of `live`, whoever is nearest to `node`. Where there is an index it is used, and
     /// it knows the same nodes.
     pub(crate) fn nearest(&self, node: Node, live: impl Iterator<Item = Node>) -> Option<Node> {
-        match self {
-            Network::Plane(plane) => plane.nearest(node),
+        match &self.places {
+            Places::Plane(plane) => plane.nearest(node, self.host(node)),
             _ => live
                 .filter(|other| *other != node)
                 .min_by_key(|other| (self.latency(node, *other), *other)),

@@ -38,15 +38,16 @@ impl Plane {
         ((dx * dx + dy * dy).sqrt() * self.micros_per_unit) as u64
     }
 
-    pub(super) fn enter(&mut self, node: Node) {
-        self.grid.insert(node, self.places[node as usize]);
+    /// A node on a host may be asked for as the nearest.
+    pub(super) fn enter(&mut self, node: Node, host: Node) {
+        self.grid.insert(node, self.places[host as usize]);
     }
 
-    pub(super) fn exit(&mut self, node: Node) {
-        self.grid.remove(node, self.places[node as usize]);
+    pub(super) fn exit(&mut self, node: Node, host: Node) {
+        self.grid.remove(node, self.places[host as usize]);
     }
 
-    pub(super) fn nearest(&self, node: Node) -> Option<Node> {
-        self.grid.nearest(self.places[node as usize], node)
+    pub(super) fn nearest(&self, node: Node, host: Node) -> Option<Node> {
+        self.grid.nearest(self.places[host as usize], node)
     }
 }

@@ -57,6 +57,11 @@ impl Reading {
         }
     }
 
+    /// Which figure it is.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Where it stands on the plot's axis.
     #[must_use]
     pub fn with_x(mut self, x: f64) -> Reading {

@@ -12,9 +12,12 @@ use super::{Fault, FaultKind, Report, Scenario};
 use crate::adversary::{Adversary, Behaviour};
 use crate::dice::{Dice, Purpose};
 use crate::formation::{self, NeverJoined};
-use crate::invariants::{Bounds, Checks, Delivered, FirstHand, Invariant, LeafSets, Routing};
+use crate::invariants::{
+    Bounds, Checks, Delivered, FirstHand, Invariant, LeafSets, Pointers, Routing,
+};
 use crate::lookups::{Log, Lookup};
 use crate::network::{Cut, NetworkError, Rule};
+use crate::objects::{self, Errand, Errands, Object};
 use crate::{Contact, Happening, Kind, Node, Observer, Sim, Tamper, Unobserved};
 
 /// How often owners are counted, and whether the network is whole.
@@ -66,6 +69,9 @@ struct Driver<'a> {
     sim: Sim,
     schedule: Dice,
     asking: Dice,
+    /// Decides who publishes, and who wants what.
+    offers: Dice,
+    objects: Vec<Object>,
     plan: BTreeMap<(Time, u64), Action>,
     planned: u64,
     /// Nodes of each island, in the order in which they came.
@@ -76,16 +82,22 @@ struct Driver<'a> {
     gone: BTreeMap<Node, Time>,
 }
 
-/// Lookups and invariants see the same run.
+/// Lookups, messages to objects and invariants see the same run.
 struct Watch {
     log: Log,
+    errands: Errands,
+    /// Those that are checked at each happening.
     checks: Checks,
+    /// Those that are checked in full in the end.
+    full: Checks,
 }
 
 impl Observer for Watch {
     fn saw(&mut self, sim: &Sim, what: &Happening) {
         self.log.saw(sim, what);
+        self.errands.saw(sim, what);
         self.checks.saw(sim, what);
+        self.full.saw(sim, what);
     }
 }
 
@@ -95,7 +107,7 @@ impl Observer for Watch {
 /// When the network cannot be made.
 pub fn run(scenario: &Scenario, tamper: Option<Tamper>) -> Result<Report, RunError> {
     let seed = scenario.seed;
-    let mut incremental: Vec<Box<dyn Invariant>> = Vec::new();
+    let mut incremental: Vec<Box<dyn Invariant>> = vec![Box::new(Pointers::default())];
     if !scenario.allow_wrong {
         incremental.push(Box::new(Delivered));
     }
@@ -104,12 +116,22 @@ pub fn run(scenario: &Scenario, tamper: Option<Tamper>) -> Result<Report, RunErr
         sim: Sim::new(&scenario.settings())?,
         schedule: Dice::new(seed, Purpose::Schedule),
         asking: Dice::new(seed, Purpose::Lookups),
+        offers: Dice::new(seed, Purpose::Objects),
+        objects: Vec::new(),
         plan: BTreeMap::new(),
         planned: 0,
         islands: Vec::new(),
         watch: Watch {
             log: Log::default(),
+            errands: Errands::default(),
             checks: Checks::of(incremental),
+            full: Checks::of(vec![
+                Box::new(LeafSets),
+                Box::new(Routing::default()),
+                Box::new(Bounds),
+                Box::new(FirstHand),
+                Box::new(Pointers::default()),
+            ]),
         },
         owners: Owners::new(seed),
         gone: BTreeMap::new(),
@@ -150,6 +172,8 @@ impl Driver<'_> {
             self.islands.push(members);
         }
         self.sim.run(Duration::from_secs(10), &mut Unobserved);
+        let count = *self.scenario.publish.get_ref();
+        self.objects = objects::publish(&mut self.sim, count, 1, &mut self.offers);
         Ok(())
     }
 
@@ -177,6 +201,7 @@ impl Driver<'_> {
             self.advance(look.min(calm));
             node_seconds += self.sim.live_count() as f64 * LOOK.as_secs_f64();
             self.owners.look(&self.sim);
+            self.keep_published();
         }
         let traffic = self.sim.traffic().since(&traffic);
         let started = self.sim.started() - started;
@@ -200,6 +225,8 @@ impl Driver<'_> {
                     .count() as f64,
             ),
             wrong: share(log.wrong as f64),
+            errands: self.watch.errands.all.len(),
+            errands_lost: self.errands_lost(),
             hops: log.mean_hops(),
             stretch: log.stretch(sim),
             control: Kind::ALL
@@ -221,18 +248,30 @@ impl Driver<'_> {
         lookup.end.is_none() && died.is_none_or(|died| died.since(lookup.asked) > OVERDUE)
     }
 
+    /// The share of messages to objects that reached nobody, though sender and holder lived
+    /// long enough.
+    fn errands_lost(&self) -> f64 {
+        let all = &self.watch.errands.all;
+        let lived = |node: Node, asked: Time| {
+            let died = self.gone.get(&node);
+            died.is_none_or(|died| *died < asked || died.since(asked) > OVERDUE)
+        };
+        let lost = |errand: &&Errand| {
+            errand.reached.is_none()
+                && lived(errand.from, errand.asked)
+                && lived(errand.nearest, errand.asked)
+        };
+        all.iter().filter(lost).count() as f64 / all.len().max(1) as f64
+    }
+
     /// Nothing goes wrong any more: how long until everything holds.
     fn heal(&mut self) -> Option<Duration> {
         let begin = self.sim.now();
         let end = begin + self.scenario.heals_within;
         self.owners.restart();
         loop {
-            let mut full = Checks::of(vec![
-                Box::new(LeafSets),
-                Box::new(Routing::default()),
-                Box::new(Bounds),
-                Box::new(FirstHand),
-            ]);
+            let full = &mut self.watch.full;
+            full.violations.clear();
             let joined = self.sim.ring().len() == self.sim.live_count();
             if joined && full.check(&self.sim) {
                 return Some(self.sim.now().since(begin));
@@ -248,6 +287,7 @@ impl Driver<'_> {
             }
             self.advance(self.sim.now() + LOOK);
             self.owners.look(&self.sim);
+            self.keep_published();
         }
     }
 
@@ -321,8 +361,34 @@ impl Driver<'_> {
                     let from = self.random_active();
                     let key = self.asking.guid();
                     self.watch.log.ask(&mut self.sim, from, key);
+                    self.send_to_object(from);
                 }
                 self.plan_lookup();
+            }
+        }
+    }
+
+    /// Beside a lookup a message to one of the objects goes out, where there are any.
+    fn send_to_object(&mut self, from: Node) {
+        if !self.objects.is_empty() {
+            let object = &self.objects[self.offers.below(self.objects.len())];
+            // Whose holder has just died is nowhere.
+            self.watch.errands.send(&mut self.sim, from, object);
+        }
+    }
+
+    /// Whose holder has died, or has forgotten it, is published by another.
+    fn keep_published(&mut self) {
+        for object in &mut self.objects {
+            let held = |holder: &Node| objects::holds(&self.sim, *holder, object.guid);
+            if object.holders.iter().any(held) {
+                continue;
+            }
+            let place = self.offers.guid();
+            let next = self.sim.ring().above(place).next();
+            if let Some((_, holder)) = next {
+                self.sim.publish(holder, object.guid);
+                object.holders = vec![holder];
             }
         }
     }

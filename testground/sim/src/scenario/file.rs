@@ -18,6 +18,9 @@ use crate::{Contact, Settings};
 /// their way.
 const NODE_BYTES: u64 = 40 * 1024;
 
+/// What an object takes at its publisher and at the two dozen nodes that keep pointers.
+const OBJECT_BYTES: u64 = 10 * 1024;
+
 /// A run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +35,10 @@ pub struct Scenario {
     /// In how many networks that do not know each other.
     #[serde(default = "one_island")]
     pub islands: Spanned<usize>,
+    /// How many objects random nodes publish. Whenever a node looks something up, it sends
+    /// a message to one of them too.
+    #[serde(default = "no_objects")]
+    pub publish: Spanned<usize>,
     /// By whom each joins.
     #[serde(default)]
     pub contact: Contact,
@@ -169,6 +176,10 @@ fn one() -> u64 {
     1
 }
 
+fn no_objects() -> Spanned<usize> {
+    Spanned::new(0..0, 0)
+}
+
 fn one_island() -> Spanned<usize> {
     Spanned::new(0..0, 1)
 }
@@ -273,15 +284,29 @@ impl Scenario {
         if nodes == 0 {
             return Err((at, "nodes is 0: somebody has to be there".to_owned()));
         }
+        let most = memory().unwrap_or(u64::MAX);
+        let too_much = |what: String, need: u64| {
+            let (need, free) = (need >> 20, most >> 20);
+            format!("{what} take about {need} MiB and {free} MiB are free")
+        };
         let need = (nodes as u64).saturating_mul(NODE_BYTES);
-        if let Some(free) = memory().filter(|free| need > *free) {
-            let (need, free) = (need >> 20, free >> 20);
-            let reason = format!("{nodes} nodes take about {need} MiB and {free} MiB are free");
-            return Err((at, reason));
+        if need > most {
+            return Err((at, too_much(format!("{nodes} nodes"), need)));
         }
         if islands == 0 || islands > nodes {
             let reason = format!("islands is {islands}: it has to be from 1 to {nodes}");
             return Err((self.islands.span().start, reason));
+        }
+        let (objects, at) = (*self.publish.get_ref(), self.publish.span().start);
+        let room = nodes.saturating_mul(self.config().location.max_publications);
+        if objects > room {
+            let reason = format!("publish is {objects}: {nodes} nodes publish {room} at most");
+            return Err((at, reason));
+        }
+        let need = need.saturating_add((objects as u64).saturating_mul(OBJECT_BYTES));
+        if need > most {
+            let what = format!("{nodes} nodes and {objects} objects");
+            return Err((at, too_much(what, need)));
         }
         let overlay = [&self.overlay.leaf_set, &self.overlay.neighbourhood];
         if let (Err(error), Some(place)) = (
@@ -325,6 +350,7 @@ impl Scenario {
             seed: self.seed,
             overlay: self.config(),
             shape: self.network.clone(),
+            per_host: 1,
         };
         settings.with_contact(self.contact)
     }

@@ -23,6 +23,10 @@ pub struct Report {
     pub lost: f64,
     /// Share of lookups that a node delivered which was not the closest.
     pub wrong: f64,
+    /// Messages to objects whose end is known or overdue.
+    pub errands: usize,
+    /// Share of them that reached no holder.
+    pub errands_lost: f64,
     /// Hops on average.
     pub hops: f64,
     /// Time on the way over the direct way's, by sums.
@@ -57,6 +61,10 @@ impl fmt::Display for Report {
         writeln!(f, "| lookups | {} |", self.lookups)?;
         writeln!(f, "| lost | {:.2e} |", self.lost)?;
         writeln!(f, "| delivered at a wrong node | {:.2e} |", self.wrong)?;
+        if self.errands > 0 {
+            writeln!(f, "| messages to objects | {} |", self.errands)?;
+            writeln!(f, "| of these lost | {:.2e} |", self.errands_lost)?;
+        }
         writeln!(f, "| hops | {:.3} |", self.hops)?;
         writeln!(f, "| delay stretch | {:.3} |", self.stretch)?;
         writeln!(

@@ -8,6 +8,9 @@ mod growth;
 mod healing;
 mod hops;
 mod join_cost;
+mod load;
+mod objects;
+mod objects_failures;
 mod quality;
 mod replicas;
 mod size;
@@ -46,13 +49,19 @@ pub enum Name {
     Healing,
     /// Lookups among nodes that do not keep to the rules.
     BadNodes,
+    /// The way to objects' nearest holders, and what extra pointers bring.
+    Objects,
+    /// Messages to nodes and objects while nodes die and join.
+    ObjectsFailures,
+    /// Keys, pointers and messages forwarded, a host.
+    Load,
     /// Time and memory of the simulator.
     Size,
 }
 
 impl Name {
     /// All of them, in the order in which `sim all` makes them.
-    pub const ALL: [Name; 11] = [
+    pub const ALL: [Name; 14] = [
         Name::Hops,
         Name::Distribution,
         Name::Stretch,
@@ -63,6 +72,9 @@ impl Name {
         Name::Churn,
         Name::Healing,
         Name::BadNodes,
+        Name::Objects,
+        Name::ObjectsFailures,
+        Name::Load,
         Name::Size,
     ];
 
@@ -79,6 +91,9 @@ impl Name {
             Name::Churn => "churn",
             Name::Healing => "healing",
             Name::BadNodes => "bad-nodes",
+            Name::Objects => "objects",
+            Name::ObjectsFailures => "objects-failures",
+            Name::Load => "load",
             Name::Size => "size",
         }
     }
@@ -193,6 +208,9 @@ pub fn make(name: Name, options: &Options) -> Result<Table, TableError> {
         Name::Churn => churn::make(options),
         Name::Healing => healing::make(options),
         Name::BadNodes => bad_nodes::make(options),
+        Name::Objects => objects::make(options),
+        Name::ObjectsFailures => objects_failures::make(options),
+        Name::Load => load::make(options),
         Name::Size => size::make(options),
     };
     let Made {

@@ -3,5 +3,6 @@
 mod adversary;
 mod determinism;
 mod mistakes;
+mod objects;
 mod scenarios;
 mod tables;

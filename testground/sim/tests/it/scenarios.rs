@@ -63,6 +63,13 @@ fn bad_nodes_leave_no_trace_once_they_keep_to_the_rules() {
 }
 
 #[test]
+fn objects_are_found_while_nodes_come_and_go() {
+    let report = good("objects.toml");
+    assert!(report.gone > 10 && report.errands > 500, "{report}");
+    assert!(report.errands_lost < 0.001, "{report}");
+}
+
+#[test]
 fn a_scenario_is_run_twice_and_is_the_same() {
     let (one, other) = (run(&read("loss.toml"), None), run(&read("loss.toml"), None));
     assert_eq!(one.expect("it runs").digest, other.expect("it runs").digest);
@@ -94,6 +101,16 @@ fn what_cannot_be_is_refused_with_its_line_before_anything_runs() {
         (
             "title = 'x'\nnodes = 10000000000\nlasts = '1s'\n",
             "line 2",
+            "MiB are free",
+        ),
+        (
+            "title = 'x'\nnodes = 10\nlasts = '1s'\npublish = 40961\n",
+            "line 4",
+            "10 nodes publish 40960 at most",
+        ),
+        (
+            "title = 'x'\nnodes = 100000\nlasts = '1s'\npublish = 400000000\n",
+            "line 4",
             "MiB are free",
         ),
         (
