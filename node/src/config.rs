@@ -5,6 +5,8 @@
 //! just the keys it sets, so the layers merge without knowing the settings, and
 //! [`SETTINGS`] says what a key's flag and variable are called.
 
+mod location;
+
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -12,9 +14,11 @@ use std::{
 
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::{Table, Value, de::DeTable};
 
 use crate::api::types::SettingInForce;
+
+pub use location::{Location, Roots, Seconds, Spread};
 
 /// The node's settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub struct Config {
     pub network: Network,
     /// Copies of what other nodes keep.
     pub cache: Cache,
+    /// How objects are published and found.
+    pub location: Location,
     /// The loopback door.
     pub api: Api,
 }
@@ -164,6 +170,61 @@ pub const SETTINGS: &[Setting] = &[
         "HEDGEROW_CACHE_PUBLISHED",
         "--cache-published",
     ),
+    setting(
+        "location.roots",
+        "HEDGEROW_LOCATION_ROOTS",
+        "--location-roots",
+    ),
+    setting(
+        "location.root_copies",
+        "HEDGEROW_LOCATION_ROOT_COPIES",
+        "--location-root-copies",
+    ),
+    setting(
+        "location.backups",
+        "HEDGEROW_LOCATION_BACKUPS",
+        "--location-backups",
+    ),
+    setting(
+        "location.neighbours",
+        "HEDGEROW_LOCATION_NEIGHBOURS",
+        "--location-neighbours",
+    ),
+    setting(
+        "location.spread_hops",
+        "HEDGEROW_LOCATION_SPREAD_HOPS",
+        "--location-spread-hops",
+    ),
+    setting(
+        "location.lifetime_seconds",
+        "HEDGEROW_LOCATION_LIFETIME_SECONDS",
+        "--location-lifetime-seconds",
+    ),
+    setting(
+        "location.republish_seconds",
+        "HEDGEROW_LOCATION_REPUBLISH_SECONDS",
+        "--location-republish-seconds",
+    ),
+    setting(
+        "location.max_publications",
+        "HEDGEROW_LOCATION_MAX_PUBLICATIONS",
+        "--location-max-publications",
+    ),
+    setting(
+        "location.max_pointers",
+        "HEDGEROW_LOCATION_MAX_POINTERS",
+        "--location-max-pointers",
+    ),
+    setting(
+        "location.max_pointers_of_publisher",
+        "HEDGEROW_LOCATION_MAX_POINTERS_OF_PUBLISHER",
+        "--location-max-pointers-of-publisher",
+    ),
+    setting(
+        "location.max_pointers_of_object",
+        "HEDGEROW_LOCATION_MAX_POINTERS_OF_OBJECT",
+        "--location-max-pointers-of-object",
+    ),
     setting("api.port", "HEDGEROW_API_PORT", "--api-port"),
 ];
 
@@ -251,7 +312,7 @@ impl Effective {
         flags: &[(&'static str, String)],
     ) -> Result<Self, ConfigError> {
         let defaults = to_table(&Config::default());
-        let in_file = read_file(file)?;
+        let (text, in_file) = read_file(file)?;
         let mut merged = defaults.clone();
         let mut values = Vec::new();
         for setting in SETTINGS {
@@ -273,6 +334,9 @@ impl Effective {
         }
         // Each layer was checked on its own, so together they are a Config.
         let config = Config::deserialize(merged).expect("merged layers have the defaults' shape");
+        if let Some(message) = config.location.clash() {
+            return Err(clash(&values, &text, message));
+        }
         Ok(Self { config, values })
     }
 
@@ -285,6 +349,54 @@ impl Effective {
         };
         self.values.iter().map(tell).collect()
     }
+}
+
+/// Two settings that cannot be together: the one that was said last, or more loudly, is named.
+fn clash(values: &[(Setting, String, Origin)], text: &str, message: String) -> ConfigError {
+    let loudness = |origin: &Origin| match origin {
+        Origin::Default => 0,
+        Origin::File(_) => 1,
+        Origin::Environment(_) => 2,
+        Origin::Flag(_) => 3,
+    };
+    let keys = ["location.lifetime_seconds", "location.republish_seconds"];
+    let said = values.iter().filter(|(one, ..)| keys.contains(&one.key));
+    let said = said.map(|(setting, _, origin)| {
+        let line = match origin {
+            Origin::File(_) => line_of_key(text, setting.key),
+            _ => 0,
+        };
+        (loudness(origin), line, origin)
+    });
+    match said.max_by_key(|(loudness, line, _)| (*loudness, *line)) {
+        Some((_, line, Origin::File(path))) => ConfigError::File {
+            path: path.clone(),
+            line,
+            message,
+        },
+        Some((_, _, origin)) => ConfigError::Value {
+            origin: origin.clone(),
+            message,
+        },
+        None => ConfigError::Value {
+            origin: Origin::Default,
+            message,
+        },
+    }
+}
+
+/// Where a key of the file stands, counted from 1.
+fn line_of_key(text: &str, key: &str) -> usize {
+    let place = || {
+        let (section, name) = key.split_once('.')?;
+        let file = DeTable::parse(text).ok()?;
+        let mut sections = file.get_ref().iter();
+        let (_, section) = sections.find(|(key, _)| key.get_ref() == section)?;
+        let mut keys = section.get_ref().as_table()?.iter();
+        let (key, _) = keys.find(|(key, _)| key.get_ref() == name)?;
+        Some(key.span().start)
+    };
+    place().map_or(1, |start| line_of(text, start))
 }
 
 fn to_table(config: &Config) -> Table {
@@ -307,7 +419,8 @@ fn set(table: &mut Table, key: &str, value: Value) {
         .insert(name.to_owned(), value);
 }
 
-fn read_file(path: &Path) -> Result<Table, ConfigError> {
+/// The file's text and what is in it; nothing where there is none.
+fn read_file(path: &Path) -> Result<(String, Table), ConfigError> {
     let read = |source| ConfigError::Read {
         path: path.to_owned(),
         source,
@@ -319,7 +432,9 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
             ))));
         }
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Table::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok((String::new(), Table::new()));
+        }
         Err(source) => return Err(read(source)),
     }
     let text = std::fs::read_to_string(path).map_err(read)?;
@@ -331,7 +446,8 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
     // First as settings, which names unknown keys and wrong types with their place,
     // then as a table, which knows what the file leaves out.
     toml::from_str::<Config>(&text).map_err(located)?;
-    toml::from_str::<Table>(&text).map_err(located)
+    let table = toml::from_str::<Table>(&text).map_err(located)?;
+    Ok((text, table))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -491,6 +607,76 @@ mod tests {
         let flags = [("cache.published", "0".to_owned())];
         let effective = load("[cache]\npublished = 2048\n", &[], &flags).unwrap();
         assert_eq!(effective.config.cache.published.get(), 0);
+    }
+
+    #[test]
+    fn the_location_layer_takes_what_the_file_says() {
+        let text = "[location]\nroots = 3\nrepublish_seconds = 60\n";
+        let flags = [("location.lifetime_seconds", "120".to_owned())];
+        let variables = [("HEDGEROW_LOCATION_ROOT_COPIES", "0")];
+        let core = load(text, &variables, &flags)
+            .unwrap()
+            .config
+            .location
+            .core();
+        let expected = overlay::LocationConfig {
+            roots: 3,
+            root_copies: 0,
+            republish: std::time::Duration::from_secs(60),
+            lifetime: std::time::Duration::from_secs(120),
+            ..overlay::LocationConfig::default()
+        };
+        assert_eq!(core, expected);
+        assert_eq!(
+            Location::default().core(),
+            overlay::LocationConfig::default()
+        );
+    }
+
+    #[test]
+    fn impossible_settings_of_the_location_layer_are_named_with_their_place() {
+        for (text, said) in [
+            (
+                "[location]\n\nroots = 9\n",
+                "config.toml:3: 9 is not from 1 to 8",
+            ),
+            (
+                "[location]\nroots = 0\n",
+                "config.toml:2: 0 is not from 1 to 8",
+            ),
+            (
+                "[location]\nneighbours = 300\n",
+                "config.toml:2: 300 is not from 0 to 8",
+            ),
+            (
+                "[location]\nlifetime_seconds = 86401\n",
+                "config.toml:2: 86401 is not",
+            ),
+            (
+                "[api]\nport = 0\n[location]\nroots = 5\nrepublish_seconds = 900\n",
+                "config.toml:5: location.lifetime_seconds (900) has to be more",
+            ),
+            (
+                "location = { republish_seconds = 100,\n  lifetime_seconds = 100 }\n",
+                "config.toml:2: location.lifetime_seconds (100) has to be more",
+            ),
+        ] {
+            let error = load(text, &[], &[]).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        let text = "[location]\nrepublish_seconds = 100\n";
+        let flags = [("location.lifetime_seconds", "50".to_owned())];
+        let error = load(text, &[], &flags).unwrap_err().to_string();
+        assert!(
+            error.starts_with("flag --location-lifetime-seconds"),
+            "{error}"
+        );
+        let variables = [("HEDGEROW_LOCATION_REPUBLISH_SECONDS", "1000")];
+        let error = load("", &variables, &[]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("environment HEDGEROW_LOCATION_REPUBLISH_SECONDS"),
+            "{error}"
+        );
     }
 
     #[test]

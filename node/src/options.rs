@@ -32,6 +32,39 @@ pub struct StartOptions {
     /// Most copies that others can find here (0: none) [default: 256]
     #[arg(long, value_name = "COUNT")]
     pub cache_published: Option<String>,
+    /// Roots of an object, the same in the whole network [default: 5]
+    #[arg(long, value_name = "COUNT")]
+    pub location_roots: Option<String>,
+    /// Nodes beside each root that are given a pointer too [default: 2]
+    #[arg(long, value_name = "COUNT")]
+    pub location_root_copies: Option<String>,
+    /// Other candidates for the next hop that are given a pointer too [default: 1]
+    #[arg(long, value_name = "COUNT")]
+    pub location_backups: Option<String>,
+    /// Nodes near a hop that are given a pointer too [default: 3]
+    #[arg(long, value_name = "COUNT")]
+    pub location_neighbours: Option<String>,
+    /// Hops beside which backups and neighbours are given pointers [default: 1]
+    #[arg(long, value_name = "COUNT")]
+    pub location_spread_hops: Option<String>,
+    /// How long others keep a pointer that is not renewed [default: 900]
+    #[arg(long, value_name = "SECONDS")]
+    pub location_lifetime_seconds: Option<String>,
+    /// How often pointers are renewed [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    pub location_republish_seconds: Option<String>,
+    /// Most objects this node publishes [default: 4096]
+    #[arg(long, value_name = "COUNT")]
+    pub location_max_publications: Option<String>,
+    /// Most pointers kept for others [default: 65536]
+    #[arg(long, value_name = "COUNT")]
+    pub location_max_pointers: Option<String>,
+    /// Most pointers kept to one publisher [default: 4096]
+    #[arg(long, value_name = "COUNT")]
+    pub location_max_pointers_of_publisher: Option<String>,
+    /// Most pointers kept for one object [default: 32]
+    #[arg(long, value_name = "COUNT")]
+    pub location_max_pointers_of_object: Option<String>,
     /// Port of the control API on 127.0.0.1 (0: any free one) [default: 4748]
     #[arg(long, value_name = "PORT")]
     pub api_port: Option<String>,
@@ -51,6 +84,32 @@ impl StartOptions {
             ("network.max_memory_mib", self.max_memory_mib.clone()),
             ("cache.max_mib", self.cache_max_mib.clone()),
             ("cache.published", self.cache_published.clone()),
+            ("location.roots", self.location_roots.clone()),
+            ("location.root_copies", self.location_root_copies.clone()),
+            ("location.backups", self.location_backups.clone()),
+            ("location.neighbours", self.location_neighbours.clone()),
+            ("location.spread_hops", self.location_spread_hops.clone()),
+            (
+                "location.lifetime_seconds",
+                self.location_lifetime_seconds.clone(),
+            ),
+            (
+                "location.republish_seconds",
+                self.location_republish_seconds.clone(),
+            ),
+            (
+                "location.max_publications",
+                self.location_max_publications.clone(),
+            ),
+            ("location.max_pointers", self.location_max_pointers.clone()),
+            (
+                "location.max_pointers_of_publisher",
+                self.location_max_pointers_of_publisher.clone(),
+            ),
+            (
+                "location.max_pointers_of_object",
+                self.location_max_pointers_of_object.clone(),
+            ),
             ("api.port", self.api_port.clone()),
         ]
         .into_iter()

@@ -79,7 +79,9 @@ impl Node {
         }
         let doors = Doors::open(home.home.socket(), settings.api.port).await?;
 
-        let overlay = overlay::Behaviour::new(overlay::Config::default(), &home.keypair);
+        let mut routing = overlay::Config::default();
+        routing.pastry.location = settings.location.core();
+        let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;

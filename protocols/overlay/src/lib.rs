@@ -50,6 +50,8 @@ pub use handle::{Handle, Hop, Reply};
 pub use identity::guid_of_peer;
 pub use inbound::{Rejected, read as read_message};
 pub use objects::{Holder, ObjectReply, Published};
-pub use overlay_core::{AppId, Full, MAX_PAYLOAD, MAX_WANTED};
+pub use overlay_core::{
+    AppId, Full, LocationConfig, MAX_LIFETIME_SECS, MAX_PAYLOAD, MAX_ROOTS, MAX_SPREAD, MAX_WANTED,
+};
 pub use snapshot::{Cell, Counters, LeafSet, Neighbour, Snapshot, State};
 pub use upcalls::{AppConfig, Delivery, Forward, Gate, Responder, Upcall, Upcalls};
