@@ -40,7 +40,7 @@ fn an_object_is_found_and_spoken_to_wherever_it_is() {
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
 
     let published = net.json(1, &["dolr", "publish", "printer"]);
-    assert_eq!(published["roots"], 3);
+    assert_eq!(published["roots"], 5);
     assert_eq!(
         published["key"].as_str().unwrap(),
         guid::Guid::hash(b"printer").to_string()

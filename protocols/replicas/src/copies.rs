@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::stats::Counters;
 
-/// Publications begun and not ended. Each walks to three roots, and the location layer
+/// Publications begun and not ended. Each walks to five roots, and the location layer
 /// has 128 walks under way at a time (L3) for all its users.
 const MAX_PUBLISHING: usize = 8;
 

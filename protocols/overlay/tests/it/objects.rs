@@ -33,7 +33,7 @@ async fn a_published_object_is_found_until_it_is_taken_back() {
     let published = in_time(nodes[1].handle.publish(object))
         .await
         .expect("published");
-    assert_eq!(published.roots, 3);
+    assert_eq!(published.roots, 5);
     for node in &nodes {
         let found = in_time(node.handle.locate(object, 1)).await.expect("found");
         assert_eq!(found[0].contact.peer, nodes[1].peer);
