@@ -215,6 +215,9 @@ impl Mailbox {
     async fn publish_now(&self, object: Guid) -> Result<Published, RouteError> {
         let turn = Arc::clone(&self.objects().entry(object).or_default().published);
         let mut is_published = turn.lock().await;
+        // Already now: whoever waits for the outcome may go before it comes, and what was
+        // begun is to be taken back all the same.
+        *is_published = true;
         let published = self.0.overlay.publish(object).await;
         *is_published = published.is_ok();
         published
@@ -283,5 +286,36 @@ impl Drop for Listener {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { mailbox.settle(object).await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::Swarm;
+    use libp2p_swarm_test::SwarmExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_listener_began_to_publish_is_taken_back_when_it_goes() {
+        let swarm = Swarm::new_ephemeral_tokio(|key| {
+            overlay::Behaviour::new(overlay::Config::default(), &key)
+        });
+        let overlay = swarm.behaviour().handle();
+        let mailbox = Mailbox::new(overlay.clone());
+        let object = Guid::hash(b"desk");
+        // It goes while its object is being published: the node does nothing yet.
+        let mut listening = Box::pin(mailbox.listen(object));
+        assert!(futures::poll!(&mut listening).is_pending());
+        drop(listening);
+
+        let running = tokio::spawn(swarm.loop_on_next());
+        mailbox.settle(object).await;
+        assert!(mailbox.objects().is_empty());
+        assert!(matches!(
+            overlay.unpublish(object).await,
+            Err(RouteError::NotPublished)
+        ));
+        running.abort();
     }
 }
