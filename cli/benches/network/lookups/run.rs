@@ -109,7 +109,10 @@ async fn work(
             other => {
                 ran.failed += 1;
                 ran.complaint.get_or_insert_with(|| {
-                    format!("{:?} {target:?}: {other:?}, not {right:?}", order.lookup)
+                    format!(
+                        "{:?} {target:?} after {took:?}: {other:?}, not {right:?}",
+                        order.lookup
+                    )
                 });
             }
         }

@@ -80,7 +80,7 @@ impl<P: Peer> Lookup<P> {
     }
 
     /// A peer has answered this node itself.
-    pub(crate) fn note_heard(&mut self, peer: P) {
+    fn note_heard(&mut self, peer: P) {
         for (contact, standing) in self.named.values_mut().flatten() {
             if contact.peer == peer {
                 *standing = Standing::Heard;
@@ -167,6 +167,20 @@ impl<P: Peer> Overlay<P> {
         self.note_named(request, from, list);
         self.ask_deciding(now, request);
         self.conclude(now, request, false);
+    }
+
+    /// A peer has acknowledged a message, in time or not: if that was a question of a
+    /// lookup, the peer has spoken for itself.
+    pub(crate) fn note_spoken(&mut self, now: Time, peer: P, id: MessageId) {
+        let Some(request) = self.request_of(id) else {
+            return;
+        };
+        if let Some(lookup) = self.lookup_mut(request) {
+            lookup.note_heard(peer);
+            if lookup.round > 0 {
+                self.conclude(now, request, false);
+            }
+        }
     }
 
     /// No answer came in time, or not enough of them.
@@ -333,10 +347,11 @@ impl<P: Peer> Overlay<P> {
         };
         let last = now >= state.deadline || lookup.round >= MAX_ROUNDS;
         let answered = lookup.sent.values().filter(|answered| **answered).count();
-        let all = answered == lookup.sent.len();
-        let settled = lookup
-            .deciding()
-            .all(|(_, standing)| *standing == Standing::Heard);
+        // A question to one that is slow goes on by another, whose answer says nothing of it.
+        let settled = lookup.deciding().all(|(contact, standing)| {
+            *standing == Standing::Heard || self.is_failed(now, contact.guid)
+        });
+        let all = settled && answered == lookup.sent.len();
         let heard = lookup.heard();
         let (key, k) = (lookup.key, lookup.k);
         let enough = settled && 2 * answered > lookup.sent.len();

@@ -389,19 +389,6 @@ impl<P: Peer> Overlay<P> {
         self.end(request, outcome);
     }
 
-    /// A peer has acknowledged a message: if that was a question put to it by a lookup, it
-    /// has spoken for itself.
-    pub(crate) fn note_taken(&mut self, from: P, id: MessageId) {
-        let request = self.request_of(id);
-        let lookup = request
-            .and_then(|request| self.requests.get_mut(&request))
-            .and_then(|state| state.lookup.as_mut());
-        match lookup {
-            Some(lookup) => lookup.note_heard(from),
-            None => self.note_accepted(id),
-        }
-    }
-
     /// A message of this node is with its next hop, or delivered here.
     pub(crate) fn note_accepted(&mut self, id: MessageId) {
         let Some(request) = self.request_of(id) else {
@@ -434,7 +421,7 @@ impl<P: Peer> Overlay<P> {
         }
     }
 
-    fn request_of(&self, id: MessageId) -> Option<RequestId> {
+    pub(crate) fn request_of(&self, id: MessageId) -> Option<RequestId> {
         if id.origin != self.me.guid {
             return None;
         }

@@ -316,6 +316,7 @@ impl<P: Peer> Overlay<P> {
 
     pub(crate) fn handle_ack(&mut self, now: Time, from: P, id: MessageId) {
         let Some(hop) = self.hops.get(&id).filter(|hop| hop.is_to(from)) else {
+            self.note_spoken(now, from, id);
             return;
         };
         // Karn: an acknowledgement of a repeated message does not say of which sending.
@@ -325,7 +326,8 @@ impl<P: Peer> Overlay<P> {
             peer.rtt.measured(now.since(hop.sent));
         }
         self.forget_hop(id);
-        self.note_taken(from, id);
+        self.note_accepted(id);
+        self.note_spoken(now, from, id);
     }
 
     /// The next hop has not joined: it was known from before a restart.

@@ -45,6 +45,8 @@ pub(crate) struct Net {
     pub(crate) swallowing: BTreeSet<Node>,
     /// Nodes that answer probes and neither acknowledge nor read what is routed.
     pub(crate) mute: BTreeSet<Node>,
+    /// Nodes that read what they are sent so much later, as one with too much to do.
+    pub(crate) slow: BTreeMap<Node, Duration>,
     /// Pairs that do not hear each other, smaller first.
     pub(crate) cut: BTreeSet<(Node, Node)>,
     pub(crate) deliveries: Vec<Delivery>,
@@ -80,6 +82,7 @@ impl Net {
             silent: BTreeSet::new(),
             swallowing: BTreeSet::new(),
             mute: BTreeSet::new(),
+            slow: BTreeMap::new(),
             cut: BTreeSet::new(),
             deliveries: Vec::new(),
             object_deliveries: Vec::new(),
@@ -517,7 +520,7 @@ impl Net {
         if self.mute.contains(&to) && matches!(message, Message::Route(_)) {
             return;
         }
-        let wait = self.latency(from, to);
+        let wait = self.latency(from, to) + self.slow.get(&to).copied().unwrap_or_default();
         if let Message::Route(routed) = &message
             && self.swallowing.contains(&to)
         {

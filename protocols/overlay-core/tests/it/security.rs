@@ -5,6 +5,7 @@ use overlay_core::{
     Answer, AppId, Body, Config, ConfigError, Input, Message, MessageId, Outcome,
     RandomisedRouting, Routed, SecurityConfig,
 };
+use rand::Rng;
 
 use crate::net::Net;
 
@@ -51,6 +52,40 @@ fn lookups_go_round_nodes_that_swallow_them() {
     assert!(none < 290, "{none}");
     assert!(retries > none, "{retries} of {none}");
     assert!(all >= 299, "{all}");
+}
+
+#[test]
+fn a_node_that_is_slow_to_answer_is_missing_from_no_answer() {
+    let config = Config {
+        security: SecurityConfig {
+            // Half of all answers are doubted.
+            density_percent: 100,
+            ..SecurityConfig::default()
+        },
+        ..Config::default()
+    };
+    let mut net = Net::grow_with(3, config, 32);
+    net.run(Duration::from_secs(30));
+    for _ in 0..300 {
+        let (key, from) = (net.random_key(), net.random_node());
+        let closest: Vec<_> = net.closest(key).into_iter().take(3).collect();
+        let slow = closest[(net.rng.next_u64() % 3) as usize];
+        // Longer than a hop is given before a message takes another way.
+        net.slow.insert(slow, Duration::from_millis(400));
+        let request = net.locate(from, key, 3, false);
+        net.run_until_done(request);
+        net.slow.clear();
+        net.run(Duration::from_secs(2));
+        let Ok(Outcome::Replied {
+            answer: Answer::ReplicaSet(set),
+            ..
+        }) = &net.done[&request]
+        else {
+            panic!("{:?}", net.done[&request]);
+        };
+        let named: Vec<_> = set.iter().map(|contact| contact.peer).collect();
+        assert_eq!(named, closest, "asked by {from}, where {slow} was slow");
+    }
 }
 
 #[test]
