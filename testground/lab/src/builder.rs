@@ -23,6 +23,7 @@ pub struct Builder {
     pub(crate) ready_line: String,
     pub(crate) unplugged: Vec<usize>,
     pub(crate) disk: Option<u64>,
+    pub(crate) switched: Option<u64>,
 }
 
 /// The program that `start` starts on a node.
@@ -46,6 +47,7 @@ impl Default for Builder {
             ready_line: READY_LINE.to_owned(),
             unplugged: Vec::new(),
             disk: None,
+            switched: None,
         }
     }
 }
@@ -97,6 +99,15 @@ impl Builder {
     /// what runs in the node's namespace sees what is in it.
     pub fn disk(mut self, bytes: u64) -> Self {
         self.disk = Some(bytes);
+        self
+    }
+
+    /// The nodes are joined by a switch in user space instead of the kernel's bridges, so
+    /// that paths may be slow and lose things ([`Lab::shape`]). `seed` decides which.
+    ///
+    /// Its program, `lab-switch`, is looked for beside the running one.
+    pub fn switched(mut self, seed: u64) -> Self {
+        self.switched = Some(seed);
         self
     }
 

@@ -25,6 +25,9 @@ pub enum LabError {
         /// What `ip` wrote to its standard error.
         stderr: String,
     },
+    /// The switch refused an order, or is gone.
+    #[error("the switch: {0}")]
+    Switch(String),
     /// A file of the lab could not be made, read or written.
     #[error("cannot {action}")]
     File {

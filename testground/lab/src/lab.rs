@@ -13,6 +13,8 @@ use crate::builder::{Builder, Program};
 use crate::namespace::{Hub, Namespace, lock, tool};
 use crate::network::{self, Plan};
 use crate::process::Process;
+use crate::switch::{self, Rule, Switch, SwitchStats, Uplink};
+use crate::wires::{Socket, Wires};
 use crate::{LabError, Traffic, Usage};
 
 /// How long a node may take to end after SIGTERM in [`Lab::stop`].
@@ -42,10 +44,11 @@ const REQUIRED_VARIABLE: &str = "LAB_REQUIRED";
 pub struct Lab {
     nodes: Vec<Node>,
     others: Mutex<Vec<Arc<Process>>>,
-    islands: Mutex<Vec<usize>>,
+    bridges: usize,
     plan: Plan,
     program: Option<Program>,
     ready_line: String,
+    wires: Wires,
     // Last, so that the namespaces of the nodes go first.
     hub: Arc<Hub>,
     directory: Option<TempDir>,
@@ -104,26 +107,32 @@ impl Lab {
         let logs = root.join("logs");
         make_directory(&logs)?;
         let hub = Hub::new()?;
-        let mut batch = String::new();
-        for bridge in 0..builder.bridges {
-            batch += &builder.plan.add_bridge(bridge, 0);
-        }
+        let wires = match builder.switched {
+            None => Wires::bridges(&hub, builder.plan, builder.bridges)?,
+            Some(seed) => {
+                let command = hub.command_here(switch::program()?)?;
+                Wires::Switch(Switch::start(command, seed, &logs)?)
+            }
+        };
+        let mut sockets = Vec::new();
         let mut nodes = Vec::with_capacity(builder.nodes);
         for index in 0..builder.nodes {
             let home = root.join(format!("home-{index}"));
             make_directory(&home)?;
             let disk = builder.disk.map(|bytes| (home.as_path(), bytes));
             let namespace = hub.namespace(disk)?;
-            for bridge in plugged(&builder) {
-                batch += &builder.plan.plug(index, bridge, namespace.pid());
-            }
+            sockets.extend(plugged(&builder).map(|bridge| Socket {
+                node: index,
+                bridge,
+                pid: namespace.pid(),
+            }));
             nodes.push(Node {
                 namespace,
                 home,
                 process: Mutex::new(None),
             });
         }
-        hub.ip(&batch)?;
+        wires.plug(&hub, &sockets)?;
         for (index, node) in nodes.iter().enumerate() {
             let mut batch = "link set lo up\n".to_owned();
             for bridge in plugged(&builder) {
@@ -135,7 +144,8 @@ impl Lab {
         let lab = Lab {
             nodes,
             others: Mutex::default(),
-            islands: Mutex::new(vec![1; builder.bridges]),
+            bridges: builder.bridges,
+            wires,
             plan: builder.plan,
             program: builder.program,
             ready_line: builder.ready_line,
@@ -161,7 +171,7 @@ impl Lab {
 
     /// Number of bridges.
     pub fn bridges(&self) -> usize {
-        lock(&self.islands).len()
+        self.bridges
     }
 
     /// The node's home directory, which stays the same over restarts.
@@ -318,49 +328,74 @@ impl Lab {
 
     /// A new interface appears in the node.
     pub fn plug(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub.ip(&self
-            .plan
-            .plug(node, bridge, self.nodes[node].namespace.pid()))?;
+        let pid = self.nodes[node].namespace.pid();
+        self.wires
+            .plug(&self.hub, &[Socket { node, bridge, pid }])?;
         self.link_up(node, bridge)
     }
 
     /// The node's interface vanishes.
     pub fn unplug(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub.ip(&self.plan.unplug(node, bridge)).map(drop)
+        self.wires.unplug(&self.hub, node, bridge)
     }
 
     /// Cuts the node off a bridge. Its interface stays up and notices nothing,
     /// as when a switch further away fails.
     pub fn detach(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub.ip(&self.plan.detach(node, bridge)).map(drop)
+        self.wires.connect(&self.hub, &[node], bridge, None)
     }
 
     /// Joins a detached node to the bridge again.
     pub fn attach(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub.ip(&self.plan.attach(node, bridge, 0)).map(drop)
+        self.wires.connect(&self.hub, &[node], bridge, Some(0))
     }
 
     /// Splits a bridge: nodes of one group hear each other and no one else.
     /// Nodes in no group stay together on the bridge itself.
     pub fn partition(&self, bridge: usize, groups: &[&[usize]]) -> Result<(), LabError> {
-        let mut batch = String::new();
-        let mut islands = lock(&self.islands);
-        for (index, group) in groups.iter().enumerate() {
-            let island = index + 1;
-            if island == islands[bridge] {
-                batch += &self.plan.add_bridge(bridge, island);
-                islands[bridge] += 1;
-            }
-            for &node in *group {
-                batch += &self.plan.attach(node, bridge, island);
-            }
-        }
-        self.hub.ip(&batch).map(drop)
+        groups.iter().enumerate().try_for_each(|(index, group)| {
+            self.wires
+                .connect(&self.hub, group, bridge, Some(index + 1))
+        })
     }
 
     /// Ends a partition: all nodes are on the bridge itself again.
     pub fn heal(&self, bridge: usize) -> Result<(), LabError> {
         (0..self.len()).try_for_each(|node| self.attach(node, bridge))
+    }
+
+    /// How frames fare between nodes from now on, in place of what was said before: the
+    /// last rule that fits a path counts, and a path that none fits is perfect.
+    ///
+    /// # Errors
+    ///
+    /// Where the lab is not [switched](Builder::switched), or a shape cannot be.
+    pub fn shape(&self, rules: impl IntoIterator<Item = Rule>) -> Result<(), LabError> {
+        self.wires.shape(rules.into_iter().collect())
+    }
+
+    /// How fast a node's interface is from now on, over all paths.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Lab::shape`].
+    pub fn set_uplink(&self, node: usize, bridge: usize, uplink: Uplink) -> Result<(), LabError> {
+        self.wires.set_uplink(node, bridge, uplink)
+    }
+
+    /// What has passed the switch, and whether it kept up.
+    ///
+    /// # Errors
+    ///
+    /// Where the lab is not [switched](Builder::switched).
+    pub fn switch_stats(&self) -> Result<SwitchStats, LabError> {
+        let mut stats = self.wires.stats()?;
+        let all = (0..self.len()).flat_map(|node| (0..self.bridges).map(move |b| (node, b)));
+        // What a node could not send was dropped between the kernel and the switch.
+        stats.unread = all
+            .map(|(node, b)| self.traffic(node, b).sent_dropped)
+            .sum();
+        Ok(stats)
     }
 
     /// What the node's process uses now.
@@ -383,7 +418,7 @@ impl Lab {
     fn settle(&self, node: usize, bridge: usize) -> Result<(), LabError> {
         let namespace = &self.nodes[node].namespace;
         let deadline = Instant::now() + LINK_PATIENCE;
-        while !(network::port_forwards(&self.hub.ip(&self.plan.show_port(node, bridge))?)
+        while !(self.wires.passes(&self.hub, node, bridge)?
             && network::interface_is_up(
                 &self
                     .hub

@@ -42,11 +42,14 @@ mod lab;
 mod namespace;
 mod network;
 mod process;
+mod switch;
 mod usage;
+mod wires;
 
 pub use builder::Builder;
 pub use error::LabError;
 pub use lab::Lab;
 pub use network::Family;
 pub use process::Process;
+pub use switch::{Rule, Shape, ShapeError, SwitchStats, Uplink, serve as switch};
 pub use usage::{Traffic, Usage};

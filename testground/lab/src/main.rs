@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use lab::{Family, Lab};
+use lab::{Family, Lab, Rule, Shape};
 
 /// How long a node may take to say that it is ready.
 const READY_PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +31,18 @@ struct Options {
     /// IPv6 only.
     #[arg(long)]
     ipv6: bool,
+    /// Latency of every path, one way, ms.
+    #[arg(long, default_value_t = 0)]
+    latency: u64,
+    /// Frames lost on every path, percent.
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
+    /// Rate of every path, Mbit/s; no limit unless set.
+    #[arg(long)]
+    rate: Option<u64>,
+    /// Decides which frames are lost.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// The line that says that a node is ready.
     #[arg(long, default_value = "READY=1")]
     ready_line: String,
@@ -46,6 +58,7 @@ const HELP: &str = "\
   start|stop|kill NODE   starts; SIGTERM; SIGKILL
   detach|attach NODE     cuts the node off the bridge; joins it again
   log NODE               the end of the node's output
+  stats                  what the switch has passed and dropped
   quit                   ends everything";
 
 fn main() -> Result<()> {
@@ -58,7 +71,16 @@ fn main() -> Result<()> {
         (_, true) => Family::Ipv6,
         _ => Family::Dual,
     };
-    let lab = Lab::builder()
+    let shape = Shape {
+        latency: Duration::from_millis(options.latency),
+        loss: options.loss / 100.0,
+        rate: options
+            .rate
+            .map(|megabits| megabits.saturating_mul(1_000_000)),
+        ..Shape::default()
+    };
+    shape.validate()?;
+    let mut builder = Lab::builder()
         .nodes(options.nodes)
         .bridges(options.bridges)
         .family(family)
@@ -69,8 +91,15 @@ fn main() -> Result<()> {
                 .with_context(|| format!("no program at {}", options.binary.display()))?,
         )
         .args(options.args)
-        .ready_line(options.ready_line)
-        .build()?;
+        .ready_line(options.ready_line);
+    let shaped = shape != Shape::default();
+    if shaped {
+        builder = builder.switched(options.seed);
+    }
+    let lab = builder.build()?;
+    if shaped {
+        lab.shape([Rule::all(shape)])?;
+    }
     let begun = Instant::now();
     lab.start_all()?;
     for node in 0..lab.len() {
@@ -117,6 +146,7 @@ fn run(lab: &Lab, line: &str) -> Result<bool> {
         "kill" => println!("{}", lab.kill(number(lab, rest)?)?),
         "detach" => lab.detach(number(lab, rest)?, 0)?,
         "attach" => lab.attach(number(lab, rest)?, 0)?,
+        "stats" => println!("{}", serde_json::to_string_pretty(&lab.switch_stats()?)?),
         "log" => print!("{}", lab.process(number(lab, rest)?)?.tail(40)),
         _ => println!("{HELP}"),
     }

@@ -117,6 +117,13 @@ impl Hub {
         Ok(command)
     }
 
+    /// A command that runs `program` in the hub, with the rights over all namespaces.
+    pub(crate) fn command_here(&self, program: impl AsRef<OsStr>) -> Result<Command, LabError> {
+        let mut command = self.nsenter(self.holder.pid, true)?;
+        command.arg("--").arg(program);
+        Ok(command)
+    }
+
     /// Runs `ip` commands, one a line, in the hub; returns what `ip` printed.
     pub(crate) fn ip(&self, batch: &str) -> Result<String, LabError> {
         run_ip(self.nsenter(self.holder.pid, true)?, batch)

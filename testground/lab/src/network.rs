@@ -72,6 +72,12 @@ pub(crate) fn link_local(node: usize, bridge: usize) -> Ipv6Addr {
     )
 }
 
+/// Hardware address of the node's interface on a bridge. A card keeps its address when it is
+/// unplugged; a new one would leave the others with a stale neighbour for many seconds.
+pub(crate) fn hardware(node: usize, bridge: usize) -> [u8; 6] {
+    [0x02, 0x77, 0, small(bridge), 0, small(node + 1)]
+}
+
 /// Name of the node's interface on a bridge.
 pub(crate) fn interface(bridge: usize) -> String {
     format!("eth{bridge}")
@@ -108,9 +114,8 @@ impl Plan {
     /// In the hub: joins node `node`, whose namespace process `pid` holds.
     pub(crate) fn plug(&self, node: usize, bridge: usize, pid: u32) -> String {
         let (port, interface) = (port(node, bridge), interface(bridge));
-        // A card keeps its hardware address when it is unplugged; a new one
-        // would leave the others with a stale neighbour for many seconds.
-        let hardware = format!("02:77:00:{:02x}:00:{:02x}", bridge, node + 1);
+        let [a, b, c, d, e, f] = hardware(node, bridge);
+        let hardware = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
         format!(
             "link add {port} type veth peer name {interface} address {hardware} netns {pid}\n\
              link set {port} addrgenmode none\n\
@@ -205,7 +210,8 @@ pub(crate) fn port_forwards(line: &str) -> bool {
 
 /// Whether a line that `ip` printed shows an interface that passes packets.
 pub(crate) fn interface_is_up(line: &str) -> bool {
-    line.contains("state UP")
+    // A TAP device says nothing of its state, but that somebody holds its other end.
+    line.contains("LOWER_UP")
 }
 
 fn line(batch: &mut String, text: std::fmt::Arguments<'_>) {

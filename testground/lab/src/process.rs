@@ -286,7 +286,7 @@ fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) {
         .expect("a machine that starts processes can start a thread");
 }
 
-fn open_log(path: &Path) -> Result<File, LabError> {
+pub(crate) fn open_log(path: &Path) -> Result<File, LabError> {
     OpenOptions::new()
         .create(true)
         .append(true)

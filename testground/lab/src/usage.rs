@@ -49,6 +49,8 @@ pub struct Traffic {
     pub sent_bytes: u64,
     /// Packets sent.
     pub sent_packets: u64,
+    /// Packets that were to be sent and were dropped.
+    pub sent_dropped: u64,
 }
 
 impl Traffic {
@@ -87,6 +89,7 @@ fn parse_net_dev(table: &str, interface: &str) -> Option<Traffic> {
         received_packets: *counters.get(1)?,
         sent_bytes: *counters.get(8)?,
         sent_packets: *counters.get(9)?,
+        sent_dropped: *counters.get(11)?,
     })
 }
 
@@ -102,12 +105,13 @@ mod tests {
 
     #[test]
     fn interface_counters_are_found_by_exact_name() {
-        let table = "Inter-| Receive\n eth10: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0\n  eth1:  1234 5 0 0 0 0 0 2 678 9 0 0 0 0 0 0\n";
+        let table = "Inter-| Receive\n eth10: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0\n  eth1:  1234 5 0 0 0 0 0 2 678 9 0 3 0 0 0 0\n";
         let expected = Traffic {
             received_bytes: 1234,
             received_packets: 5,
             sent_bytes: 678,
             sent_packets: 9,
+            sent_dropped: 3,
         };
         assert_eq!(parse_net_dev(table, "eth1"), Some(expected));
         assert_eq!(parse_net_dev(table, "eth2"), None);

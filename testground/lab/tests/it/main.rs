@@ -6,6 +6,7 @@ mod cleanup;
 mod life;
 mod links;
 mod program;
+mod shapes;
 
 use std::time::Duration;
 
@@ -19,6 +20,11 @@ const PROBE: &str = env!("CARGO_BIN_EXE_lab-probe");
 /// A lab of nodes that echo.
 fn echoes(nodes: usize) -> Builder {
     Lab::builder().nodes(nodes).binary(PROBE).arg("serve")
+}
+
+/// Joined by the kernel's bridges, and by the switch.
+fn both(builder: Builder) -> [Lab; 2] {
+    [started(builder.clone()), started(builder.switched(1))]
 }
 
 fn started(builder: Builder) -> Lab {

@@ -44,6 +44,53 @@ fn a_person_plays_with_nodes() {
 }
 
 #[test]
+fn a_person_plays_with_a_bad_network() {
+    if !Lab::available_or_skip("a_person_plays_with_a_bad_network") {
+        return;
+    }
+    let run = |more: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))
+            .args(["--nodes", "2", "--binary", PROBE])
+            .args(more)
+            .args(["--", "serve"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let typed = format!("exec 0 {PROBE} udp 10.77.0.2\nstats\nquit\n");
+        // One that refused its arguments reads nothing.
+        let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+    let output = run(&["--latency", "5"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.contains("ping") && said.contains("\"delivered\""),
+        "{said}"
+    );
+
+    let output = run(&["--loss", "100"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.contains("exit status: 1"),
+        "no datagram arrives: {said}"
+    );
+
+    let output = run(&["--loss", "101"]);
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("loss is 1.01: a share is from 0 to 1"),
+        "{said}"
+    );
+
+    let output = run(&[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("only a switched lab"), "{said}");
+}
+
+#[test]
 fn a_program_that_is_not_there_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_lab"))
         .args(["--binary", "/no/such/program"])

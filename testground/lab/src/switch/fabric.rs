@@ -1,0 +1,386 @@
+//! What becomes of a frame: to which ports, when, and whether at all (N1 to N8). No socket,
+//! no clock, no thread.
+
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+use super::orders::{Port, SwitchStats};
+use super::path::{HEADER, Path};
+use super::pipe::Pipe;
+use super::rules::{Rule, shape_of};
+use super::shape::{Uplink, queue_bytes};
+
+/// Nanoseconds since the switch began.
+pub(super) type Nanos = u64;
+
+/// Addresses learned on a LAN (N2): far more than nodes, so that only nonsense meets it.
+const MAX_ADDRESSES: usize = 4096;
+
+/// Bytes of frames that wait in the switch (N8): 250 nodes at 20 Mbit/s for 0.8 s.
+const MAX_WAITING: usize = 512 * 1024 * 1024;
+
+/// Later than this after its time a frame counts as late (N9), nanoseconds.
+const LATE: Nanos = 1_000_000;
+
+/// An address, 6 bytes.
+type Mac = [u8; 6];
+
+/// The switch, without its devices.
+#[derive(Debug)]
+pub(super) struct Fabric {
+    seed: u64,
+    ports: BTreeMap<Port, State>,
+    addresses: HashMap<(usize, Mac), usize>,
+    learned: HashMap<usize, usize>,
+    rules: Vec<Rule>,
+    paths: HashMap<(Port, Port), Path>,
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    waiting_bytes: usize,
+    sequence: u64,
+    pub(super) stats: SwitchStats,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    island: Option<usize>,
+    uplink: Uplink,
+    up: Pipe,
+    down: Pipe,
+}
+
+/// A frame on its way.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Waiting {
+    due: Nanos,
+    sequence: u64,
+    step: Step,
+    from: Port,
+    to: Port,
+    frame: Vec<u8>,
+}
+
+/// What a frame waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    /// To have left the sender's uplink.
+    Path,
+    /// To arrive at the receiver's downlink.
+    Downlink,
+    /// To be written.
+    Write,
+}
+
+impl Fabric {
+    pub(super) fn new(seed: u64) -> Fabric {
+        Fabric {
+            seed,
+            ports: BTreeMap::new(),
+            addresses: HashMap::new(),
+            learned: HashMap::new(),
+            rules: Vec::new(),
+            paths: HashMap::new(),
+            waiting: BinaryHeap::new(),
+            waiting_bytes: 0,
+            sequence: 0,
+            stats: SwitchStats::default(),
+        }
+    }
+
+    /// A new port, on its LAN's first island.
+    pub(super) fn add(&mut self, port: Port) {
+        let state = State {
+            island: Some(0),
+            ..State::default()
+        };
+        self.ports.insert(port, state);
+    }
+
+    pub(super) fn remove(&mut self, port: Port) {
+        self.ports.remove(&port);
+        self.forget_addresses(port);
+    }
+
+    /// Joins a port to an island or cuts it off; `false` if there is no such port.
+    pub(super) fn connect(&mut self, port: Port, island: Option<usize>) -> bool {
+        let Some(state) = self.ports.get_mut(&port) else {
+            return false;
+        };
+        state.island = island;
+        self.forget_addresses(port);
+        true
+    }
+
+    pub(super) fn set_uplink(&mut self, port: Port, uplink: Uplink) -> bool {
+        let Some(state) = self.ports.get_mut(&port) else {
+            return false;
+        };
+        state.uplink = uplink;
+        true
+    }
+
+    pub(super) fn set_rules(&mut self, rules: Vec<Rule>) {
+        self.rules = rules;
+    }
+
+    /// A frame was read from a port. What may be written at once is handed to `write`.
+    pub(super) fn handle_frame(
+        &mut self,
+        now: Nanos,
+        from: Port,
+        frame: &[u8],
+        write: &mut impl FnMut(Port, &[u8]),
+    ) {
+        self.stats.received += 1;
+        if frame.len() < HEADER {
+            self.stats.invalid += 1;
+            return;
+        }
+        let Some(state) = self.ports.get_mut(&from) else {
+            return;
+        };
+        let Some(island) = state.island else {
+            self.stats.blocked += 1;
+            return;
+        };
+        let leaves = match state.uplink.up {
+            None => now,
+            Some(rate) => {
+                let queue = queue_bytes(rate, state.uplink.queue);
+                let Some(leaves) = state.up.send(now, frame.len(), rate, queue) else {
+                    self.stats.queue_full += 1;
+                    return;
+                };
+                leaves
+            }
+        };
+        self.learn(from, mac(frame, 6));
+        let known = self.addresses.get(&(from.lan, mac(frame, 0))).copied();
+        if let Some(node) = known {
+            let to = Port {
+                lan: from.lan,
+                node,
+            };
+            if to != from && self.island(to) == Some(island) {
+                self.begin(now, leaves, from, to, frame, write);
+            }
+            return;
+        }
+        let lan = Port {
+            lan: from.lan,
+            node: 0,
+        }..=Port {
+            lan: from.lan,
+            node: usize::MAX,
+        };
+        let others: Vec<Port> = self
+            .ports
+            .range(lan)
+            .filter(|(port, state)| **port != from && state.island == Some(island))
+            .map(|(port, _)| *port)
+            .collect();
+        for to in others {
+            self.begin(now, leaves, from, to, frame, write);
+        }
+    }
+
+    /// Hands what is due to `write`.
+    pub(super) fn handle_timeout(&mut self, now: Nanos, write: &mut impl FnMut(Port, &[u8])) {
+        while let Some(Reverse(first)) = self.waiting.peek() {
+            if first.due > now {
+                return;
+            }
+            let Some(Reverse(waiting)) = self.waiting.pop() else {
+                return;
+            };
+            self.waiting_bytes -= waiting.frame.len();
+            let Waiting {
+                due,
+                step,
+                from,
+                to,
+                frame,
+                ..
+            } = waiting;
+            // What went apart while the frame was on its way is not reached by it.
+            if self.island(to).is_none() || self.island(to) != self.island(from) {
+                self.stats.blocked += 1;
+                continue;
+            }
+            match step {
+                Step::Path => self.take_path(now, due, from, to, &frame, write),
+                Step::Downlink => self.take_downlink(now, due, from, to, &frame, write),
+                Step::Write => self.deliver(now, due, to, &frame, write),
+            }
+        }
+    }
+
+    /// When something is due next.
+    pub(super) fn poll_timeout(&self) -> Option<Nanos> {
+        self.waiting.peek().map(|Reverse(first)| first.due)
+    }
+
+    fn begin(
+        &mut self,
+        now: Nanos,
+        leaves: Nanos,
+        from: Port,
+        to: Port,
+        frame: &[u8],
+        write: &mut impl FnMut(Port, &[u8]),
+    ) {
+        if leaves > now {
+            self.wait(leaves, Step::Path, from, to, frame.to_vec());
+        } else {
+            self.take_path(now, now, from, to, frame, write);
+        }
+    }
+
+    fn take_path(
+        &mut self,
+        now: Nanos,
+        due: Nanos,
+        from: Port,
+        to: Port,
+        frame: &[u8],
+        write: &mut impl FnMut(Port, &[u8]),
+    ) {
+        let Some(shape) = shape_of(&self.rules, from, to).cloned() else {
+            self.take_downlink(now, due, from, to, frame, write);
+            return;
+        };
+        let seed = self.seed;
+        let path = self
+            .paths
+            .entry((from, to))
+            .or_insert_with(|| Path::new(seed, from, to));
+        // A frame that waited for its uplink left it when it was due.
+        let Some(passage) = path.pass(due, frame.len(), &shape, &mut self.stats) else {
+            return;
+        };
+        for _ in 0..passage.copies {
+            let mut copy = frame.to_vec();
+            if let Some(bit) = passage.flip {
+                copy[HEADER + bit / 8] ^= 1 << (bit % 8);
+            }
+            if passage.due > now {
+                self.wait(passage.due, Step::Downlink, from, to, copy);
+            } else {
+                self.take_downlink(now, passage.due, from, to, &copy, write);
+            }
+        }
+    }
+
+    fn take_downlink(
+        &mut self,
+        now: Nanos,
+        due: Nanos,
+        from: Port,
+        to: Port,
+        frame: &[u8],
+        write: &mut impl FnMut(Port, &[u8]),
+    ) {
+        let Some(state) = self.ports.get_mut(&to) else {
+            self.stats.invalid += 1;
+            return;
+        };
+        let arrives = match state.uplink.down {
+            None => due,
+            Some(rate) => {
+                let queue = queue_bytes(rate, state.uplink.queue);
+                let Some(arrives) = state.down.send(due, frame.len(), rate, queue) else {
+                    self.stats.queue_full += 1;
+                    return;
+                };
+                arrives
+            }
+        };
+        if arrives > now {
+            self.wait(arrives, Step::Write, from, to, frame.to_vec());
+        } else {
+            self.deliver(now, arrives, to, frame, write);
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        now: Nanos,
+        due: Nanos,
+        to: Port,
+        frame: &[u8],
+        write: &mut impl FnMut(Port, &[u8]),
+    ) {
+        let late = now.saturating_sub(due);
+        self.stats.late += u64::from(late > LATE);
+        self.stats.latest_micros = self.stats.latest_micros.max(late / 1000);
+        self.stats.delivered += 1;
+        self.stats.delivered_bytes += frame.len() as u64;
+        write(to, frame);
+    }
+
+    fn wait(&mut self, due: Nanos, step: Step, from: Port, to: Port, frame: Vec<u8>) {
+        if self.waiting_bytes + frame.len() > MAX_WAITING {
+            self.stats.overflow += 1;
+            return;
+        }
+        self.waiting_bytes += frame.len();
+        self.sequence += 1;
+        self.waiting.push(Reverse(Waiting {
+            due,
+            sequence: self.sequence,
+            step,
+            from,
+            to,
+            frame,
+        }));
+    }
+
+    fn island(&self, port: Port) -> Option<usize> {
+        self.ports.get(&port)?.island
+    }
+
+    fn learn(&mut self, port: Port, address: Mac) {
+        // The lowest bit marks a group, which nobody sends from.
+        if address[0] & 1 == 1 || self.addresses.get(&(port.lan, address)) == Some(&port.node) {
+            return;
+        }
+        let learned = self.learned.entry(port.lan).or_default();
+        match self.addresses.entry((port.lan, address)) {
+            Entry::Occupied(mut known) => {
+                known.insert(port.node);
+            }
+            Entry::Vacant(unknown) if *learned < MAX_ADDRESSES => {
+                *learned += 1;
+                unknown.insert(port.node);
+            }
+            Entry::Vacant(_) => {}
+        }
+    }
+
+    fn forget_addresses(&mut self, port: Port) {
+        let before = self.addresses.len();
+        self.addresses
+            .retain(|(lan, _), node| *lan != port.lan || *node != port.node);
+        let gone = before - self.addresses.len();
+        if let Some(learned) = self.learned.get_mut(&port.lan) {
+            *learned -= gone;
+        }
+    }
+
+    /// The shape of a path, for those who check rules.
+    #[cfg(test)]
+    fn shape(&self, from: Port, to: Port) -> super::shape::Shape {
+        shape_of(&self.rules, from, to).cloned().unwrap_or_default()
+    }
+}
+
+/// The address at this place of a frame, whose length was checked.
+fn mac(frame: &[u8], at: usize) -> Mac {
+    let mut address = [0; 6];
+    address.copy_from_slice(&frame[at..at + 6]);
+    address
+}
+
+#[cfg(test)]
+#[path = "fabric_tests.rs"]
+mod tests;

@@ -1,0 +1,60 @@
+//! A link that sends one bit after the other (N5).
+
+use super::fabric::Nanos;
+
+/// When the link is free again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pipe {
+    free_at: Nanos,
+}
+
+impl Pipe {
+    /// When the last bit of a frame has left, or `None` where too much waits before it.
+    pub(super) fn send(
+        &mut self,
+        now: Nanos,
+        bytes: usize,
+        rate: u64,
+        queue: u64,
+    ) -> Option<Nanos> {
+        let begins = self.free_at.max(now);
+        let waiting = u128::from(begins - now) * u128::from(rate) / 8_000_000_000;
+        if waiting > u128::from(queue) {
+            return None;
+        }
+        let takes = bytes as u128 * 8_000_000_000 / u128::from(rate);
+        self.free_at = begins.saturating_add(u64::try_from(takes).unwrap_or(u64::MAX));
+        Some(self.free_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_more_leaves_than_the_rate_and_no_more_waits_than_the_queue(
+            frames in prop::collection::vec((0u64..3_000_000, 14usize..1514), 1..200),
+            rate in 100_000u64..1_000_000_000,
+            queue in 0u64..100_000,
+        ) {
+            let mut pipe = Pipe::default();
+            let (mut now, mut last, mut sent) = (0, 0, 0u128);
+            for (wait, bytes) in frames {
+                now += wait;
+                if let Some(left) = pipe.send(now, bytes, rate, queue) {
+                    sent += bytes as u128;
+                    prop_assert!(left >= last && left >= now);
+                    // The queue, the frame itself, and what rounding gives.
+                    let most = (queue + bytes as u64 + 2) as u128 * 8_000_000_000 / u128::from(rate);
+                    prop_assert!(u128::from(left - now) <= most + 2);
+                    last = left;
+                    prop_assert!(sent * 8_000_000_000 / u128::from(rate) <= u128::from(left) + 200);
+                }
+            }
+        }
+    }
+}
