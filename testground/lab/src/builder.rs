@@ -1,9 +1,11 @@
 //! What a lab shall look like, before it is made.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::network::{Family, MAX_BRIDGES, MAX_NODES, Plan};
+use crate::topology::{Nat, Router, Topology};
 use crate::{Lab, LabError};
 
 /// The line that says that a node is ready, as `sd_notify` spells it.
@@ -24,6 +26,9 @@ pub struct Builder {
     pub(crate) unplugged: Vec<usize>,
     pub(crate) disk: Option<u64>,
     pub(crate) switched: Option<u64>,
+    pub(crate) switch_program: Option<(PathBuf, Vec<String>)>,
+    pub(crate) members: BTreeMap<usize, Vec<usize>>,
+    pub(crate) routers: Vec<Router>,
 }
 
 /// The program that `start` starts on a node.
@@ -48,6 +53,9 @@ impl Default for Builder {
             unplugged: Vec::new(),
             disk: None,
             switched: None,
+            switch_program: None,
+            members: BTreeMap::new(),
+            routers: Vec::new(),
         }
     }
 }
@@ -95,6 +103,29 @@ impl Builder {
         self
     }
 
+    /// Only these nodes are on this bridge, which is a LAN of its own.
+    pub fn lan(mut self, bridge: usize, nodes: impl IntoIterator<Item = usize>) -> Self {
+        self.members.insert(bridge, nodes.into_iter().collect());
+        self
+    }
+
+    /// This node passes packets on between the LANs that it is on, and everybody on them knows
+    /// the way. There is no default route: nobody knows more LANs than there are.
+    pub fn router(mut self, node: usize) -> Self {
+        self.routers.push(Router { node, nat: None });
+        self
+    }
+
+    /// As [`Builder::router`], but on the LAN `outside` everything comes from the router's own
+    /// address, and nothing gets in that was not asked for. Needs `nft` (nftables).
+    pub fn nat(mut self, node: usize, outside: usize, nat: Nat) -> Self {
+        self.routers.push(Router {
+            node,
+            nat: Some((nat, outside)),
+        });
+        self
+    }
+
     /// Each home is a disk of its own of so many bytes, in memory, which can be full. Only
     /// what runs in the node's namespace sees what is in it.
     pub fn disk(mut self, bytes: u64) -> Self {
@@ -105,9 +136,22 @@ impl Builder {
     /// The nodes are joined by a switch in user space instead of the kernel's bridges, so
     /// that paths may be slow and lose things ([`Lab::shape`]). `seed` decides which.
     ///
-    /// Its program, `lab-switch`, is looked for beside the running one.
+    /// Its program, `lab-switch`, is looked for beside the running one; see also
+    /// [`Builder::switch_program`].
     pub fn switched(mut self, seed: u64) -> Self {
         self.switched = Some(seed);
+        self
+    }
+
+    /// The program that calls [`switch`](crate::switch) with the seed, which is its last argument:
+    /// for programs that are their own switch.
+    pub fn switch_program<S: Into<String>>(
+        mut self,
+        path: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let args = args.into_iter().map(Into::into).collect();
+        self.switch_program = Some((path.into(), args));
         self
     }
 
@@ -158,7 +202,37 @@ impl Builder {
                 self.bridges
             )));
         }
+        let (nodes, bridges) = (self.nodes, self.bridges);
+        let named = self
+            .members
+            .iter()
+            .flat_map(|(lan, nodes)| nodes.iter().map(|node| (*lan, *node)));
+        let routers = self.routers.iter().map(|router| {
+            let outside = router.nat.map_or(0, |(_, outside)| outside);
+            (outside, router.node)
+        });
+        if let Some((lan, node)) = named
+            .chain(routers)
+            .find(|(lan, node)| *lan >= bridges || *node >= nodes)
+        {
+            return Err(LabError::Invalid(format!(
+                "node {node} on bridge {lan}: there are {nodes} nodes and {bridges} bridges, from 0"
+            )));
+        }
         Lab::build(self)
+    }
+
+    /// Who is on which bridge at first.
+    pub(crate) fn topology(&self) -> Topology {
+        let lan = |bridge: usize| match self.members.get(&bridge) {
+            _ if self.unplugged.contains(&bridge) => Default::default(),
+            Some(nodes) => nodes.iter().copied().collect(),
+            None => (0..self.nodes).collect(),
+        };
+        Topology {
+            lans: (0..self.bridges).map(lan).collect(),
+            routers: self.routers.clone(),
+        }
     }
 
     fn program_mut(&mut self) -> &mut Program {

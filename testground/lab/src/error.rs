@@ -19,10 +19,12 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
-    /// `ip` refused a batch of commands.
-    #[error("ip refused: {stderr}")]
+    /// `ip` or another tool refused what it was told about a node's network.
+    #[error("{tool} refused: {stderr}")]
     Network {
-        /// What `ip` wrote to its standard error.
+        /// Name of the tool.
+        tool: String,
+        /// What it wrote to its standard error.
         stderr: String,
     },
     /// The switch refused an order, or is gone.

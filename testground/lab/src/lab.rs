@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::builder::{Builder, Program};
-use crate::namespace::{Hub, Namespace, lock, tool};
+use crate::namespace::{Hub, Namespace, lock, run, tool};
 use crate::network::{self, Plan};
 use crate::process::Process;
 use crate::switch::{self, Rule, Switch, SwitchStats, Uplink};
+use crate::topology::{Router, Topology};
 use crate::wires::{Socket, Wires};
 use crate::{LabError, Traffic, Usage};
 
@@ -44,7 +45,7 @@ const REQUIRED_VARIABLE: &str = "LAB_REQUIRED";
 pub struct Lab {
     nodes: Vec<Node>,
     others: Mutex<Vec<Arc<Process>>>,
-    bridges: usize,
+    topology: Topology,
     plan: Plan,
     program: Option<Program>,
     ready_line: String,
@@ -110,10 +111,16 @@ impl Lab {
         let wires = match builder.switched {
             None => Wires::bridges(&hub, builder.plan, builder.bridges)?,
             Some(seed) => {
-                let command = hub.command_here(switch::program()?)?;
+                let (program, args) = match builder.switch_program.clone() {
+                    Some(given) => given,
+                    None => (switch::program()?, Vec::new()),
+                };
+                let mut command = hub.command_here(program)?;
+                command.args(args);
                 Wires::Switch(Switch::start(command, seed, &logs)?)
             }
         };
+        let topology = builder.topology();
         let mut sockets = Vec::new();
         let mut nodes = Vec::with_capacity(builder.nodes);
         for index in 0..builder.nodes {
@@ -121,7 +128,7 @@ impl Lab {
             make_directory(&home)?;
             let disk = builder.disk.map(|bytes| (home.as_path(), bytes));
             let namespace = hub.namespace(disk)?;
-            sockets.extend(plugged(&builder).map(|bridge| Socket {
+            sockets.extend(topology.bridges_of(index).map(|bridge| Socket {
                 node: index,
                 bridge,
                 pid: namespace.pid(),
@@ -135,16 +142,16 @@ impl Lab {
         wires.plug(&hub, &sockets)?;
         for (index, node) in nodes.iter().enumerate() {
             let mut batch = "link set lo up\n".to_owned();
-            for bridge in plugged(&builder) {
+            for bridge in topology.bridges_of(index) {
                 batch += &builder.plan.up(index, bridge);
+                batch += &topology.route_commands(index, bridge, builder.plan.family);
             }
             hub.ip_in(&node.namespace, &batch)?;
         }
-        let bridges: Vec<usize> = plugged(&builder).collect();
         let lab = Lab {
             nodes,
             others: Mutex::default(),
-            bridges: builder.bridges,
+            topology,
             wires,
             plan: builder.plan,
             program: builder.program,
@@ -153,8 +160,13 @@ impl Lab {
             directory: Some(directory),
             root,
         };
-        for bridge in bridges {
-            (0..lab.len()).try_for_each(|node| lab.settle(node, bridge))?;
+        for node in 0..lab.len() {
+            for bridge in lab.topology.bridges_of(node) {
+                lab.settle(node, bridge)?;
+            }
+        }
+        for router in &lab.topology.routers {
+            lab.forward(router)?;
         }
         Ok(lab)
     }
@@ -171,7 +183,7 @@ impl Lab {
 
     /// Number of bridges.
     pub fn bridges(&self) -> usize {
-        self.bridges
+        self.topology.lans.len()
     }
 
     /// The node's home directory, which stays the same over restarts.
@@ -321,8 +333,9 @@ impl Lab {
     /// The node's interface comes up again, with its addresses. Returns when
     /// packets pass it.
     pub fn link_up(&self, node: usize, bridge: usize) -> Result<(), LabError> {
-        self.hub
-            .ip_in(&self.nodes[node].namespace, &self.plan.up(node, bridge))?;
+        let mut batch = self.plan.up(node, bridge);
+        batch += &self.topology.route_commands(node, bridge, self.plan.family);
+        self.hub.ip_in(&self.nodes[node].namespace, &batch)?;
         self.settle(node, bridge)
     }
 
@@ -390,7 +403,7 @@ impl Lab {
     /// Where the lab is not [switched](Builder::switched).
     pub fn switch_stats(&self) -> Result<SwitchStats, LabError> {
         let mut stats = self.wires.stats()?;
-        let all = (0..self.len()).flat_map(|node| (0..self.bridges).map(move |b| (node, b)));
+        let all = (0..self.len()).flat_map(|node| (0..self.bridges()).map(move |b| (node, b)));
         // What a node could not send was dropped between the kernel and the switch.
         stats.unread = all
             .map(|(node, b)| self.traffic(node, b).sent_dropped)
@@ -435,6 +448,19 @@ impl Lab {
         Ok(())
     }
 
+    /// Makes a node pass packets on.
+    fn forward(&self, router: &Router) -> Result<(), LabError> {
+        let mut shell = self.command(router.node, "sh")?;
+        shell.args(["-c", Router::forwarding()]);
+        run(shell, "sh", "")?;
+        if let Some(rules) = router.nat_rules() {
+            let mut nft = self.command(router.node, tool("nft")?)?;
+            nft.args(["-f", "-"]);
+            run(nft, "nft", &rules)?;
+        }
+        Ok(())
+    }
+
     fn fill(&self, node: usize, text: &str) -> String {
         text.replace("{home}", &self.home(node).to_string_lossy())
             .replace("{index}", &node.to_string())
@@ -473,10 +499,6 @@ impl Drop for Lab {
             eprintln!("kept: {}", directory.keep().display());
         }
     }
-}
-
-fn plugged(builder: &Builder) -> impl Iterator<Item = usize> + '_ {
-    (0..builder.bridges).filter(|bridge| !builder.unplugged.contains(bridge))
 }
 
 fn make_directory(path: &Path) -> Result<(), LabError> {

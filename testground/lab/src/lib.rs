@@ -43,6 +43,7 @@ mod namespace;
 mod network;
 mod process;
 mod switch;
+mod topology;
 mod usage;
 mod wires;
 
@@ -52,4 +53,5 @@ pub use lab::Lab;
 pub use network::Family;
 pub use process::Process;
 pub use switch::{Rule, Shape, ShapeError, SwitchStats, Uplink, serve as switch};
+pub use topology::Nat;
 pub use usage::{Traffic, Usage};

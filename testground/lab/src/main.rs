@@ -61,7 +61,15 @@ const HELP: &str = "\
   stats                  what the switch has passed and dropped
   quit                   ends everything";
 
+/// As its first argument, makes this program the switch of a lab that it started itself.
+const BE_THE_SWITCH: &str = "--be-the-switch";
+
 fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(BE_THE_SWITCH) {
+        let seed = args.next().context("no seed")?.parse()?;
+        return Ok(lab::switch(seed)?);
+    }
     let options = Options::parse();
     if let Some(reason) = Lab::unavailable() {
         bail!("no lab on this machine: {reason}");
@@ -94,7 +102,9 @@ fn main() -> Result<()> {
         .ready_line(options.ready_line);
     let shaped = shape != Shape::default();
     if shaped {
-        builder = builder.switched(options.seed);
+        builder = builder
+            .switched(options.seed)
+            .switch_program(std::env::current_exe()?, [BE_THE_SWITCH]);
     }
     let lab = builder.build()?;
     if shaped {

@@ -268,23 +268,27 @@ fn one_line(error: &LabError) -> String {
 }
 
 fn run_ip(mut command: Command, batch: &str) -> Result<String, LabError> {
+    command.arg("--").arg(tool("ip")?);
+    command.args(["-details", "-oneline", "-batch", "-"]);
+    run(command, "ip", batch)
+}
+
+/// Runs a command to its end with this on its standard input; returns what it printed.
+pub(crate) fn run(mut command: Command, name: &str, input: &str) -> Result<String, LabError> {
     let failed = |source| LabError::Tool {
-        tool: "ip".to_owned(),
+        tool: name.to_owned(),
         source,
     };
     let mut child = command
-        .arg("--")
-        .arg(tool("ip")?)
-        .args(["-details", "-oneline", "-batch", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    if let Some(mut input) = child.stdin.take() {
-        // `ip` that stops at a bad command closes the pipe; its exit status
-        // below tells more than the broken pipe.
-        let _ = input.write_all(batch.as_bytes());
+    if let Some(mut stdin) = child.stdin.take() {
+        // A tool that stops at a bad command closes the pipe; its exit status below tells
+        // more than the broken pipe.
+        let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output().map_err(failed)?;
     if output.status.success() {
@@ -293,5 +297,8 @@ fn run_ip(mut command: Command, batch: &str) -> Result<String, LabError> {
     let stderr = String::from_utf8_lossy(&output.stderr)
         .trim()
         .replace('\n', "; ");
-    Err(LabError::Network { stderr })
+    Err(LabError::Network {
+        tool: name.to_owned(),
+        stderr,
+    })
 }

@@ -44,6 +44,17 @@ pub(crate) fn ipv4(node: usize, bridge: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, small(bridge), small(node + 1))
 }
 
+/// All IPv4 addresses of a bridge.
+pub(crate) fn ipv4_net(bridge: usize) -> String {
+    format!("{}/24", Ipv4Addr::new(10, 77, small(bridge), 0))
+}
+
+/// All unique local IPv6 addresses of a bridge.
+pub(crate) fn ipv6_net(bridge: usize) -> String {
+    let net = Ipv6Addr::new(0xfd77, 0, 0, small(bridge).into(), 0, 0, 0, 0);
+    format!("{net}/64")
+}
+
 /// Unique local IPv6 address of node `node` on bridge `bridge`.
 pub(crate) fn ipv6(node: usize, bridge: usize) -> Ipv6Addr {
     Ipv6Addr::new(

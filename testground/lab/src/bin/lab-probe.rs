@@ -12,6 +12,8 @@ const PATIENCE: Duration = Duration::from_millis(800);
 /// A connection may have to wait until a neighbour that was away is looked for again, which the kernel
 /// does once a second.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// Asks whoever echoes for the address it sees.
+const WHO_AM_I: &[u8] = b"who am I";
 const PORT: u16 = 7777;
 const SINK_PORT: u16 = 7778;
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 77, 0, 1);
@@ -32,6 +34,7 @@ fn main() -> Result<()> {
         ["udp", address] => udp(address.parse()?),
         ["tcp", address] => tcp(address.parse()?),
         ["measure", address, count] => measure(address.parse()?, count.parse()?),
+        ["seen-as", port, addresses @ ..] => seen_as(port.parse()?, addresses),
         ["sink"] => sink(),
         ["blast", address, bytes] => blast(address.parse()?, bytes.parse()?),
         ["bulk", address, bytes] => bulk(address.parse()?, bytes.parse()?),
@@ -42,7 +45,7 @@ fn main() -> Result<()> {
             std::process::exit(1)
         }
         _ => bail!(
-            "serve | udp ADDRESS | tcp ADDRESS | measure ADDRESS COUNT | bulk ADDRESS BYTES | sink | blast ADDRESS BYTES | listen-multicast | multicast | fail TEXT"
+            "serve | udp ADDRESS | tcp ADDRESS | measure ADDRESS COUNT | bulk ADDRESS BYTES | seen-as PORT ADDRESS... | sink | blast ADDRESS BYTES | listen-multicast | multicast | fail TEXT"
         ),
     }
 }
@@ -63,7 +66,12 @@ fn serve() -> Result<()> {
     let mut buffer = [0; 1500];
     loop {
         let (length, from) = udp.recv_from(&mut buffer)?;
-        udp.send_to(&buffer[..length], from)?;
+        if &buffer[..length] == WHO_AM_I {
+            let seen = SocketAddr::new(from.ip().to_canonical(), from.port());
+            udp.send_to(seen.to_string().as_bytes(), from)?;
+        } else {
+            udp.send_to(&buffer[..length], from)?;
+        }
     }
 }
 
@@ -121,6 +129,19 @@ fn bulk(address: IpAddr, bytes: usize) -> Result<()> {
         bail!("{read} of {bytes} bytes came back");
     }
     println!("{}", begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Asks several echoing nodes from one port of ours which address they see, and prints them.
+fn seen_as(port: u16, addresses: &[&str]) -> Result<()> {
+    let socket = UdpSocket::bind(("0.0.0.0", port))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    for address in addresses {
+        socket.send_to(WHO_AM_I, (*address, PORT))?;
+        let mut buffer = [0; 64];
+        let (length, _) = socket.recv_from(&mut buffer).context("no answer")?;
+        println!("{}", String::from_utf8_lossy(&buffer[..length]));
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod cleanup;
 mod life;
 mod links;
 mod program;
+mod routers;
 mod shapes;
 
 use std::time::Duration;
