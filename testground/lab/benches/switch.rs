@@ -1,10 +1,10 @@
 //! How much the switch forwards, beside the kernel's bridge in the same run.
 //!
 //! `cargo bench -p lab` prints a table; run as a test, everything is done once and small.
-//! Pairs of nodes send to each other over TCP at once, frames of 1,514 bytes without
-//! segmentation offload, as on the wire.
+//! Pairs of nodes send to each other over TCP at once.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use lab::{Builder, Lab, Rule, Shape};
@@ -12,7 +12,7 @@ use lab::{Builder, Lab, Rule, Shape};
 const PROBE: &str = env!("CARGO_BIN_EXE_lab-probe");
 
 /// How long one run may take.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What joins the nodes.
 #[derive(Clone, Copy)]
@@ -21,16 +21,19 @@ enum Joined {
     Switch,
     /// The switch, with a latency that makes every frame wait.
     Late,
+    /// The switch, with a rate nobody reaches, for which each packet is treated by itself.
+    Cut,
 }
 
 impl Joined {
-    const ALL: [Joined; 3] = [Joined::Bridge, Joined::Switch, Joined::Late];
+    const ALL: [Joined; 4] = [Joined::Bridge, Joined::Switch, Joined::Late, Joined::Cut];
 
     fn name(self) -> &'static str {
         match self {
             Joined::Bridge => "baseline: the kernel's bridge",
             Joined::Switch => "switch",
             Joined::Late => "switch, 1 ms each way",
+            Joined::Cut => "switch, packet by packet",
         }
     }
 }
@@ -83,23 +86,22 @@ fn run(joined: Joined, pairs: usize, bytes: u64) -> Result<Run> {
     let builder: Builder = Lab::builder().nodes(2 * pairs).ipv4_only();
     let lab = match joined {
         Joined::Bridge => builder.build()?,
-        Joined::Switch | Joined::Late => builder.switched(1).build()?,
+        _ => builder.switched(1).build()?,
     };
-    if matches!(joined, Joined::Late) {
-        lab.shape([Rule::all(Shape::latency(std::time::Duration::from_millis(
-            1,
-        )))])?;
+    let shape = match joined {
+        Joined::Bridge | Joined::Switch => None,
+        Joined::Late => Some(Shape::latency(Duration::from_millis(1))),
+        Joined::Cut => Some(Shape::default().with_rate(100_000_000_000)),
+    };
+    if let Some(shape) = shape {
+        lab.shape([Rule::all(shape)])?;
     }
     for pair in 0..pairs {
-        // What the wire carries: no frames larger than its own.
-        for node in [pair, pairs + pair] {
-            lab.output(node, "ip", ["link", "set", "eth0", "gso_max_segs", "1"])?;
-        }
         let sink = lab.spawn(pairs + pair, &format!("sink {pair}"), PROBE, ["sink"])?;
         sink.wait_line("readiness", PATIENCE, |line| line == "READY=1")?;
     }
     let before = lab.switch_stats().ok();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let share = (bytes / pairs as u64).to_string();
     let senders: Vec<_> = (0..pairs)
         .map(|pair| {

@@ -6,10 +6,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::orders::{Port, SwitchStats};
+use super::packets::{self, PREFIX};
 use super::path::{HEADER, Path};
 use super::pipe::Pipe;
 use super::rules::{Rule, shape_of};
-use super::shape::{Uplink, queue_bytes};
+use super::shape::{Shape, Uplink, queue_bytes};
 
 /// Nanoseconds since the switch began.
 pub(super) type Nanos = u64;
@@ -123,7 +124,8 @@ impl Fabric {
         self.rules = rules;
     }
 
-    /// A frame was read from a port. What may be written at once is handed to `write`.
+    /// A frame was read from a port, with its prefix. What may be written at once is handed
+    /// to `write`.
     pub(super) fn handle_frame(
         &mut self,
         now: Nanos,
@@ -131,40 +133,49 @@ impl Fabric {
         frame: &[u8],
         write: &mut impl FnMut(Port, &[u8]),
     ) {
-        self.stats.received += 1;
-        if frame.len() < HEADER {
+        if frame.len() < PREFIX + HEADER {
+            self.stats.received += 1;
             self.stats.invalid += 1;
             return;
         }
-        let Some(state) = self.ports.get_mut(&from) else {
+        let Some(state) = self.ports.get(&from) else {
             return;
         };
         let Some(island) = state.island else {
-            self.stats.blocked += 1;
+            self.stats.received += packets::count(frame) as u64;
+            self.stats.blocked += packets::count(frame) as u64;
             return;
         };
-        let leaves = match state.uplink.up {
-            None => now,
-            Some(rate) => {
-                let queue = queue_bytes(rate, state.uplink.queue);
-                let Some(leaves) = state.up.send(now, frame.len(), rate, queue) else {
-                    self.stats.queue_full += 1;
-                    return;
-                };
-                leaves
-            }
-        };
+        let has_rate = state.uplink.up.is_some();
         self.learn(from, mac(frame, 6));
-        let known = self.addresses.get(&(from.lan, mac(frame, 0))).copied();
-        if let Some(node) = known {
+        let to = self.receivers(from, island, mac(frame, 0));
+        let whole = packets::is_plain(frame)
+            || !(has_rate || to.iter().any(|to| self.is_by_packet(from, *to)));
+        if whole {
+            self.stats.received += packets::count(frame) as u64;
+            self.enter(now, from, &to, frame, write);
+            return;
+        }
+        let Some(cut) = packets::cut(frame) else {
+            self.stats.received += 1;
+            self.stats.invalid += 1;
+            return;
+        };
+        for packet in cut {
+            self.stats.received += 1;
+            self.enter(now, from, &to, &packet, write);
+        }
+    }
+
+    /// Ports that a frame to this address goes to (N2).
+    fn receivers(&self, from: Port, island: usize, address: Mac) -> Vec<Port> {
+        if let Some(node) = self.addresses.get(&(from.lan, address)).copied() {
             let to = Port {
                 lan: from.lan,
                 node,
             };
-            if to != from && self.island(to) == Some(island) {
-                self.begin(now, leaves, from, to, frame, write);
-            }
-            return;
+            let is_there = to != from && self.island(to) == Some(island);
+            return is_there.then_some(to).into_iter().collect();
         }
         let lan = Port {
             lan: from.lan,
@@ -173,14 +184,51 @@ impl Fabric {
             lan: from.lan,
             node: usize::MAX,
         };
-        let others: Vec<Port> = self
-            .ports
+        self.ports
             .range(lan)
             .filter(|(port, state)| **port != from && state.island == Some(island))
             .map(|(port, _)| *port)
-            .collect();
-        for to in others {
-            self.begin(now, leaves, from, to, frame, write);
+            .collect()
+    }
+
+    /// Whether each packet to this port fares by itself.
+    fn is_by_packet(&self, from: Port, to: Port) -> bool {
+        shape_of(&self.rules, from, to).is_some_and(Shape::is_by_packet)
+            || self
+                .ports
+                .get(&to)
+                .is_some_and(|state| state.uplink.down.is_some())
+    }
+
+    /// A frame sets out from its sender's uplink.
+    fn enter(
+        &mut self,
+        now: Nanos,
+        from: Port,
+        to: &[Port],
+        frame: &[u8],
+        write: &mut impl FnMut(Port, &[u8]),
+    ) {
+        let Some(state) = self.ports.get_mut(&from) else {
+            return;
+        };
+        let leaves = match state.uplink.up {
+            None => now,
+            Some(rate) => {
+                let queue = queue_bytes(rate, state.uplink.queue);
+                let Some(leaves) = state.up.send(now, frame.len() - PREFIX, rate, queue) else {
+                    self.stats.queue_full += 1;
+                    return;
+                };
+                leaves
+            }
+        };
+        for to in to {
+            if leaves > now {
+                self.wait(leaves, Step::Path, from, *to, frame.to_vec());
+            } else {
+                self.take_path(now, now, from, *to, frame, write);
+            }
         }
     }
 
@@ -220,22 +268,6 @@ impl Fabric {
         self.waiting.peek().map(|Reverse(first)| first.due)
     }
 
-    fn begin(
-        &mut self,
-        now: Nanos,
-        leaves: Nanos,
-        from: Port,
-        to: Port,
-        frame: &[u8],
-        write: &mut impl FnMut(Port, &[u8]),
-    ) {
-        if leaves > now {
-            self.wait(leaves, Step::Path, from, to, frame.to_vec());
-        } else {
-            self.take_path(now, now, from, to, frame, write);
-        }
-    }
-
     fn take_path(
         &mut self,
         now: Nanos,
@@ -255,13 +287,13 @@ impl Fabric {
             .entry((from, to))
             .or_insert_with(|| Path::new(seed, from, to));
         // A frame that waited for its uplink left it when it was due.
-        let Some(passage) = path.pass(due, frame.len(), &shape, &mut self.stats) else {
+        let Some(passage) = path.pass(due, frame.len() - PREFIX, &shape, &mut self.stats) else {
             return;
         };
         for _ in 0..passage.copies {
             let mut copy = frame.to_vec();
             if let Some(bit) = passage.flip {
-                copy[HEADER + bit / 8] ^= 1 << (bit % 8);
+                copy[PREFIX + HEADER + bit / 8] ^= 1 << (bit % 8);
             }
             if passage.due > now {
                 self.wait(passage.due, Step::Downlink, from, to, copy);
@@ -288,7 +320,7 @@ impl Fabric {
             None => due,
             Some(rate) => {
                 let queue = queue_bytes(rate, state.uplink.queue);
-                let Some(arrives) = state.down.send(due, frame.len(), rate, queue) else {
+                let Some(arrives) = state.down.send(due, frame.len() - PREFIX, rate, queue) else {
                     self.stats.queue_full += 1;
                     return;
                 };
@@ -311,10 +343,11 @@ impl Fabric {
         write: &mut impl FnMut(Port, &[u8]),
     ) {
         let late = now.saturating_sub(due);
-        self.stats.late += u64::from(late > LATE);
+        let count = packets::count(frame) as u64;
+        self.stats.late += if late > LATE { count } else { 0 };
         self.stats.latest_micros = self.stats.latest_micros.max(late / 1000);
-        self.stats.delivered += 1;
-        self.stats.delivered_bytes += frame.len() as u64;
+        self.stats.delivered += count;
+        self.stats.delivered_bytes += (frame.len() - PREFIX) as u64;
         write(to, frame);
     }
 
@@ -369,7 +402,7 @@ impl Fabric {
 
     /// The shape of a path, for those who check rules.
     #[cfg(test)]
-    fn shape(&self, from: Port, to: Port) -> super::shape::Shape {
+    fn shape(&self, from: Port, to: Port) -> Shape {
         shape_of(&self.rules, from, to).cloned().unwrap_or_default()
     }
 }
@@ -377,7 +410,7 @@ impl Fabric {
 /// The address at this place of a frame, whose length was checked.
 fn mac(frame: &[u8], at: usize) -> Mac {
     let mut address = [0; 6];
-    address.copy_from_slice(&frame[at..at + 6]);
+    address.copy_from_slice(&frame[PREFIX + at..PREFIX + at + 6]);
     address
 }
 

@@ -3,7 +3,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::switch::shape::Shape;
 
 const MILLI: Nanos = 1_000_000;
 
@@ -18,9 +17,9 @@ fn address(node: usize) -> Mac {
 /// A frame from one node to another, with a number in it.
 fn frame(from: usize, to: Option<usize>, number: u32) -> Vec<u8> {
     let to = to.map_or([0xff; 6], address);
-    let mut frame = [&to[..], &address(from), &[8, 0]].concat();
+    let mut frame = [&[0; PREFIX][..], &to, &address(from), &[8, 0]].concat();
     frame.extend_from_slice(&number.to_be_bytes());
-    frame.resize(114, 7);
+    frame.resize(PREFIX + 114, 7);
     frame
 }
 
@@ -82,7 +81,8 @@ impl Net {
 }
 
 fn number_of(frame: &[u8]) -> u32 {
-    u32::from_be_bytes([frame[14], frame[15], frame[16], frame[17]])
+    let number = &frame[PREFIX + HEADER..];
+    u32::from_be_bytes([number[0], number[1], number[2], number[3]])
 }
 
 #[test]
@@ -262,13 +262,13 @@ fn nonsense_is_counted_and_harms_nobody() {
     let mut net = Net::new(2, Vec::new());
     let none = &mut |_: Port, _: &[u8]| {};
     net.fabric.handle_frame(0, port(0), &[], none);
-    net.fabric.handle_frame(0, port(0), &[1; 13], none);
+    net.fabric.handle_frame(0, port(0), &[1; PREFIX + 13], none);
     net.fabric
         .handle_frame(0, port(9), &frame(9, None, 1), none);
     assert_eq!(net.fabric.stats.invalid, 2);
     for number in 0..10_000_u32 {
         let mut one = frame(0, Some(1), number);
-        one[8..12].copy_from_slice(&number.to_be_bytes());
+        one[PREFIX + 8..PREFIX + 12].copy_from_slice(&number.to_be_bytes());
         net.fabric.handle_frame(0, port(0), &one, none);
     }
     assert!(net.fabric.addresses.len() <= MAX_ADDRESSES);

@@ -6,6 +6,7 @@
 
 mod fabric;
 mod orders;
+mod packets;
 mod path;
 mod pipe;
 mod remote;

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tun_rs::SyncDevice;
@@ -16,8 +17,8 @@ use super::taps;
 /// Frames read from one port before the others have their turn (N8).
 const BATCH: usize = 64;
 
-/// The largest frame there is, with room to see that one is larger.
-const FRAME: usize = 65_536;
+/// The largest frame there is, an IP packet of 64 KiB, with its headers and its prefix.
+const FRAME: usize = 65_536 + 64;
 
 /// The longest order: rules for every pair of 250 nodes.
 const MAX_ORDER: usize = 64 * 1024 * 1024;
@@ -80,7 +81,7 @@ impl Serving {
             )
         });
         match ppoll(&mut fds, timeout, None) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
         let is_ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
@@ -99,9 +100,9 @@ impl Serving {
             let Some(device) = self.devices.get(&port) else {
                 return;
             };
-            let length = match device.recv(&mut self.buffer) {
+            let length = match nix::unistd::read(device, &mut self.buffer) {
                 Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(Errno::EAGAIN | Errno::EINTR) => return,
                 // Its namespace is gone, and would be ready to say so for ever.
                 Err(_) => {
                     self.devices.remove(&port);
@@ -189,6 +190,6 @@ impl Serving {
 /// An interface that is down takes nothing, as a cable without anybody at its end.
 fn write(devices: &BTreeMap<Port, SyncDevice>, to: Port, frame: &[u8]) {
     if let Some(device) = devices.get(&to) {
-        let _ = device.send(frame);
+        let _ = nix::unistd::write(device, frame);
     }
 }

@@ -99,6 +99,12 @@ impl Shape {
         }
     }
 
+    /// Whether each packet fares by itself, so that frames have to be cut first (N11).
+    pub(super) fn is_by_packet(&self) -> bool {
+        let chances = self.loss + self.duplicate + self.reorder + self.corrupt;
+        chances > 0.0 || self.rate.is_some() || self.mtu.is_some()
+    }
+
     /// Whether such a path can be.
     ///
     /// # Errors

@@ -145,3 +145,36 @@ fn the_switch_says_how_it_is_started() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("lab-switch SEED"), "{said}");
 }
+
+#[test]
+fn bulk_passes_whole_or_packet_by_packet_and_arrives_either_way() {
+    if !Lab::available_or_skip("bulk_passes_whole_or_packet_by_packet_and_arrives_either_way") {
+        return;
+    }
+    let lab = started(echoes(2).switched(6));
+    let bad = Shape {
+        loss: 0.001,
+        duplicate: 0.01,
+        reorder: 0.01,
+        corrupt: 0.002,
+        ..Shape::latency(Duration::from_millis(2))
+    };
+    for address in [lab.ipv4(1, 0).to_string(), lab.ipv6(1, 0).to_string()] {
+        for shape in [Shape::default(), bad.clone()] {
+            let is_cut = shape != Shape::default();
+            lab.shape([Rule::all(shape)]).unwrap();
+            let before = lab.switch_stats().unwrap();
+            let output = lab.output(0, PROBE, ["bulk", &address, "4000000"]).unwrap();
+            assert!(output.status.success(), "{output:?}");
+            let after = lab.switch_stats().unwrap();
+            let bytes = after.delivered_bytes - before.delivered_bytes;
+            let packets = after.delivered - before.delivered;
+            assert!(bytes >= 8_000_000, "there and back: {bytes}");
+            assert!(bytes / packets <= 1514, "{after:?}");
+            assert_eq!(after.invalid, 0, "{after:?}");
+            if is_cut {
+                assert!(after.corrupted > 0 && after.lost > 0 && after.duplicated > 0);
+            }
+        }
+    }
+}
