@@ -114,7 +114,7 @@ async fn smallest() -> anyhow::Result<()> {
         busy: std::time::Duration::from_millis(50),
         records: 8,
         copies: std::num::NonZeroUsize::MIN,
-        strict: false,
+        strict: true,
         ..lookups::Options::default()
     })
     .await?;

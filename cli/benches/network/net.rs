@@ -13,9 +13,9 @@ pub(crate) const HEDGEROW: &str = env!("CARGO_BIN_EXE_hedgerow");
 /// Longer than any start takes on a loaded machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a node is asked how it is: often enough for a figure of a few hundred
-/// milliseconds, rarely enough to cost the nodes nothing.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often a node is asked how it is, for each node there is: often enough for a figure of
+/// a few hundred milliseconds, rarely enough to cost the nodes nothing.
+const LOOK_A_NODE: Duration = Duration::from_millis(1);
 
 /// Nodes on one bridge.
 pub(crate) struct Net {
@@ -48,9 +48,12 @@ impl Net {
         Ok(net)
     }
 
-    /// Waits until a node is active and has every other in its leaf set; says when.
+    /// Waits until a node is active and has as many others in its leaf set as it takes;
+    /// says when.
     pub(crate) async fn until_joined(&self, node: usize) -> anyhow::Result<Instant> {
-        let others = self.lab.len() - 1;
+        let nodes = self.lab.len();
+        let others = overlay::Config::default().pastry.leaf_set.min(nodes - 1);
+        let look = LOOK_A_NODE * u32::try_from(nodes)?;
         let begin = Instant::now();
         loop {
             // Before it listens there is nobody to ask.
@@ -64,7 +67,7 @@ impl Net {
                 begin.elapsed() < PATIENCE,
                 "node {node} has not joined {others} others within {PATIENCE:?}"
             );
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(look).await;
         }
     }
 

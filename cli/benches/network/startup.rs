@@ -43,10 +43,7 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<()> {
         ),
         "what",
     );
-    row(
-        "the last node has all others as neighbours",
-        &Series::new(last)?,
-    );
+    row("the last node has all its neighbours", &Series::new(last)?);
     row("each node has", &Series::new(each)?);
     row("baseline: one node alone is active", &Series::new(alone)?);
     Ok(())

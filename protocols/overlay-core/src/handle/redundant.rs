@@ -30,6 +30,11 @@ const SURE_ROUNDS: u32 = 2;
 /// names its own neighbours, so one good one among them is enough.
 const WITNESSES: usize = 4;
 
+/// A node that was asked itself and has been silent for this part of a round counts as not
+/// there, unless it speaks later: long enough for one that is busy, and all that naming nodes
+/// that do not exist costs.
+const SILENCE_PARTS: u32 = 4;
+
 /// Most nodes named that are remembered, the closest of all answers.
 const MAX_NAMED: usize = 128;
 
@@ -41,6 +46,8 @@ const MAX_QUESTIONS: usize = 256;
 enum Standing {
     Named,
     Asked,
+    /// It did not answer in time, and counts as not there from then on.
+    Silent(Time),
     /// It has answered this node itself.
     Heard,
 }
@@ -59,6 +66,7 @@ pub(crate) struct Lookup<P> {
     /// Nodes named so far, by how far they are from the key.
     named: BTreeMap<u128, Vec<(Contact<P>, Standing)>>,
     hops: u8,
+    round_ends: Time,
 }
 
 impl<P: Peer> Lookup<P> {
@@ -71,6 +79,7 @@ impl<P: Peer> Lookup<P> {
             first_hops: Vec::new(),
             named: BTreeMap::new(),
             hops: 0,
+            round_ends: Time::ZERO,
         }
     }
 
@@ -79,13 +88,35 @@ impl<P: Peer> Lookup<P> {
         self.sent.keys().copied()
     }
 
-    /// A peer has answered this node itself.
-    fn note_heard(&mut self, peer: P) {
+    /// A peer has answered this node itself; whether that is news.
+    fn note_heard(&mut self, peer: P) -> bool {
+        let mut is_news = false;
         for (contact, standing) in self.named.values_mut().flatten() {
-            if contact.peer == peer {
+            if contact.peer == peer && *standing != Standing::Heard {
                 *standing = Standing::Heard;
+                is_news = true;
             }
         }
+        is_news
+    }
+
+    /// A peer that was asked itself has not answered in time.
+    fn note_silent(&mut self, peer: P, counts_from: Time) {
+        for (contact, standing) in self.named.values_mut().flatten() {
+            if contact.peer == peer && *standing == Standing::Asked {
+                *standing = Standing::Silent(counts_from);
+            }
+        }
+    }
+
+    /// When something is decided without another message: one that is silent counts as not
+    /// there, or the round ends.
+    fn next_time(&self, now: Time) -> Time {
+        let silent = self.named.values().flatten().filter_map(|(_, s)| match s {
+            Standing::Silent(at) if *at > now => Some(*at),
+            _ => None,
+        });
+        silent.min().unwrap_or(self.round_ends).min(self.round_ends)
     }
 
     fn add(&mut self, contact: Contact<P>, standing: Standing) {
@@ -175,11 +206,27 @@ impl<P: Peer> Overlay<P> {
         let Some(request) = self.request_of(id) else {
             return;
         };
-        if let Some(lookup) = self.lookup_mut(request) {
-            lookup.note_heard(peer);
-            if lookup.round > 0 {
-                self.conclude(now, request, false);
-            }
+        if let Some(lookup) = self.lookup_mut(request)
+            && lookup.note_heard(peer)
+            && lookup.round > 0
+        {
+            self.conclude(now, request, false);
+        }
+    }
+
+    /// A peer has not acknowledged a message in time. A lookup that asked it does without
+    /// it by and by.
+    pub(crate) fn note_unanswered(&mut self, now: Time, peer: P, id: MessageId) {
+        let wait = self.round_wait() / SILENCE_PARTS;
+        let Some(request) = self.request_of(id) else {
+            return;
+        };
+        if let Some(lookup) = self.lookup_mut(request)
+            && lookup.round > 0
+        {
+            lookup.note_silent(peer, now + wait);
+            let next = lookup.next_time(now);
+            self.timers.set(Timer::Request(request), next);
         }
     }
 
@@ -190,9 +237,14 @@ impl<P: Peer> Overlay<P> {
         };
         if lookup.round == 0 {
             self.start_round(now, request);
-        } else {
-            self.conclude(now, request, true);
+            return;
         }
+        let overdue = now >= lookup.round_ends;
+        if !overdue {
+            let next = lookup.next_time(now);
+            self.timers.set(Timer::Request(request), next);
+        }
+        self.conclude(now, request, overdue);
     }
 
     fn lookup_mut(&mut self, request: RequestId) -> Option<&mut Lookup<P>> {
@@ -270,6 +322,7 @@ impl<P: Peer> Overlay<P> {
             return;
         };
         lookup.round += 1;
+        lookup.round_ends = until;
         let first = lookup.round == 1;
         let mut hops: Vec<Contact<P>> = Vec::new();
         for contact in leafs.into_iter().chain(others) {
@@ -348,9 +401,13 @@ impl<P: Peer> Overlay<P> {
         let last = now >= state.deadline || lookup.round >= MAX_ROUNDS;
         let answered = lookup.sent.values().filter(|answered| **answered).count();
         // A question to one that is slow goes on by another, whose answer says nothing of it.
-        let settled = lookup.deciding().all(|(contact, standing)| {
-            *standing == Standing::Heard || self.is_failed(now, contact.guid)
-        });
+        let is_gone = |(contact, standing): &(Contact<P>, Standing)| {
+            matches!(standing, Standing::Silent(at) if *at <= now)
+                || self.is_failed(now, contact.guid)
+        };
+        let settled = lookup
+            .deciding()
+            .all(|one| one.1 == Standing::Heard || is_gone(one));
         let all = settled && answered == lookup.sent.len();
         let heard = lookup.heard();
         let (key, k) = (lookup.key, lookup.k);
@@ -360,13 +417,14 @@ impl<P: Peer> Overlay<P> {
         }
         let named: Vec<Contact<P>> = lookup
             .closest()
+            .filter(|one| !is_gone(one))
             .take(self.config.leaf_set + 1)
             .map(|(contact, _)| contact.clone())
             .collect();
         // A sparse stretch of the ring is one when two rounds say so: with a third bad, all
         // ways of one round are bad in one of thirty.
         let sparse = all && lookup.round >= SURE_ROUNDS;
-        let certain = sparse || (!heard.is_empty() && self.is_plausible(key, &named));
+        let certain = sparse || (settled && !heard.is_empty() && self.is_plausible(key, &named));
         let over = all || overdue;
         if certain || (last && over && !heard.is_empty()) {
             let mut heard = heard;

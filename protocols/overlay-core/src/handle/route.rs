@@ -359,6 +359,7 @@ impl<P: Peer> Overlay<P> {
         if self.is_member(silent.guid) {
             self.probe(now, &silent, true, false);
         }
+        self.note_unanswered(now, silent.peer, id);
         self.try_another(now, hop, silent.peer);
     }
 

@@ -89,6 +89,48 @@ fn a_node_that_is_slow_to_answer_is_missing_from_no_answer() {
 }
 
 #[test]
+fn a_dead_node_that_is_named_costs_a_lookup_a_quarter_of_a_round() {
+    let config = Config {
+        security: SecurityConfig {
+            density_percent: 100,
+            ..SecurityConfig::default()
+        },
+        ..Config::default()
+    };
+    let round = config.request_timeout / 5;
+    let mut net = Net::grow_with(4, config, 32);
+    net.run(Duration::from_secs(30));
+    for _ in 0..40 {
+        let (key, from) = (net.random_key(), net.random_node());
+        let closest = net.closest(key);
+        let dead = closest[1];
+        if dead == from {
+            continue;
+        }
+        // Nobody has noticed yet.
+        net.silent.insert(dead);
+        let begun = net.now;
+        let request = net.locate(from, key, 3, false);
+        net.run_until_done(request);
+        let took = net.now.since(begun);
+        net.silent.clear();
+        net.run(Duration::from_secs(30));
+        let Ok(Outcome::Replied {
+            answer: Answer::ReplicaSet(set),
+            ..
+        }) = &net.done[&request]
+        else {
+            panic!("{:?}", net.done[&request]);
+        };
+        // Who decides by itself, or is not in doubt, has not noticed either.
+        let named: Vec<_> = set.iter().map(|contact| contact.peer).collect();
+        assert_eq!(named[0], closest[0]);
+        // Two rounds with a quarter each, and what hops wait for.
+        assert!(took < round, "{took:?} with {dead} dead");
+    }
+}
+
+#[test]
 fn random_ways_end_at_the_root_too() {
     let config = Config {
         security: SecurityConfig {
