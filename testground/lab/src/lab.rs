@@ -107,7 +107,7 @@ impl Lab {
         let root = directory.path().to_owned();
         let logs = root.join("logs");
         make_directory(&logs)?;
-        let hub = Hub::new()?;
+        let hub = Arc::new(Hub::new()?);
         let wires = match builder.switched {
             None => Wires::bridges(&hub, builder.plan, builder.bridges)?,
             Some(seed) => {
@@ -117,7 +117,7 @@ impl Lab {
                 };
                 let mut command = hub.command_here(program)?;
                 command.args(args);
-                Wires::Switch(Switch::start(command, seed, &logs)?)
+                Wires::Switch(Switch::start(&hub, command, seed, &logs)?)
             }
         };
         let topology = builder.topology();
@@ -156,7 +156,7 @@ impl Lab {
             plan: builder.plan,
             program: builder.program,
             ready_line: builder.ready_line,
-            hub: Arc::new(hub),
+            hub,
             directory: Some(directory),
             root,
         };
@@ -384,7 +384,22 @@ impl Lab {
     ///
     /// Where the lab is not [switched](Builder::switched), or a shape cannot be.
     pub fn shape(&self, rules: impl IntoIterator<Item = Rule>) -> Result<(), LabError> {
-        self.wires.shape(rules.into_iter().collect())
+        let rules: Vec<Rule> = rules.into_iter().collect();
+        let named = rules.iter().flat_map(Rule::nodes);
+        if let Some(node) = named.into_iter().find(|node| *node >= self.len()) {
+            return Err(LabError::Invalid(format!(
+                "a rule for node {node}: they are 0 to {}",
+                self.len() - 1
+            )));
+        }
+        let lan = rules.iter().filter_map(|rule| rule.lan);
+        if let Some(lan) = lan.into_iter().find(|lan| *lan >= self.bridges()) {
+            return Err(LabError::Invalid(format!(
+                "a rule for LAN {lan}: they are 0 to {}",
+                self.bridges() - 1
+            )));
+        }
+        self.wires.shape(rules)
     }
 
     /// How fast a node's interface is from now on, over all paths.
@@ -394,6 +409,11 @@ impl Lab {
     /// As for [`Lab::shape`].
     pub fn set_uplink(&self, node: usize, bridge: usize, uplink: Uplink) -> Result<(), LabError> {
         self.wires.set_uplink(node, bridge, uplink)
+    }
+
+    /// Process id of the switch, in a [switched](Builder::switched) lab.
+    pub fn switch_pid(&self) -> Option<u32> {
+        self.wires.switch_pid()
     }
 
     /// What has passed the switch, and whether it kept up.

@@ -294,7 +294,7 @@ pub(crate) fn open_log(path: &Path) -> Result<File, LabError> {
         .map_err(|source| LabError::file(format!("open {}", path.display()), source))
 }
 
-fn tail_of(path: &Path, lines: usize) -> String {
+pub(crate) fn tail_of(path: &Path, lines: usize) -> String {
     let Ok(mut file) = File::open(path) else {
         return String::new();
     };

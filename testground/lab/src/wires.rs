@@ -129,6 +129,13 @@ impl Wires {
         self.switch()?.stats()
     }
 
+    pub(crate) fn switch_pid(&self) -> Option<u32> {
+        match self {
+            Wires::Switch(switch) => Some(switch.pid()),
+            Wires::Bridges(..) => None,
+        }
+    }
+
     fn switch(&self) -> Result<&Switch, LabError> {
         match self {
             Wires::Switch(switch) => Ok(switch),

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::sync::Arc;
 
 use super::orders::{Port, SwitchStats};
 use super::packets::{self, PREFIX};
@@ -35,16 +36,24 @@ pub(super) struct Fabric {
     addresses: HashMap<(usize, Mac), usize>,
     learned: HashMap<usize, usize>,
     rules: Vec<Rule>,
+    /// The rules' shapes, found when they are first needed.
+    shapes: HashMap<(Port, Port), Option<Arc<Shape>>>,
+    /// Uplinks, which a port keeps when it is unplugged and plugged in again.
+    uplinks: HashMap<Port, Uplink>,
     paths: HashMap<(Port, Port), Path>,
     waiting: BinaryHeap<Reverse<Waiting>>,
     waiting_bytes: usize,
     sequence: u64,
+    epoch: u64,
     pub(super) stats: SwitchStats,
 }
 
 #[derive(Debug, Default)]
 struct State {
     island: Option<usize>,
+    /// Which of all plugs and cuts was this port's last: what was sent before does not
+    /// arrive after.
+    epoch: u64,
     uplink: Uplink,
     up: Pipe,
     down: Pipe,
@@ -58,6 +67,8 @@ struct Waiting {
     step: Step,
     from: Port,
     to: Port,
+    /// Of both ports, when it was sent.
+    epochs: (u64, u64),
     frame: Vec<u8>,
 }
 
@@ -80,6 +91,9 @@ impl Fabric {
             addresses: HashMap::new(),
             learned: HashMap::new(),
             rules: Vec::new(),
+            shapes: HashMap::new(),
+            uplinks: HashMap::new(),
+            epoch: 0,
             paths: HashMap::new(),
             waiting: BinaryHeap::new(),
             waiting_bytes: 0,
@@ -90,8 +104,11 @@ impl Fabric {
 
     /// A new port, on its LAN's first island.
     pub(super) fn add(&mut self, port: Port) {
+        self.epoch += 1;
         let state = State {
             island: Some(0),
+            epoch: self.epoch,
+            uplink: self.uplinks.get(&port).copied().unwrap_or_default(),
             ..State::default()
         };
         self.ports.insert(port, state);
@@ -107,6 +124,10 @@ impl Fabric {
         let Some(state) = self.ports.get_mut(&port) else {
             return false;
         };
+        if state.island != island {
+            self.epoch += 1;
+            state.epoch = self.epoch;
+        }
         state.island = island;
         self.forget_addresses(port);
         true
@@ -117,11 +138,26 @@ impl Fabric {
             return false;
         };
         state.uplink = uplink;
+        self.uplinks.insert(port, uplink);
         true
     }
 
+    /// New rules. Frames on their way keep the times they have; only what is blocked now does
+    /// not arrive (N3).
     pub(super) fn set_rules(&mut self, rules: Vec<Rule>) {
-        self.rules = rules;
+        let before = std::mem::replace(&mut self.rules, rules);
+        self.shapes.clear();
+        for ((from, to), path) in &mut self.paths {
+            if shape_of(&before, *from, *to) != shape_of(&self.rules, *from, *to) {
+                path.begin_anew();
+            }
+        }
+    }
+
+    /// The switch has done what there was to do, which took so long.
+    pub(super) fn note_turn(&mut self, took: Nanos) {
+        self.stats.turns += 1;
+        self.stats.slow_turns += u64::from(took > LATE);
     }
 
     /// A frame was read from a port, with its prefix. What may be written at once is handed
@@ -149,8 +185,8 @@ impl Fabric {
         let has_rate = state.uplink.up.is_some();
         self.learn(from, mac(frame, 6));
         let to = self.receivers(from, island, mac(frame, 0));
-        let whole = packets::is_plain(frame)
-            || !(has_rate || to.iter().any(|to| self.is_by_packet(from, *to)));
+        let by_packet = has_rate || to.iter().any(|to| self.is_by_packet(from, *to));
+        let whole = packets::is_plain(frame) || !by_packet;
         if whole {
             self.stats.received += packets::count(frame) as u64;
             self.enter(now, from, &to, frame, write);
@@ -192,8 +228,8 @@ impl Fabric {
     }
 
     /// Whether each packet to this port fares by itself.
-    fn is_by_packet(&self, from: Port, to: Port) -> bool {
-        shape_of(&self.rules, from, to).is_some_and(Shape::is_by_packet)
+    fn is_by_packet(&mut self, from: Port, to: Port) -> bool {
+        self.shape(from, to).is_some_and(|s| s.is_by_packet())
             || self
                 .ports
                 .get(&to)
@@ -227,7 +263,7 @@ impl Fabric {
             if leaves > now {
                 self.wait(leaves, Step::Path, from, *to, frame.to_vec());
             } else {
-                self.take_path(now, now, from, *to, frame, write);
+                self.take_path(now, false, from, *to, frame, write);
             }
         }
     }
@@ -241,24 +277,36 @@ impl Fabric {
             let Some(Reverse(waiting)) = self.waiting.pop() else {
                 return;
             };
-            self.waiting_bytes -= waiting.frame.len();
+            self.waiting_bytes -= waiting.frame.len() + size_of::<Waiting>();
             let Waiting {
                 due,
                 step,
                 from,
                 to,
+                epochs,
                 frame,
                 ..
             } = waiting;
             // What went apart while the frame was on its way is not reached by it.
-            if self.island(to).is_none() || self.island(to) != self.island(from) {
+            let is_blocked = self.shape(from, to).is_some_and(|shape| shape.blocked);
+            if is_blocked || self.epochs(from, to) != epochs {
                 self.stats.blocked += 1;
                 continue;
             }
+            // As of the time it was due, however late it is: another that is due before this
+            // one's next step has to come before it.
             match step {
-                Step::Path => self.take_path(now, due, from, to, &frame, write),
-                Step::Downlink => self.take_downlink(now, due, from, to, &frame, write),
-                Step::Write => self.deliver(now, due, to, &frame, write),
+                Step::Path => self.take_path(due, true, from, to, &frame, write),
+                Step::Downlink => self.take_downlink(due, true, from, to, &frame, write),
+                Step::Write => {
+                    self.stats.delayed += packets::count(&frame) as u64;
+                    let late = now - due;
+                    if late > LATE {
+                        self.stats.late += packets::count(&frame) as u64;
+                    }
+                    self.stats.latest_micros = self.stats.latest_micros.max(late / 1000);
+                    self.deliver(to, &frame, write);
+                }
             }
         }
     }
@@ -271,14 +319,14 @@ impl Fabric {
     fn take_path(
         &mut self,
         now: Nanos,
-        due: Nanos,
+        has_waited: bool,
         from: Port,
         to: Port,
         frame: &[u8],
         write: &mut impl FnMut(Port, &[u8]),
     ) {
-        let Some(shape) = shape_of(&self.rules, from, to).cloned() else {
-            self.take_downlink(now, due, from, to, frame, write);
+        let Some(shape) = self.shape(from, to) else {
+            self.take_downlink(now, has_waited, from, to, frame, write);
             return;
         };
         let seed = self.seed;
@@ -286,8 +334,7 @@ impl Fabric {
             .paths
             .entry((from, to))
             .or_insert_with(|| Path::new(seed, from, to));
-        // A frame that waited for its uplink left it when it was due.
-        let Some(passage) = path.pass(due, frame.len() - PREFIX, &shape, &mut self.stats) else {
+        let Some(passage) = path.pass(now, frame.len() - PREFIX, &shape, &mut self.stats) else {
             return;
         };
         for _ in 0..passage.copies {
@@ -298,7 +345,7 @@ impl Fabric {
             if passage.due > now {
                 self.wait(passage.due, Step::Downlink, from, to, copy);
             } else {
-                self.take_downlink(now, passage.due, from, to, &copy, write);
+                self.take_downlink(now, has_waited, from, to, &copy, write);
             }
         }
     }
@@ -306,7 +353,7 @@ impl Fabric {
     fn take_downlink(
         &mut self,
         now: Nanos,
-        due: Nanos,
+        has_waited: bool,
         from: Port,
         to: Port,
         frame: &[u8],
@@ -317,55 +364,62 @@ impl Fabric {
             return;
         };
         let arrives = match state.uplink.down {
-            None => due,
+            None => now,
             Some(rate) => {
                 let queue = queue_bytes(rate, state.uplink.queue);
-                let Some(arrives) = state.down.send(due, frame.len() - PREFIX, rate, queue) else {
+                let Some(arrives) = state.down.send(now, frame.len() - PREFIX, rate, queue) else {
                     self.stats.queue_full += 1;
                     return;
                 };
                 arrives
             }
         };
-        if arrives > now {
+        // One that waited before is written when its turn comes, and how late it is is seen.
+        if arrives > now || has_waited {
             self.wait(arrives, Step::Write, from, to, frame.to_vec());
         } else {
-            self.deliver(now, arrives, to, frame, write);
+            self.deliver(to, frame, write);
         }
     }
 
-    fn deliver(
-        &mut self,
-        now: Nanos,
-        due: Nanos,
-        to: Port,
-        frame: &[u8],
-        write: &mut impl FnMut(Port, &[u8]),
-    ) {
-        let late = now.saturating_sub(due);
-        let count = packets::count(frame) as u64;
-        self.stats.late += if late > LATE { count } else { 0 };
-        self.stats.latest_micros = self.stats.latest_micros.max(late / 1000);
-        self.stats.delivered += count;
+    fn deliver(&mut self, to: Port, frame: &[u8], write: &mut impl FnMut(Port, &[u8])) {
+        self.stats.delivered += packets::count(frame) as u64;
         self.stats.delivered_bytes += (frame.len() - PREFIX) as u64;
         write(to, frame);
     }
 
     fn wait(&mut self, due: Nanos, step: Step, from: Port, to: Port, frame: Vec<u8>) {
-        if self.waiting_bytes + frame.len() > MAX_WAITING {
+        let bytes = frame.len() + size_of::<Waiting>();
+        if self.waiting_bytes + bytes > MAX_WAITING {
             self.stats.overflow += 1;
             return;
         }
-        self.waiting_bytes += frame.len();
+        self.waiting_bytes += bytes;
         self.sequence += 1;
+        let epochs = self.epochs(from, to);
         self.waiting.push(Reverse(Waiting {
             due,
             sequence: self.sequence,
             step,
             from,
             to,
+            epochs,
             frame,
         }));
+    }
+
+    /// What the rules say of a path.
+    fn shape(&mut self, from: Port, to: Port) -> Option<Arc<Shape>> {
+        let rules = &self.rules;
+        self.shapes
+            .entry((from, to))
+            .or_insert_with(|| shape_of(rules, from, to).cloned().map(Arc::new))
+            .clone()
+    }
+
+    fn epochs(&self, from: Port, to: Port) -> (u64, u64) {
+        let of = |port| self.ports.get(&port).map_or(0, |state| state.epoch);
+        (of(from), of(to))
     }
 
     fn island(&self, port: Port) -> Option<usize> {
@@ -398,12 +452,6 @@ impl Fabric {
         if let Some(learned) = self.learned.get_mut(&port.lan) {
             *learned -= gone;
         }
-    }
-
-    /// The shape of a path, for those who check rules.
-    #[cfg(test)]
-    fn shape(&self, from: Port, to: Port) -> Shape {
-        shape_of(&self.rules, from, to).cloned().unwrap_or_default()
     }
 }
 

@@ -137,14 +137,14 @@ fn the_last_rule_that_fits_counts() {
             ..Rule::all(Shape::default())
         },
     ];
-    let net = Net::new(2, rules);
-    assert!(net.fabric.shape(port(0), port(1)).blocked);
+    let mut net = Net::new(2, rules);
+    assert!(net.fabric.shape(port(0), port(1)).unwrap().blocked);
     assert_eq!(
-        net.fabric.shape(port(1), port(0)).latency,
+        net.fabric.shape(port(1), port(0)).unwrap().latency,
         Duration::from_millis(9)
     );
     let (from, to) = (Port { lan: 1, node: 0 }, Port { lan: 1, node: 1 });
-    assert_eq!(net.fabric.shape(from, to), Shape::default());
+    assert_eq!(net.fabric.shape(from, to), None);
 }
 
 #[test]
@@ -220,6 +220,8 @@ fn an_uplink_is_shared_by_all_paths_and_a_downlink_by_all_senders() {
     net.send(1, Some(3), 3);
     net.send(2, Some(3), 4);
     net.finish();
+    // Of two that are due at once either may be first.
+    net.written.sort_unstable();
     assert_eq!(
         net.written,
         [
@@ -242,6 +244,71 @@ fn a_frame_on_its_way_does_not_cross_a_partition() {
     net.finish();
     assert!(net.written.is_empty());
     assert_eq!(net.fabric.stats.blocked, 1);
+}
+
+#[test]
+fn a_switch_that_is_late_keeps_the_order() {
+    let rules = vec![Rule::all(Shape::latency(Duration::from_millis(1)))];
+    let mut net = Net::new(2, rules);
+    let uplink = Uplink::symmetric(912_000);
+    net.fabric.set_uplink(port(0), uplink);
+    net.fabric.set_uplink(port(1), uplink);
+    (0..20).for_each(|number| net.send(0, Some(1), number));
+    // Nobody looks for a while, and then once.
+    for now in [1_650_000, 9 * MILLI, 100 * MILLI] {
+        let written = &mut net.written;
+        net.fabric.handle_timeout(now, &mut |to, frame| {
+            written.push((now, to, number_of(frame)));
+        });
+    }
+    assert_eq!(net.numbers(), (0..20).collect::<Vec<_>>());
+    let stats = net.fabric.stats;
+    assert_eq!(
+        (stats.delivered, stats.delayed, stats.queue_full),
+        (20, 20, 0)
+    );
+    assert!(stats.late > 10 && stats.latest_micros > 50_000, "{stats:?}");
+    assert!(stats.saturated());
+}
+
+#[test]
+fn what_was_sent_before_a_card_was_pulled_does_not_arrive_at_the_next_one() {
+    let mut net = Net::new(
+        2,
+        vec![Rule::all(Shape::latency(Duration::from_millis(50)))],
+    );
+    let uplink = Uplink::symmetric(1_000_000_000);
+    net.fabric.set_uplink(port(1), uplink);
+    net.send(0, Some(1), 1);
+    net.fabric.remove(port(1));
+    net.fabric.add(port(1));
+    net.send(0, Some(1), 2);
+    net.finish();
+    assert_eq!(net.numbers(), [2]);
+    assert_eq!(
+        net.fabric.ports[&port(1)].uplink,
+        uplink,
+        "it is as fast as before"
+    );
+}
+
+#[test]
+fn a_new_rule_holds_nothing_back_and_a_blocked_path_is_blocked_at_once() {
+    let slow = Shape::latency(Duration::from_secs(10));
+    let mut net = Net::new(2, vec![Rule::all(slow)]);
+    net.send(0, Some(1), 1);
+    let fast = Shape::latency(Duration::from_millis(10));
+    net.fabric.set_rules(vec![Rule::all(fast)]);
+    net.send(0, Some(1), 2);
+    net.finish();
+    assert_eq!(
+        net.written,
+        [(10 * MILLI, port(1), 2), (10_000 * MILLI, port(1), 1)]
+    );
+    net.send(0, Some(1), 3);
+    net.fabric.set_rules(vec![Rule::all(Shape::blocked())]);
+    net.finish();
+    assert_eq!(net.written.len(), 2);
 }
 
 #[test]

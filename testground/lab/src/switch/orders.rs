@@ -72,10 +72,16 @@ pub struct SwitchStats {
     pub invalid: u64,
     /// Dropped because the switch holds as much as it may.
     pub overflow: u64,
-    /// Written more than a millisecond after they were due.
+    /// Written that had to wait, for a latency or a rate.
+    pub delayed: u64,
+    /// Of these, written more than a millisecond after they were due.
     pub late: u64,
     /// The latest, microseconds after it was due.
     pub latest_micros: u64,
+    /// How often the switch looked what there was to do.
+    pub turns: u64,
+    /// Of these, how often doing it took more than a millisecond, while new frames waited.
+    pub slow_turns: u64,
     /// Dropped by the kernel before the switch read them; filled in by the lab.
     pub unread: u64,
     /// Processor time of the switch so far, milliseconds; filled in by the lab.
@@ -85,6 +91,33 @@ pub struct SwitchStats {
 impl SwitchStats {
     /// Whether the switch, and not the program under test, is the bottleneck (N9).
     pub fn saturated(&self) -> bool {
-        self.late * 100 > self.delivered || self.unread * 1000 > self.received
+        self.late * 100 > self.delayed
+            || self.unread * 1000 > self.received
+            || self.slow_turns * 100 > self.turns
+            || self.overflow > 0
+    }
+
+    /// What has passed since an earlier look; the latest frame is that of all times.
+    pub fn since(&self, earlier: &SwitchStats) -> SwitchStats {
+        SwitchStats {
+            received: self.received - earlier.received,
+            delivered: self.delivered - earlier.delivered,
+            delivered_bytes: self.delivered_bytes - earlier.delivered_bytes,
+            lost: self.lost - earlier.lost,
+            blocked: self.blocked - earlier.blocked,
+            queue_full: self.queue_full - earlier.queue_full,
+            too_large: self.too_large - earlier.too_large,
+            duplicated: self.duplicated - earlier.duplicated,
+            corrupted: self.corrupted - earlier.corrupted,
+            invalid: self.invalid - earlier.invalid,
+            overflow: self.overflow - earlier.overflow,
+            delayed: self.delayed - earlier.delayed,
+            late: self.late - earlier.late,
+            latest_micros: self.latest_micros,
+            turns: self.turns - earlier.turns,
+            slow_turns: self.slow_turns - earlier.slow_turns,
+            unread: self.unread.saturating_sub(earlier.unread),
+            cpu_millis: self.cpu_millis - earlier.cpu_millis,
+        }
     }
 }

@@ -46,6 +46,12 @@ impl Path {
         }
     }
 
+    /// Its shape is another now: what is sent from here on does not wait for what was sent
+    /// before.
+    pub(super) fn begin_anew(&mut self) {
+        self.last_due = 0;
+    }
+
     /// Sends a frame of so many bytes; `None` where it is dropped, which is counted.
     pub(super) fn pass(
         &mut self,
@@ -111,5 +117,5 @@ impl Path {
 }
 
 fn nanos(duration: Duration) -> Nanos {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
+    u64::try_from(duration.as_nanos()).expect("delays are bounded when they are set")
 }

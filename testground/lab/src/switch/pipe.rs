@@ -2,10 +2,11 @@
 
 use super::fabric::Nanos;
 
-/// When the link is free again.
+/// When the link is free again, and how fast it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pipe {
     free_at: Nanos,
+    rate: u64,
 }
 
 impl Pipe {
@@ -17,7 +18,14 @@ impl Pipe {
         rate: u64,
         queue: u64,
     ) -> Option<Nanos> {
-        let begins = self.free_at.max(now);
+        let mut begins = self.free_at.max(now);
+        if self.rate != rate {
+            // What waits is as many bytes as before, which leave faster or slower from now on.
+            let left = u128::from(begins - now) * u128::from(self.rate) / u128::from(rate);
+            begins = now.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
+            self.rate = rate;
+            self.free_at = begins;
+        }
         let waiting = u128::from(begins - now) * u128::from(rate) / 8_000_000_000;
         if waiting > u128::from(queue) {
             return None;
@@ -33,6 +41,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_waits_leaves_at_the_new_rate() {
+        let mut pipe = Pipe::default();
+        // 10,000 bytes at 80 kbit/s are a second.
+        for _ in 0..10 {
+            assert!(pipe.send(0, 1000, 80_000, 64_000).is_some());
+        }
+        let left = pipe.send(0, 1000, 800_000, 64_000);
+        assert_eq!(left, Some(110_000_000));
+    }
 
     proptest! {
         #[test]

@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::orders::{Order, Reply, SwitchStats};
-use crate::namespace::lock;
-use crate::process::open_log;
+use crate::namespace::{Hub, lock};
+use crate::process::{open_log, tail_of};
 use crate::{LabError, Usage};
 
 /// The program, where nothing else is said.
@@ -16,11 +17,22 @@ const PROGRAM: &str = "lab-switch";
 /// Names the program, for those who have it elsewhere.
 const PROGRAM_VARIABLE: &str = "LAB_SWITCH";
 
+/// Lines of the switch's log that are shown when it is gone.
+const LAST_LINES: usize = 20;
+
+/// How long the switch may take to end when it is told to.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often to look whether it has ended.
+const END_LOOK: Duration = Duration::from_millis(5);
+
 /// A switch that runs as long as this does.
 #[derive(Debug)]
 pub(crate) struct Switch {
     line: Mutex<Line>,
     pid: u32,
+    hub: Arc<Hub>,
+    log: PathBuf,
 }
 
 #[derive(Debug)]
@@ -34,12 +46,18 @@ struct Line {
 impl Switch {
     /// Starts a switch; `command` runs its program, given by [`program`], in the lab's
     /// user namespace.
-    pub(crate) fn start(mut command: Command, seed: u64, logs: &Path) -> Result<Switch, LabError> {
+    pub(crate) fn start(
+        hub: &Arc<Hub>,
+        mut command: Command,
+        seed: u64,
+        logs: &Path,
+    ) -> Result<Switch, LabError> {
         let failed = |source| LabError::Tool {
             tool: PROGRAM.to_owned(),
             source,
         };
-        let log = open_log(&logs.join("switch.err.log"))?;
+        let path = logs.join("switch.err.log");
+        let log = open_log(&path)?;
         let mut child = command
             .arg(seed.to_string())
             .stdin(Stdio::piped())
@@ -49,7 +67,11 @@ impl Switch {
             .map_err(failed)?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("standard output was just piped");
+        // Should the lab die and the switch not notice, the hub kills it.
+        hub.adopt(child.id());
         Ok(Switch {
+            hub: Arc::clone(hub),
+            log: path,
             pid: child.id(),
             line: Mutex::new(Line {
                 child,
@@ -57,6 +79,10 @@ impl Switch {
                 stdout: BufReader::new(stdout),
             }),
         })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Gives an order that has no answer but that it was obeyed.
@@ -88,9 +114,10 @@ impl Switch {
         stdin.write_all(text.as_bytes()).map_err(broken)?;
         let mut answer = String::new();
         if line.stdout.read_line(&mut answer).map_err(broken)? == 0 {
-            return Err(LabError::Switch(
-                "it ended before it answered; its log says why".to_owned(),
-            ));
+            let said = tail_of(&self.log, LAST_LINES);
+            return Err(LabError::Switch(format!(
+                "it ended before it answered\n{said}"
+            )));
         }
         match serde_json::from_str(&answer) {
             Ok(Reply::Failed(reason)) => Err(LabError::Switch(reason)),
@@ -104,7 +131,16 @@ impl Drop for Switch {
     fn drop(&mut self) {
         let mut line = lock(&self.line);
         drop(line.stdin.take());
-        let _ = line.child.wait();
+        let deadline = Instant::now() + END_PATIENCE;
+        while let Ok(None) = line.child.try_wait() {
+            if Instant::now() > deadline {
+                let _ = line.child.kill();
+                let _ = line.child.wait();
+                break;
+            }
+            std::thread::park_timeout(END_LOOK);
+        }
+        self.hub.forget(self.pid);
     }
 }
 

@@ -46,6 +46,11 @@ impl Rule {
         ]
     }
 
+    /// The nodes that it names.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.from.iter().chain(&self.to).flatten().copied()
+    }
+
     fn fits(&self, from: Port, to: Port) -> bool {
         let names = |nodes: &Option<Vec<usize>>, node: usize| {
             nodes.as_ref().is_none_or(|nodes| nodes.contains(&node))

@@ -45,6 +45,7 @@ pub fn serve(seed: u64) -> io::Result<()> {
         for port in ready {
             switch.read(port);
         }
+        switch.fabric.note_turn(switch.now().saturating_sub(now));
         if orders && !switch.take_orders(&mut typed)? {
             return Ok(());
         }

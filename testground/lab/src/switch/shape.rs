@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Bytes that a link lets wait at least, unless told otherwise.
 const LEAST_QUEUE: u64 = 64 * 1024;
 
+/// The longest latency and the longest jitter: longer than any way on Earth or near it.
+const MAX_DELAY: Duration = Duration::from_secs(3600);
+
 /// How long a link lets frames wait, unless told otherwise, as parts of a second.
 const QUEUE_PARTS: u64 = 10;
 
@@ -58,6 +61,14 @@ pub enum ShapeError {
         name: &'static str,
         /// What it was set to.
         value: f64,
+    },
+    /// A delay of more than an hour.
+    #[error("{name} is {value:?}: at most an hour")]
+    Delay {
+        /// Which field.
+        name: &'static str,
+        /// What it was set to.
+        value: Duration,
     },
     /// A link that sends nothing.
     #[error("a rate of 0 bits a second sends nothing: set `blocked` for that")]
@@ -120,6 +131,11 @@ impl Shape {
         for (name, value) in shares {
             if !(0.0..=1.0).contains(&value) {
                 return Err(ShapeError::Share { name, value });
+            }
+        }
+        for (name, value) in [("latency", self.latency), ("jitter", self.jitter)] {
+            if value > MAX_DELAY {
+                return Err(ShapeError::Delay { name, value });
             }
         }
         if self.rate == Some(0) {

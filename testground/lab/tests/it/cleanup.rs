@@ -7,21 +7,23 @@ use std::time::{Duration, Instant};
 
 use lab::Lab;
 
-use crate::{PATIENCE, PROBE, echoes, started};
+use crate::{PATIENCE, PROBE, both, echoes};
 
 #[test]
 fn dropping_the_lab_ends_everything() {
     if !Lab::available_or_skip("dropping_the_lab_ends_everything") {
         return;
     }
-    let lab = started(echoes(2));
-    let pids: Vec<u32> = (0..2)
-        .map(|node| lab.process(node).unwrap().pid())
-        .collect();
-    let home = lab.home(0).to_owned();
-    drop(lab);
-    assert!(pids.iter().all(|pid| !alive(*pid)));
-    assert!(!home.exists());
+    for lab in both(echoes(2)) {
+        let mut pids: Vec<u32> = (0..2)
+            .map(|node| lab.process(node).unwrap().pid())
+            .collect();
+        pids.extend(lab.switch_pid());
+        let home = lab.home(0).to_owned();
+        drop(lab);
+        assert!(pids.iter().all(|pid| !alive(*pid)));
+        assert!(!home.exists());
+    }
 }
 
 /// The lab of a process that dies by SIGKILL, and so runs no destructor.
@@ -30,8 +32,16 @@ fn killing_the_holder_ends_everything() {
     if !Lab::available_or_skip("killing_the_holder_ends_everything") {
         return;
     }
+    kill_the_holder(&[]);
+    // The switch is not in the list, but would keep the nodes' interfaces.
+    kill_the_holder(&["--latency", "1"]);
+}
+
+fn kill_the_holder(more: &[&str]) {
     let mut holder = Command::new(env!("CARGO_BIN_EXE_lab"))
-        .args(["--nodes", "2", "--binary", PROBE, "--", "serve"])
+        .args(["--nodes", "2", "--binary", PROBE])
+        .args(more)
+        .args(["--", "serve"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -52,8 +62,9 @@ fn killing_the_holder_ends_everything() {
             break;
         }
     }
+    pids.extend(children(holder.id()));
     assert!(
-        pids.len() == 2 && pids.iter().all(|pid| alive(*pid)),
+        pids.len() > 2 && pids.iter().all(|pid| alive(*pid)),
         "{pids:?}"
     );
     holder.kill().unwrap();
@@ -68,6 +79,19 @@ fn killing_the_holder_ends_everything() {
     // Its directory is the one thing a killed process cannot take along.
     let root = Path::new(&home).parent().unwrap();
     std::fs::remove_dir_all(root).unwrap();
+}
+
+/// The processes that a process has started itself: holders of namespaces, and the switch.
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let lists = tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let children: String = lists.collect();
+    children
+        .split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect()
 }
 
 /// Whether the process runs: a zombie does not, and waits only to be reaped.
