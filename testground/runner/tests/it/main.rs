@@ -1,0 +1,6 @@
+//! The runner, through its public interface.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic like tests")]
+
+mod formats;
+mod sync;
