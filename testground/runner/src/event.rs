@@ -176,6 +176,16 @@ impl Recorder {
         self.record(Event::Failure { group, error })
     }
 
+    /// It falls over.
+    pub fn crash(&self, error: impl Into<String>, stacktrace: impl Into<String>) -> Event {
+        let (group, error, stacktrace) = (self.group.clone(), error.into(), stacktrace.into());
+        self.record(Event::Crash {
+            group,
+            error,
+            stacktrace,
+        })
+    }
+
     fn record(&self, event: Event) -> Event {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let line = Line {

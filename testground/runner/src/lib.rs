@@ -9,7 +9,13 @@
 pub mod composition;
 pub mod environment;
 pub mod event;
+mod files;
+pub mod history;
 pub mod manifest;
+pub mod oracle;
 pub mod params;
+pub mod plans;
+pub mod report;
+pub mod run;
 pub mod suggest;
 pub mod sync;

@@ -1,43 +1,30 @@
 //! `testground`: runs plans on the lab.
 
+mod args;
+mod list;
+mod start;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use testground::sync::{Limits, Server};
 
-/// Runs plans in Testground's layout on an emulated network.
-#[derive(Debug, Parser)]
-#[command(name = "testground", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
+use args::{Cli, Command};
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The sync service alone, until it is ended
-    SyncService {
-        /// Where it listens
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5050")]
-        listen: SocketAddr,
-    },
-}
+/// Nothing was run: the command was not understood, or cannot be done here.
+const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command {
+    let done = match Cli::parse().command {
+        Command::Run(run) => start::run(&run),
+        Command::List { plans } => list::list(&plans),
         Command::SyncService { listen } => sync_service(listen),
-    }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(EXIT_USAGE)
+    })
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -52,6 +52,11 @@ impl Kind {
     }
 }
 
+/// The length of time that a parameter of [`Kind::Duration`] says.
+pub fn duration(value: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(value).map_err(|error| format!("`{value}`: {error}"))
+}
+
 /// A parameter cannot be written into `TEST_INSTANCE_PARAMS`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParamError {

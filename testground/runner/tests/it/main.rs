@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic like tests")]
 
 mod formats;
+mod running;
 mod sync;

@@ -1,0 +1,102 @@
+//! The plans as a user runs them: real nodes, the built programs, the folder of plans.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic like tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lab::Lab;
+
+/// The program that `testground run` starts; the others are built beside it.
+const PLANS: &str = env!("CARGO_BIN_EXE_plans");
+
+/// A program beside [`PLANS`]. Cargo builds the programs of other packages where those are
+/// tested or built too; where they are not, there is nothing to run, which `LAB_REQUIRED`
+/// makes a failure.
+fn beside(name: &str, test: &str) -> Option<PathBuf> {
+    let path = Path::new(PLANS).with_file_name(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    let reason = format!(
+        "{test} needs {}: cargo build -p cli -p testground",
+        path.display()
+    );
+    assert!(std::env::var_os("LAB_REQUIRED").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
+    None
+}
+
+#[test]
+fn discovery_passes_with_three_nodes() {
+    let test = "discovery_passes_with_three_nodes";
+    if !Lab::available_or_skip(test) {
+        return;
+    }
+    let (Some(testground), Some(hedgerow)) = (beside("testground", test), beside("hedgerow", test))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(testground)
+        .args([
+            "run",
+            "discovery",
+            "--nodes",
+            "3",
+            "--set",
+            "within=60s",
+            "--out",
+        ])
+        .arg(folder.path())
+        .arg("--plans")
+        .arg(env!("CARGO_MANIFEST_DIR"))
+        .env("HEDGEROW", hedgerow)
+        .output()
+        .unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("passed  discovery lan  3 instances"),
+        "{said}"
+    );
+    let case = folder.path().join("discovery/lan");
+    let verdict: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(case.join("verdict.json")).unwrap()).unwrap();
+    assert_eq!(verdict["instances"].as_array().unwrap().len(), 3);
+    for instance in 0..3 {
+        let outputs = case.join("single").join(instance.to_string());
+        let log = std::fs::read_to_string(outputs.join("node.log")).unwrap();
+        assert!(
+            log.contains("READY=1") && log.contains("STOPPING=1"),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn outside_of_a_run_it_says_what_is_missing() {
+    let output = Command::new(PLANS).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("is started by `testground run`"), "{said}");
+}
+
+#[test]
+fn every_plan_has_a_manifest_that_can_be_run_as_it_is_and_a_page() {
+    let plans = testground::plans::all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let names: Vec<&str> = plans.iter().map(|plan| plan.manifest.name()).collect();
+    assert_eq!(names, ["discovery", "kill-third", "rolling-restart"]);
+    for plan in plans {
+        assert_eq!(plan.manifest.program(), Some("plans"));
+        let page = std::fs::read_to_string(plan.folder.join("README.md")).unwrap();
+        for case in &plan.manifest.testcases {
+            case.params_with(&Default::default()).unwrap();
+            assert!(page.contains(&format!("| `{}` |", case.name())), "{page}");
+        }
+    }
+}
