@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::client::{Client, Object};
-use crate::hedgerow::{Cli, Node};
+use crate::hedgerow::Cli;
 use crate::objects::{Objects, read_all};
 use crate::team::{Member, Team, text};
 
@@ -27,11 +27,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// the replicas heal.
 pub(crate) async fn run(team: Team) -> anyhow::Result<()> {
     let within = team.duration("within")?;
-    let cache: u32 = team.environment.param("cache_mib")?;
-    let mut node = Node::new(&team.environment, &["--cache-max-mib", &cache.to_string()]);
-    let members = team.start(&mut node).await?;
-    team.settle(node.cli(), &members, within).await?;
-    team.meet("settled").await?;
+    let (mut node, members) = team.network(within).await?;
 
     team.recorder.stage_start("putting");
     let client = Client::new(&team, node.cli())?;

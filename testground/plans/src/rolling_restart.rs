@@ -21,11 +21,7 @@ enum Phase {
 /// Case `under-load`: nothing that was acknowledged is lost.
 pub(crate) async fn run(team: Team) -> anyhow::Result<()> {
     let within = team.duration("within")?;
-    let cache: u32 = team.environment.param("cache_mib")?;
-    let mut node = Node::new(&team.environment, &["--cache-max-mib", &cache.to_string()]);
-    let members = team.start(&mut node).await?;
-    team.settle(node.cli(), &members, within).await?;
-    team.meet("settled").await?;
+    let (mut node, members) = team.network(within).await?;
 
     let client = Client::new(&team, node.cli())?;
     let objects = Objects::listen(&team).await?;

@@ -84,6 +84,18 @@ impl Team {
         testground::params::duration(&text).map_err(anyhow::Error::msg)
     }
 
+    /// Starts the node of each instance, with the cache that the parameters say, and waits
+    /// until all have their neighbours; this one's, and all by number.
+    pub(crate) async fn network(&self, within: Duration) -> anyhow::Result<(Node, Vec<Member>)> {
+        let cache: u32 = self.environment.param("cache_mib")?;
+        let flags = ["--cache-max-mib", &cache.to_string()];
+        let mut node = Node::new(&self.environment, &flags);
+        let members = self.start(&mut node).await?;
+        self.settle(node.cli(), &members, within).await?;
+        self.meet("settled").await?;
+        Ok((node, members))
+    }
+
     /// Starts the node of each instance; all nodes, by number.
     pub(crate) async fn start(&self, node: &mut Node) -> anyhow::Result<Vec<Member>> {
         node.start().await?;

@@ -85,8 +85,9 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<ExitCode> {
         report::write(&verdict)?;
         print(&verdict);
         verdicts.push(verdict);
+        // After each, so that it is there whatever becomes of the next.
+        report::write_summary(&out, &verdicts)?;
     }
-    report::write_summary(&out, &verdicts)?;
     if interrupt.is_set() {
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     }

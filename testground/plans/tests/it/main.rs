@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic like tests")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use lab::Lab;
 
@@ -27,31 +28,18 @@ fn beside(name: &str, test: &str) -> Option<PathBuf> {
     None
 }
 
-#[test]
-fn discovery_passes_with_three_nodes() {
-    let test = "discovery_passes_with_three_nodes";
-    if !Lab::available_or_skip(test) {
-        return;
-    }
-    let (Some(testground), Some(hedgerow)) = (beside("testground", test), beside("hedgerow", test))
-    else {
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
+/// Runs a plan; how it ended and what was said. `None` where it cannot be run here.
+fn run(test: &str, hedgerow: Option<&Path>, out: &Path, args: &[&str]) -> Option<(Output, String)> {
+    let testground = beside("testground", test)?;
+    let built = beside("hedgerow", test)?;
     let output = Command::new(testground)
-        .args([
-            "run",
-            "discovery",
-            "--nodes",
-            "3",
-            "--set",
-            "within=60s",
-            "--out",
-        ])
-        .arg(folder.path())
+        .arg("run")
+        .args(args)
+        .arg("--out")
+        .arg(out)
         .arg("--plans")
         .arg(env!("CARGO_MANIFEST_DIR"))
-        .env("HEDGEROW", hedgerow)
+        .env("HEDGEROW", hedgerow.unwrap_or(&built))
         .output()
         .unwrap();
     let said = format!(
@@ -59,6 +47,20 @@ fn discovery_passes_with_three_nodes() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    Some((output, said))
+}
+
+#[test]
+fn discovery_passes_with_three_nodes() {
+    let test = "discovery_passes_with_three_nodes";
+    if !Lab::available_or_skip(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["discovery", "--nodes", "3", "--set", "within=60s"];
+    let Some((output, said)) = run(test, None, folder.path(), &args) else {
+        return;
+    };
     assert!(output.status.success(), "{said}");
     assert!(
         said.contains("passed  discovery lan  3 instances"),
@@ -76,6 +78,40 @@ fn discovery_passes_with_three_nodes() {
             "{log}"
         );
     }
+}
+
+/// `hedgerow`, but what is got from the network is not what was put.
+const LIAR: &str = r#"#!/bin/bash
+case " $* " in
+*" object get "*) ;;
+*) exec REAL "$@" ;;
+esac
+REAL "$@" || exit
+while [ "$1" != -o ]; do shift; done
+echo lies >> "$2"
+"#;
+
+#[test]
+fn a_program_that_gets_other_bytes_than_were_put_fails_the_plan() {
+    let test = "a_program_that_gets_other_bytes_than_were_put_fails_the_plan";
+    if !Lab::available_or_skip(test) {
+        return;
+    }
+    let Some(hedgerow) = beside("hedgerow", test) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let liar = folder.path().join("liar.sh");
+    std::fs::write(&liar, LIAR.replace("REAL", hedgerow.to_str().unwrap())).unwrap();
+    std::fs::set_permissions(&liar, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let args = ["kill-third", "--nodes", "4", "--set", "objects=1"];
+    let Some((output, said)) = run(test, Some(&liar), folder.path(), &args) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("H1: instance "), "{said}");
+    // It says so of what really was put and got.
+    assert!(said.contains("4 puts acknowledged"), "{said}");
 }
 
 #[test]

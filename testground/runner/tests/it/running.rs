@@ -223,6 +223,29 @@ fn every_instance_has_to_say_that_it_succeeded_and_to_end_well() {
 }
 
 #[test]
+fn what_the_histories_show_decides_whatever_the_instances_say() {
+    if !Lab::available_or_skip("what_the_histories_show_decides_whatever_the_instances_say") {
+        return;
+    }
+    let put = r#"{"op":"put","begin":1,"end":2,"sha256":"A","size":1,"cid":"a","outcome":"ok"}"#;
+    let last = r#"{"op":"final","at":3}"#;
+    let get = r#"{"op":"get","begin":4,"end":5,"cid":"a","sha256":"A","outcome":"ok"}"#;
+    for (lines, code, expected) in [
+        (&[put, last, get][..], 0, "1 puts acknowledged, 1 gets read"),
+        (&[put, last], 1, "H4: instance 0 could not read a"),
+        (&["nonsense"], 2, "history.jsonl:1:"),
+    ] {
+        let plan = Plan::new(&format!(
+            "cat > history.jsonl <<'END'\n{}\nEND\n{SUCCESS}",
+            lines.join("\n")
+        ));
+        let output = plan.run(&["script", "--nodes", "1", "--out", "out"]);
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_case_that_hangs_is_ended_at_its_limit_with_all_it_started() {
     if !Lab::available_or_skip("a_case_that_hangs_is_ended_at_its_limit_with_all_it_started") {
         return;
