@@ -12,7 +12,7 @@ use testground::composition::{Composition, Members};
 use testground::params::Params;
 use testground::plans::{self, Plan};
 use testground::report;
-use testground::run::{self, Interrupt, Job, Programs, Verdict};
+use testground::run::{self, Ending, Interrupt, Job, Programs, Verdict};
 
 use crate::args::Run;
 
@@ -230,7 +230,11 @@ fn out_folder(out: Option<&Path>, wanted: &[Wanted]) -> anyhow::Result<PathBuf> 
 }
 
 fn print(verdict: &Verdict) {
-    let word = if verdict.passed { "passed" } else { "FAILED" };
+    let word = match (verdict.passed, verdict.ending) {
+        (true, _) => "passed",
+        (false, Ending::Interrupted) => "interrupted",
+        (false, _) => "FAILED",
+    };
     println!(
         "{word}  {} {}  {} instances, {:.1} s, seed {}",
         verdict.plan,

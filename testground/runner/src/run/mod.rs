@@ -7,6 +7,7 @@ mod verdict;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -125,12 +126,11 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
     let run = new_run_id();
     let lab = Lab::builder().nodes(total + 1).build()?;
     let address = SocketAddr::from((lab.ipv4(total, 0), SYNC_PORT));
-    let service = lab.spawn(
-        total,
-        "sync-service",
-        &job.programs.testground,
-        ["sync-service", "--listen", &address.to_string()],
-    )?;
+    let mut service = lab.command(total, &job.programs.testground)?;
+    service
+        .args(["sync-service", "--listen", &address.to_string()])
+        .process_group(0);
+    let service = lab.spawn_command("sync-service", service)?;
     service.wait_line("readiness", SYNC_PATIENCE, |line| {
         line.starts_with("listening ")
     })?;
@@ -262,9 +262,9 @@ fn command(
     command
         .envs(environment.variables()?)
         .env("HEDGEROW", &job.programs.hedgerow)
-        .current_dir(&environment.outputs);
-    // Ctrl-C in the terminal is for the runner, which then ends the instances.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        .current_dir(&environment.outputs)
+        // Ctrl-C in the terminal is for the runner, which then ends the instances.
+        .process_group(0);
     Ok(command)
 }
 

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use lab::Lab;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use serde_json::Value;
@@ -72,6 +73,7 @@ impl Plan {
             .command(&["script", "--out", "out", "--nodes", &instances.to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .unwrap();
         let mut alive = BufReader::new(fs::File::open(&pipe).unwrap());
@@ -284,7 +286,8 @@ fn an_interrupt_ends_everything_and_keeps_the_logs() {
     let plan = Plan::new("");
     let plan = script_in(plan);
     let (child, alive) = plan.start(2);
-    kill(pid(&child), Signal::SIGINT).unwrap();
+    // As a terminal does it: to the whole group, of which the runner is the first.
+    killpg(pid(&child), Signal::SIGINT).unwrap();
     until_all_are_gone(alive);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
@@ -292,6 +295,9 @@ fn an_interrupt_ends_everything_and_keeps_the_logs() {
     assert_eq!(json(&case.join("verdict.json"))["ending"], "interrupted");
     let log = fs::read_to_string(case.join("single/0/run.out")).unwrap();
     assert_eq!(log, "last words\n");
+    let said = said(&output);
+    assert!(said.contains("interrupted  script one"), "{said}");
+    assert!(said.contains("instance 1: interrupted"), "{said}");
 }
 
 #[test]
