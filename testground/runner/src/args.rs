@@ -21,11 +21,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a case of a plan, all its cases, or all plans
-    Run(Run),
+    Run(Box<Run>),
     /// The plans, their cases, and what can be set
     List {
         #[command(flatten)]
         plans: Plans,
+    },
+    /// The switch of a lab, which `run` starts itself
+    #[command(hide = true)]
+    Switch {
+        /// Decides which frames are lost
+        seed: u64,
     },
     /// The sync service alone, until it is ended
     SyncService {
@@ -46,6 +52,30 @@ pub(crate) struct Plans {
         default_value = "testground/plans"
     )]
     pub(crate) folder: PathBuf,
+}
+
+/// How bad the network between the instances is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The network between instances, perfect unless said otherwise")]
+pub(crate) struct Network {
+    /// Time on the way, one way, as in 25ms
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
+    pub(crate) latency: Duration,
+    /// Up to so much more
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
+    pub(crate) jitter: Duration,
+    /// Packets that are lost, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub(crate) loss: f64,
+    /// Packets that arrive twice, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub(crate) duplicate: f64,
+    /// Packets that overtake others, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub(crate) reorder: f64,
+    /// How fast each instance sends and receives, in Mbit/s
+    #[arg(long, value_name = "MBIT")]
+    pub(crate) rate: Option<u64>,
 }
 
 /// What to run, and how.
@@ -71,6 +101,8 @@ pub(crate) struct Run {
     /// When a case is ended, as in 90s or 10m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10m")]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) network: Network,
     /// Folder of the results; one of the run's own in `testground-runs` unless given
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -20,6 +20,9 @@ fn main() -> ExitCode {
         Command::Run(run) => start::run(&run),
         Command::List { plans } => list::list(&plans),
         Command::SyncService { listen } => sync_service(listen),
+        Command::Switch { seed } => lab::switch(seed)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(anyhow::Error::new),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

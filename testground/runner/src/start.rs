@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use lab::Lab;
+use lab::{Lab, Shape, Uplink};
 use testground::composition::{Composition, Members};
 use testground::params::Params;
 use testground::plans::{self, Plan};
 use testground::report;
-use testground::run::{self, Ending, Interrupt, Job, Programs, Verdict};
+use testground::run::{self, Ending, Interrupt, Job, Network, Programs, Verdict};
 
-use crate::args::Run;
+use crate::args::{self, Run};
 
 /// At least one instance did not succeed, or the oracle found something.
 const EXIT_FAILED: u8 = 1;
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<ExitCode> {
         bail!("--timeout is from above 0 to 24h");
     }
     let seed = args.seed.unwrap_or_else(any_seed);
+    let network = network(&args.network)?;
     let wanted = wanted(args, seed)?;
     let hedgerow = match &args.hedgerow {
         Some(path) => path
@@ -72,6 +73,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<ExitCode> {
             case: wanted.case,
             groups: wanted.groups,
             seed,
+            network: network.clone(),
             limit: args.timeout,
             command: wanted.command,
             programs: Programs {
@@ -178,6 +180,7 @@ fn one(
             .map_err(anyhow::Error::msg)?;
     }
     let mut command = format!("testground run {tail} --seed {seed}");
+    command.push_str(&network_flags(&args.network));
     let limit = humantime::format_duration(args.timeout)
         .to_string()
         .replace(' ', "");
@@ -194,6 +197,53 @@ fn one(
         groups,
         command,
     })
+}
+
+/// The network that was asked for, if there can be such a one.
+fn network(args: &args::Network) -> anyhow::Result<Network> {
+    let megabits = |rate: u64| rate.saturating_mul(1_000_000);
+    let network = Network {
+        shape: Shape {
+            latency: args.latency,
+            jitter: args.jitter,
+            loss: args.loss / 100.0,
+            duplicate: args.duplicate / 100.0,
+            reorder: args.reorder / 100.0,
+            ..Shape::default()
+        },
+        uplink: args
+            .rate
+            .map_or_else(Uplink::default, |rate| Uplink::symmetric(megabits(rate))),
+    };
+    network.shape.validate()?;
+    network.uplink.validate()?;
+    Ok(network)
+}
+
+/// The flags that make the same network again.
+fn network_flags(args: &args::Network) -> String {
+    let mut flags = String::new();
+    for (name, time) in [("latency", args.latency), ("jitter", args.jitter)] {
+        if !time.is_zero() {
+            let time = humantime::format_duration(time)
+                .to_string()
+                .replace(' ', "");
+            flags.push_str(&format!(" --{name} {time}"));
+        }
+    }
+    for (name, percent) in [
+        ("loss", args.loss),
+        ("duplicate", args.duplicate),
+        ("reorder", args.reorder),
+    ] {
+        if percent != 0.0 {
+            flags.push_str(&format!(" --{name} {percent}"));
+        }
+    }
+    if let Some(rate) = args.rate {
+        flags.push_str(&format!(" --rate {rate}"));
+    }
+    flags
 }
 
 fn parse_set(set: &[String]) -> anyhow::Result<Params> {
@@ -256,6 +306,11 @@ fn print(verdict: &Verdict) {
     }
     if verdict.reasons.len() > SHOWN {
         println!("        and {} more", verdict.reasons.len() - SHOWN);
+    }
+    if verdict.switch.is_some_and(|stats| stats.saturated()) {
+        println!(
+            "        the switch could not keep up: times and rates are its own, not the program's"
+        );
     }
     println!("        again:  {}", verdict.command);
     println!(

@@ -51,6 +51,21 @@ fn run(test: &str, hedgerow: Option<&Path>, out: &Path, args: &[&str]) -> Option
 }
 
 #[test]
+fn discovery_passes_where_packets_are_late_and_lost() {
+    let test = "discovery_passes_where_packets_are_late_and_lost";
+    if !Lab::available_or_skip(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = vec!["discovery", "--nodes", "3", "--set", "within=60s"];
+    args.extend(["--latency", "20ms", "--jitter", "5ms", "--loss", "2"]);
+    let Some((output, said)) = run(test, None, folder.path(), &args) else {
+        return;
+    };
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
 fn discovery_passes_with_three_nodes() {
     let test = "discovery_passes_with_three_nodes";
     if !Lab::available_or_skip(test) {

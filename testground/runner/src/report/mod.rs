@@ -92,6 +92,8 @@ mod tests {
                 outputs,
             }],
             oracle: Some(Findings::default()),
+            network: Default::default(),
+            switch: None,
             out: out.to_owned(),
         }
     }

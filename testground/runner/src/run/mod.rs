@@ -2,6 +2,7 @@
 
 mod instance;
 mod interrupt;
+mod network;
 mod verdict;
 
 use std::fs;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lab::{Lab, LabError};
 
 pub use interrupt::Interrupt;
+pub use network::Network;
 pub use verdict::{Ending, InstanceVerdict, Verdict};
 
 use crate::composition::Members;
@@ -49,6 +51,8 @@ pub struct Job {
     pub groups: Vec<Members>,
     /// What chance is drawn from.
     pub seed: u64,
+    /// How bad the network between them is.
+    pub network: Network,
     /// When the instances are ended.
     pub limit: Duration,
     /// A folder of its own for results, which does not exist yet.
@@ -124,7 +128,9 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
     let started = SystemTime::now();
     let begin = Instant::now();
     let run = new_run_id();
-    let lab = Lab::builder().nodes(total + 1).build()?;
+    let builder = Lab::builder().nodes(total + 1);
+    let lab = job.network.build(builder, job).build()?;
+    job.network.apply(&lab, total)?;
     let address = SocketAddr::from((lab.ipv4(total, 0), SYNC_PORT));
     let mut service = lab.command(total, &job.programs.testground)?;
     service
@@ -177,6 +183,7 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
         let place = job.out.join(name);
         fs::copy(log, &place).map_err(file(&place))?;
     }
+    let switch = job.network.stats(&lab)?;
     drop(lab);
 
     let mut histories = Vec::new();
@@ -192,6 +199,7 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
         instances.iter().map(Instance::verdict).collect(),
         ended_by,
         findings,
+        switch,
     ))
 }
 

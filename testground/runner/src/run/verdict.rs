@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use lab::SwitchStats;
 use serde::Serialize;
 
-use super::Job;
+use super::{Job, Network};
 use crate::oracle::Findings;
 
 /// Why the instances of a run ended.
@@ -49,6 +50,10 @@ pub struct Verdict {
     pub instances: Vec<InstanceVerdict>,
     /// What the oracle found, where there are histories.
     pub oracle: Option<Findings>,
+    /// How bad the network was.
+    pub network: Network,
+    /// What has passed the switch, where the network was not perfect.
+    pub switch: Option<SwitchStats>,
     /// The folder of the results.
     pub out: PathBuf,
 }
@@ -69,6 +74,10 @@ pub struct InstanceVerdict {
 }
 
 impl Verdict {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each part of the verdict"
+    )]
     pub(super) fn new(
         job: &Job,
         run: String,
@@ -77,6 +86,7 @@ impl Verdict {
         instances: Vec<InstanceVerdict>,
         ending: Ending,
         oracle: Option<Findings>,
+        switch: Option<SwitchStats>,
     ) -> Verdict {
         let mut reasons: Vec<String> = instances
             .iter()
@@ -99,6 +109,8 @@ impl Verdict {
             command: job.command.clone(),
             instances,
             oracle,
+            network: job.network.clone(),
+            switch,
             out: job.out.clone(),
         }
     }

@@ -360,6 +360,53 @@ fn groups_of_a_composition_have_their_own_parameters() {
 }
 
 #[test]
+fn a_bad_network_is_between_instances_and_not_before_the_sync_service() {
+    if !Lab::available_or_skip("a_bad_network_is_between_instances") {
+        return;
+    }
+    // The instances do not hear each other, the service hears both.
+    let plan = Plan::new(&format!(
+        r#"
+        exec 3<>/dev/tcp/$SYNC_SERVICE_HOST/$SYNC_SERVICE_PORT || exit 1
+        for n in 1 2 3 4 5 6 7 8; do echo $n > /dev/udp/10.77.0.1/9; echo $n > /dev/udp/10.77.0.2/9; done
+        {SUCCESS}
+        "#
+    ));
+    let output = plan.run(&[
+        "script",
+        "--nodes",
+        "2",
+        "--loss",
+        "100",
+        "--latency",
+        "1ms 5us",
+        "--seed",
+        "3",
+    ]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("--seed 3 --latency 1ms5us --loss 100 --timeout"),
+        "{}",
+        said(&output)
+    );
+    let folder = fs::read_dir(plan.path("testground-runs")).unwrap();
+    let run = folder.flatten().next().unwrap().path();
+    let verdict = json(&run.join("script/one/verdict.json"));
+    assert_eq!(verdict["network"]["shape"]["loss"], 1.0);
+    assert!(verdict["switch"]["lost"].as_u64().unwrap() > 0, "{verdict}");
+    assert!(
+        verdict["switch"]["delivered"].as_u64().unwrap() > 0,
+        "{verdict}"
+    );
+
+    let output = plan.run(&["script", "--loss", "101"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("loss is 1.01"), "{}", said(&output));
+    let output = plan.run(&["script", "--rate", "0"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn what_is_not_there_is_refused_with_the_nearest_name_before_anything_starts() {
     let plan = Plan::new(SUCCESS);
     for (args, expected) in [
