@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// The nodes this one is connected to
     #[command(subcommand)]
     Peers(Peers),
+    /// Keys and peers in the Kademlia table that is shared with other libp2p programs
+    #[command(subcommand)]
+    Kad(Kad),
     /// The ring: neighbours, routing table, the way to a key
     #[command(subcommand)]
     Overlay(Overlay),
@@ -111,6 +114,30 @@ pub(crate) enum Peers {
         /// How many
         #[arg(short, long, default_value_t = 3)]
         count: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kad {
+    /// The addresses of a peer
+    FindPeer {
+        /// Its PeerId
+        peer: String,
+    },
+    /// Let this node be found as a provider of a key, until unprovide or the node's end
+    Provide {
+        /// A CID or any name
+        key: String,
+    },
+    /// Say no more that this node provides a key
+    Unprovide {
+        /// A CID or any name
+        key: String,
+    },
+    /// The peers that provide a key
+    Providers {
+        /// A CID or any name
+        key: String,
     },
 }
 

@@ -13,6 +13,7 @@ mod docs;
 mod dolr;
 mod doors;
 mod interrupts;
+mod kademlia;
 mod objects;
 mod rendezvous;
 mod sizes;

@@ -79,16 +79,18 @@ fn plays_the_foreign_peer() {
         .block_on(foreign_peer(listen.parse().unwrap()));
 }
 
-#[test]
-fn nodes_meet_at_a_foreign_kademlia_peer() {
-    if !Lab::available_or_skip("nodes_meet_at_a_foreign_kademlia_peer") {
-        return;
-    }
-    let foreign = 2;
+/// The lab's nodes that are ours.
+pub(crate) const HEDGEROWS: [usize; 2] = [0, 1];
+
+/// The lab's node that is not.
+const FOREIGN: usize = 2;
+
+/// Two nodes without multicast; all they know is a foreign peer that speaks Kademlia.
+pub(crate) fn two_beside_a_foreign_peer() -> Net {
     let lab = Lab::builder().nodes(3).binary(HEDGEROW).build().unwrap();
-    let listen = format!("/ip4/{}/tcp/4001", lab.ipv4(foreign, 0));
+    let listen = format!("/ip4/{}/tcp/4001", lab.ipv4(FOREIGN, 0));
     let mut command = lab
-        .command(foreign, std::env::current_exe().unwrap())
+        .command(FOREIGN, std::env::current_exe().unwrap())
         .unwrap();
     command
         .args([
@@ -102,9 +104,7 @@ fn nodes_meet_at_a_foreign_kademlia_peer() {
     process
         .wait_line("listening", patience, |line| line == "READY=1")
         .unwrap();
-
-    // No multicast; all they know is the foreign peer.
-    for node in [0, 1] {
+    for node in HEDGEROWS {
         let home = lab.home(node).to_str().unwrap().to_owned();
         lab.start_with(
             node,
@@ -121,9 +121,16 @@ fn nodes_meet_at_a_foreign_kademlia_peer() {
         )
         .unwrap();
     }
-    for node in [0, 1] {
+    for node in HEDGEROWS {
         lab.wait_ready(node, patience).unwrap();
     }
-    let net = Net { lab };
-    net.until_settled(&[0, 1]);
+    Net { lab }
+}
+
+#[test]
+fn nodes_meet_at_a_foreign_kademlia_peer() {
+    if !Lab::available_or_skip("nodes_meet_at_a_foreign_kademlia_peer") {
+        return;
+    }
+    two_beside_a_foreign_peer().until_settled(&HEDGEROWS);
 }

@@ -9,6 +9,7 @@ mod dht;
 mod dolr;
 mod failure;
 mod guard;
+mod kad;
 mod node;
 mod objects;
 mod openapi;
@@ -46,6 +47,11 @@ fn router(app: App) -> Router {
         .route("/api/v1/peers", get(peers::list))
         .route("/api/v1/peers/connect", post(peers::connect))
         .route("/api/v1/peers/{peer}/ping", post(peers::ping))
+        .route("/api/v1/kad/peers/{peer}", get(kad::peer))
+        .route(
+            "/api/v1/kad/providers/{key}",
+            get(kad::providers).put(kad::provide).delete(kad::unprovide),
+        )
         .route("/api/v1/overlay/leafset", get(overlay::leaf_set))
         .route("/api/v1/overlay/table", get(overlay::table))
         .route("/api/v1/overlay/route/{key}", get(overlay::route))

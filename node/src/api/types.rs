@@ -116,6 +116,31 @@ pub struct Pong {
     pub rtt_ms: f64,
 }
 
+/// A peer that was found in Kademlia.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KadPeer {
+    /// libp2p PeerId, base58.
+    pub peer_id: String,
+    /// Addresses under which it can be dialled; never empty.
+    pub addresses: Vec<String>,
+}
+
+/// A key of Kademlia that this node provides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KadProvided {
+    /// The multihash that is the key, as a CIDv1 with codec raw.
+    pub key: String,
+}
+
+/// Who provides a key of Kademlia.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KadProviders {
+    /// The multihash that is the key, as a CIDv1 with codec raw.
+    pub key: String,
+    /// PeerIds, base58; never empty, 256 at most.
+    pub providers: Vec<String>,
+}
+
 /// A node as the overlay knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Contact {

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Command, ConnectError, ConnectedPeer, Ends, addresses,
     behaviour::{Behaviour, BehaviourEvent},
+    kademlia,
     rendezvous::{self, Found, Rendezvous},
 };
 use crate::remembered::{MAX_ADDRS, OFFERED_AT_START, RememberedPeers};
@@ -62,6 +63,7 @@ pub(crate) struct Driver {
     remembered: RememberedPeers,
     bootstrap: Vec<Multiaddr>,
     rendezvous: Rendezvous,
+    kad_queries: kademlia::Queries,
 }
 
 impl Driver {
@@ -80,6 +82,7 @@ impl Driver {
             remembered,
             bootstrap,
             rendezvous: Rendezvous::new(me),
+            kad_queries: kademlia::Queries::default(),
         };
         for peer in driver.remembered.newest(OFFERED_AT_START) {
             driver
@@ -164,6 +167,14 @@ impl Driver {
                 let _ = reply.send(self.peers.iter().map(describe).collect());
             }
             Command::Connect { address, reply } => self.connect(address, reply),
+            Command::Kad(ask) => {
+                let wanted = ask.peer();
+                let kad = self.swarm.behaviour_mut().kad.as_mut();
+                self.kad_queries.ask(kad, ask);
+                if let Some((id, peer)) = wanted.and_then(|id| self.peers.get_key_value(&id)) {
+                    self.kad_queries.learn(*id, &peer.addrs);
+                }
+            }
         }
     }
 
@@ -215,6 +226,7 @@ impl Driver {
                 if let ConnectedPoint::Dialer { address, .. } = endpoint {
                     // An address that worked is worth more than what the peer will say.
                     let (bare, _) = addresses::split_peer(address);
+                    self.kad_queries.learn(peer_id, std::slice::from_ref(&bare));
                     self.remembered.seen(peer_id, [bare]);
                 }
             }
@@ -328,16 +340,24 @@ impl Driver {
             }
             kad::Event::OutboundQueryProgressed {
                 id, result, step, ..
-            } => match self.rendezvous.on_progress(id, result, step.last) {
-                Some(Found::Members(members)) => self.dial_members(members),
-                Some(Found::Member(peer, mut addrs)) => {
-                    addrs.truncate(MAX_ADDRS);
-                    tracing::debug!(%peer, ?addrs, "found by Kademlia");
-                    self.swarm.behaviour_mut().overlay.add_peer(peer, addrs);
+            } => {
+                if let Some(result) = self.kad_queries.on_progress(id, result, step.last) {
+                    self.on_rendezvous(id, result, step.last);
                 }
-                None => {}
-            },
+            }
             _ => {}
+        }
+    }
+
+    fn on_rendezvous(&mut self, id: kad::QueryId, result: kad::QueryResult, last: bool) {
+        match self.rendezvous.on_progress(id, result, last) {
+            Some(Found::Members(members)) => self.dial_members(members),
+            Some(Found::Member(peer, mut addrs)) => {
+                addrs.truncate(MAX_ADDRS);
+                tracing::debug!(%peer, ?addrs, "found by Kademlia");
+                self.swarm.behaviour_mut().overlay.add_peer(peer, addrs);
+            }
+            None => {}
         }
     }
 

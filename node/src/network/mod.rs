@@ -6,6 +6,7 @@
 mod addresses;
 mod behaviour;
 mod driver;
+mod kademlia;
 mod listen;
 mod rendezvous;
 pub mod streams;
@@ -14,12 +15,13 @@ mod transport;
 pub use addresses::{is_loopback, with_peer};
 pub(crate) use behaviour::{Behaviour, Parts};
 pub(crate) use driver::Driver;
+pub use kademlia::{KadError, provider_key};
 pub(crate) use listen::listen_addresses;
 pub use transport::{BoxedTransport, TransportError, build as build_transport};
 
 use std::time::Duration;
 
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, kad::RecordKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a person waits for a connection: a handshake takes a few round trips,
@@ -51,6 +53,7 @@ pub(crate) enum Command {
         address: Multiaddr,
         reply: oneshot::Sender<Result<PeerId, ConnectError>>,
     },
+    Kad(kademlia::Ask),
 }
 
 /// A peer with at least one open connection.
@@ -146,6 +149,39 @@ impl Network {
             Ok(Err(_)) => Err(ConnectError::Stopped),
             Err(_) => Err(ConnectError::Timeout),
         }
+    }
+
+    /// Where `peer` is, as Kademlia knows it.
+    pub async fn kad_peer(&self, peer: PeerId) -> Result<Vec<Multiaddr>, KadError> {
+        self.kad(|reply| kademlia::Ask::Peer(peer, reply)).await
+    }
+
+    /// Says in Kademlia that this node provides `key`, until it is told otherwise.
+    pub async fn kad_provide(&self, key: RecordKey) -> Result<(), KadError> {
+        self.kad(|reply| kademlia::Ask::Provide(key, reply)).await
+    }
+
+    /// Says so no more.
+    pub async fn kad_unprovide(&self, key: RecordKey) -> Result<(), KadError> {
+        self.kad(|reply| kademlia::Ask::Unprovide(key, reply)).await
+    }
+
+    /// Who provides `key`, as Kademlia knows it; never empty.
+    pub async fn kad_providers(&self, key: RecordKey) -> Result<Vec<PeerId>, KadError> {
+        self.kad(|reply| kademlia::Ask::Providers(key, reply)).await
+    }
+
+    async fn kad<T>(
+        &self,
+        ask: impl FnOnce(kademlia::Reply<T>) -> kademlia::Ask,
+    ) -> Result<T, KadError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Kad(ask(reply)))
+            .await
+            .map_err(|_| KadError::Stopped)?;
+        // Each query ends by itself within Kademlia's own time.
+        answer.await.unwrap_or(Err(KadError::Stopped))
     }
 
     /// Measures one round trip to `peer` with libp2p's ping protocol.

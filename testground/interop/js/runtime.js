@@ -1,0 +1,6 @@
+// What js-libp2p expects of its runtime and Node 20 has not got yet.
+Promise.withResolvers ??= function () {
+  let resolve, reject
+  const promise = new this((...both) => { [resolve, reject] = both })
+  return { promise, resolve, reject }
+}

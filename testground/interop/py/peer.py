@@ -1,0 +1,179 @@
+"""One host with Kademlia among the nodes of a LAN and gossipsub."""
+
+import hashlib
+import importlib.metadata
+import platform
+
+import trio
+from libp2p import create_yamux_muxer_option, generate_new_ed25519_identity, new_host
+from libp2p.custom_types import TProtocol
+from libp2p.discovery.events.peerDiscovery import peerDiscovery
+from libp2p.discovery.mdns.mdns import MDNSDiscovery
+from libp2p.host.exceptions import StreamFailure
+from libp2p.host.ping import PingService
+from libp2p.identity.identify import identify
+from libp2p.identity.identify.pb.identify_pb2 import Identify
+from libp2p.kad_dht import common, kad_dht, peer_routing, provider_store, value_store
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import info_from_p2p_addr
+from libp2p.peer.peerstore import PeerStoreError
+from libp2p.pubsub.gossipsub import GossipSub
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.tools.anyio_service import background_trio_service
+from libp2p.utils.varint import read_length_prefixed_protobuf
+from multiaddr import Multiaddr
+
+# The library has one name for its protocol, that of the public network.
+for module in (common, kad_dht, peer_routing, provider_store, value_store):
+    module.PROTOCOL_ID = TProtocol("/ipfs/lan/kad/1.0.0")
+
+# How often to ask for a state of which there is no event.
+LOOK = 0.02
+
+
+def versions():
+    named = f"py-libp2p {importlib.metadata.version('libp2p')}"
+    return [named, f"Python {platform.python_version()}"]
+
+
+def message_id(message):
+    """The hash of the content, as all peers of the matrix name messages."""
+    return hashlib.sha256(message.data).digest()[:16]
+
+
+async def run(listen, with_mdns, serve):
+    addrs = [Multiaddr(addr) for addr in listen]
+    host = new_host(
+        key_pair=generate_new_ed25519_identity(),
+        muxer_opt=create_yamux_muxer_option(),
+        listen_addrs=addrs,
+        enable_quic=any("/quic-v1" in addr for addr in listen),
+        # Private addresses stay: this is a LAN.
+        disable_identify_address_discovery=True,
+    )
+    router = GossipSub(
+        protocols=[TProtocol("/meshsub/1.1.0"), TProtocol("/meshsub/1.0.0")],
+        degree=6,
+        degree_low=4,
+        degree_high=12,
+    )
+    pubsub = Pubsub(host, router, strict_signing=True, msg_id_constructor=message_id)
+    dht = kad_dht.KadDHT(host, kad_dht.DHTMode.SERVER)
+    async with (
+        host.run(listen_addrs=addrs),
+        background_trio_service(pubsub),
+        background_trio_service(router),
+        background_trio_service(dht),
+    ):
+        await pubsub.wait_until_ready()
+        running = Peer(host, dht, pubsub, listen)
+        if with_mdns:
+            running.discover()
+        await serve(running)
+
+
+class Peer:
+    def __init__(self, host, dht, pubsub, listen):
+        self.host = host
+        self.dht = dht
+        self.pubsub = pubsub
+        self.listen = listen
+        self.discovered = {}
+        self.subscriptions = {}
+        self.ping = PingService(host)
+
+    @property
+    def id(self):
+        return str(self.host.get_id())
+
+    def addrs(self):
+        return [f"{addr}/p2p/{self.id}" for addr in self.listen]
+
+    def discover(self):
+        def found(info):
+            self.discovered[str(info.peer_id)] = [str(addr) for addr in info.addrs]
+
+        peerDiscovery.register_peer_discovered_handler(found)
+        port = int(self.listen[0].split("/")[4])
+        MDNSDiscovery(
+            self.host.get_network(), port=port, listen_addrs=self.listen, host=self.host
+        ).start()
+
+    async def do(self, request):
+        match request["do"]:
+            case "dial":
+                info = info_from_p2p_addr(Multiaddr(request["addr"]))
+                await self.host.connect(info)
+                return {"peer": str(info.peer_id)}
+            case "ping":
+                rtts = await self.ping.ping(ID.from_string(request["peer"]))
+                return {"rtt_ms": rtts[0]}
+            case "identify":
+                return await self.identify(ID.from_string(request["peer"]))
+            case "mdns-wait":
+                return {"addrs": await until(lambda: self.discovered.get(request["peer"]))}
+            case "kad-wait":
+                peer = ID.from_string(request["peer"])
+                # Whom it has only dialled, or was dialled by, the library leaves to us.
+                await until(lambda: str(common.PROTOCOL_ID) in self.protocols(peer))
+                await self.dht.add_peer(peer)
+                await until(lambda: self.dht.routing_table.peer_in_table(peer))
+                return {}
+            case "find-peer":
+                info = await self.dht.find_peer(ID.from_string(request["peer"]))
+                if info is None:
+                    raise LookupError("not found")
+                return {"addrs": [str(addr) for addr in info.addrs]}
+            case "provide":
+                if not await self.dht.provide(request["key"]):
+                    raise LookupError("nobody took the record")
+                return {}
+            case "find-providers":
+                found = await self.dht.find_providers(request["key"])
+                return {"providers": [str(info.peer_id) for info in found]}
+            case "subscribe":
+                topic = request["topic"]
+                self.subscriptions[topic] = await self.pubsub.subscribe(topic)
+                return {}
+            case "publish":
+                await until(lambda: self.pubsub.peer_topics.get(request["topic"]))
+                await self.pubsub.publish(request["topic"], request["data"].encode())
+                return {}
+            case "gossip-wait":
+                while True:
+                    message = await self.subscriptions[request["topic"]].get()
+                    if message.data == request["data"].encode():
+                        return {"from": str(ID(message.from_id))}
+        raise LookupError(f"unknown: {request['do']}")
+
+    def protocols(self, peer):
+        try:
+            return self.host.get_peerstore().get_protocols(peer)
+        except PeerStoreError:
+            # Not identified yet.
+            return []
+
+    async def identify(self, peer):
+        await until(lambda: self.protocols(peer))
+        # The library keeps no agent, so it is asked for with the library's own messages. Over
+        # QUIC some streams to a new peer fail to open; the next one does.
+        while True:
+            try:
+                stream = await self.host.new_stream(peer, [identify.ID])
+                break
+            except StreamFailure:
+                await trio.sleep(LOOK)
+        said = Identify()
+        said.ParseFromString(await read_length_prefixed_protobuf(stream, use_varint_format=True))
+        await stream.close()
+        return {
+            "agent": said.agent_version,
+            "protocols": [str(protocol) for protocol in self.protocols(peer)],
+            "addrs": [str(addr) for addr in self.host.get_peerstore().addrs(peer)],
+        }
+
+
+async def until(look):
+    while not (found := look()):
+        await trio.sleep(LOOK)
+    return found

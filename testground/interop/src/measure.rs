@@ -1,0 +1,321 @@
+//! One peer on one transport: what is done, and in which order.
+//!
+//! Each scenario makes a lab of its own. Kademlia is asked only for what the asking side cannot
+//! know otherwise: the third peer is connected to the one in the middle alone.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::{Context, bail};
+use cid::Cid;
+use lab::Lab;
+use multihash_codetable::{Code, MultihashDigest};
+use serde_json::{Map, Value};
+
+use crate::{
+    cell::{Check, Peer, Transport},
+    foreign::Foreign,
+    hedgerow::Hedgerow,
+    line::Command,
+    prepare::Program,
+};
+
+/// The results of a peer on a transport.
+pub type Measured = BTreeMap<Check, Result<(), String>>;
+
+/// Longer than any step takes on a loaded machine: reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The Hedgerow node, the foreign peer, and a third one of the same kind.
+const HEDGEROW: usize = 0;
+const PEER: usize = 1;
+const THIRD: usize = 2;
+
+/// Codec of a CID whose bytes are nothing but bytes.
+const RAW: u64 = 0x55;
+
+/// Where peers listen, and where the node does.
+const PEER_PORT: u16 = 4001;
+const NODE_PORT: u16 = 4747;
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// The program `hedgerow`.
+    pub hedgerow: &'a Path,
+    /// How the peer is started.
+    pub program: &'a Program,
+    /// Which one it is.
+    pub peer: Peer,
+    /// What all are connected by.
+    pub transport: Transport,
+}
+
+impl<'s> Setup<'s> {
+    /// Measures everything. `versions` is what the peer says it is made of.
+    pub fn measure(&self, versions: &mut Vec<String>) -> Measured {
+        let mut measured = Measured::new();
+        let scenarios: [(Scenario<'s>, &[Check]); 3] = [
+            (Setup::hedgerow_asks, &ASKED_BY_HEDGEROW),
+            (Setup::peer_asks, &ASKED_BY_PEER),
+            (Setup::mdns, &BY_MDNS),
+        ];
+        for (scenario, checks) in scenarios {
+            if let Err(error) = scenario(self, &mut measured, versions) {
+                // What was not reached failed for the same reason.
+                for check in checks {
+                    let reason = format!("not reached: {error:#}");
+                    measured.entry(*check).or_insert(Err(reason));
+                }
+            }
+        }
+        measured
+    }
+
+    /// Hedgerow dials a peer that knows a third one, and asks it for everything.
+    fn hedgerow_asks(
+        &self,
+        measured: &mut Measured,
+        versions: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let lab = self.lab()?;
+        let node = self.node(&lab, false)?;
+        let mut peer = self.foreign(&lab, PEER, false)?;
+        versions.clone_from(&peer.ready().versions);
+        let (kept, given) = (key("kept by the peer"), key("given by hedgerow"));
+
+        let addr = peer.addr()?;
+        let dialled = node.json(&["peers", "connect", &addr]).map(drop);
+        note(measured, Check::DialOut, dialled)?;
+        let pinged = node.json(&["peers", "ping", &peer.id(), "--count", "1"]);
+        note(measured, Check::PingOut, pinged.map(drop)).ok();
+        let known = node.identified(&peer.id(), PATIENCE);
+        note(measured, Check::IdentifyOut, known.and_then(names_itself)).ok();
+
+        // The third one says that it provides a key, and is a stranger to Hedgerow.
+        let mut third = self.foreign(&lab, THIRD, false)?;
+        third
+            .ask(Command::Dial { addr: peer.addr()? }, PATIENCE)
+            .context("the third peer")?;
+        third
+            .ask(Command::KadWait { peer: peer.id() }, PATIENCE)
+            .context("the third peer")?;
+        peer.ask(Command::KadWait { peer: third.id() }, PATIENCE)?;
+        let found = node.json(&["kad", "find-peer", &third.id()]);
+        note(measured, Check::FindPeerOut, found.map(drop)).ok();
+        third
+            .ask(Command::Provide { key: kept.clone() }, PATIENCE)
+            .context("the third peer")?;
+        let found = node.until(
+            "provider",
+            PATIENCE,
+            &["kad", "providers", &kept],
+            |found| {
+                found["providers"]
+                    .as_array()?
+                    .contains(&Value::from(third.id()))
+                    .then_some(())
+            },
+        );
+        note(measured, Check::FindProvidersOut, found).ok();
+        let provided = node
+            .json(&["kad", "provide", &given])
+            .and_then(|_| finds(&mut peer, &given, &node.id()));
+        note(measured, Check::ProvideOut, provided).ok();
+        Ok(())
+    }
+
+    /// A peer dials Hedgerow and asks it for everything; so does a third one.
+    fn peer_asks(&self, measured: &mut Measured, _: &mut Vec<String>) -> anyhow::Result<()> {
+        let lab = self.lab()?;
+        let node = self.node(&lab, false)?;
+        let mut peer = self.foreign(&lab, PEER, false)?;
+        let given = key("given by the peer");
+
+        let dialled = peer.ask(Command::Dial { addr: node.addr() }, PATIENCE);
+        note(measured, Check::DialIn, dialled.map(drop))?;
+        // js-libp2p pings a peer before it takes it into its table, and rust-libp2p answers one
+        // stream of pings a connection: the newest. So first the table, then the ping.
+        let in_table = peer.ask(Command::KadWait { peer: node.id() }, PATIENCE);
+        let pinged = peer.ask(Command::Ping { peer: node.id() }, PATIENCE);
+        note(measured, Check::PingIn, pinged.map(drop)).ok();
+        let known = peer.ask(Command::Identify { peer: node.id() }, PATIENCE);
+        note(
+            measured,
+            Check::IdentifyIn,
+            known.and_then(|known| names_hedgerow(&known)),
+        )
+        .ok();
+
+        in_table?;
+        node.identified(&peer.id(), PATIENCE)?;
+        peer.ask(Command::Provide { key: given.clone() }, PATIENCE)?;
+        let found = node.until(
+            "provider",
+            PATIENCE,
+            &["kad", "providers", &given],
+            |found| {
+                found["providers"]
+                    .as_array()?
+                    .contains(&Value::from(peer.id()))
+                    .then_some(())
+            },
+        );
+        note(measured, Check::ProvideIn, found).ok();
+
+        let mut third = self.foreign(&lab, THIRD, false)?;
+        third
+            .ask(Command::Dial { addr: node.addr() }, PATIENCE)
+            .context("the third peer")?;
+        third
+            .ask(Command::KadWait { peer: node.id() }, PATIENCE)
+            .context("the third peer")?;
+        node.identified(&third.id(), PATIENCE)?;
+        let found = finds(&mut third, &given, &peer.id());
+        note(measured, Check::FindProvidersIn, found).ok();
+        let found = peer.ask(Command::FindPeer { peer: third.id() }, PATIENCE);
+        note(
+            measured,
+            Check::FindPeerIn,
+            found.and_then(|found| has_addrs(&found)),
+        )
+        .ok();
+        Ok(())
+    }
+
+    /// Nobody dials; both wait for multicast.
+    fn mdns(&self, measured: &mut Measured, _: &mut Vec<String>) -> anyhow::Result<()> {
+        let lab = self.lab()?;
+        let mut peer = self.foreign(&lab, PEER, true)?;
+        let node = self.node(&lab, true)?;
+        let found = peer.ask(Command::MdnsWait { peer: node.id() }, PATIENCE);
+        note(
+            measured,
+            Check::MdnsIn,
+            found.and_then(|found| has_addrs(&found)),
+        )
+        .ok();
+        // The peer dials nobody whom it finds, so a connection is Hedgerow's doing.
+        let found = node.identified(&peer.id(), PATIENCE);
+        note(measured, Check::MdnsOut, found.map(drop)).ok();
+        Ok(())
+    }
+
+    fn lab(&self) -> anyhow::Result<Lab> {
+        Ok(Lab::builder()
+            .nodes(3)
+            .ipv4_only()
+            .binary(self.hedgerow)
+            .build()?)
+    }
+
+    fn node<'a>(&self, lab: &'a Lab, mdns: bool) -> anyhow::Result<Hedgerow<'a>> {
+        let listen = self.transport.address(lab.ipv4(HEDGEROW, 0), NODE_PORT);
+        Hedgerow::start(lab, HEDGEROW, self.hedgerow, &listen, mdns)
+    }
+
+    fn foreign(&self, lab: &Lab, node: usize, mdns: bool) -> anyhow::Result<Foreign> {
+        let listen = self.transport.address(lab.ipv4(node, 0), PEER_PORT);
+        let mut args = vec!["--listen".to_owned(), listen];
+        if mdns {
+            args.push("--mdns".to_owned());
+        }
+        let label = format!("{}-{node}", self.peer);
+        Foreign::start(lab, node, &label, self.program, &args)
+    }
+}
+
+type Scenario<'s> = fn(&Setup<'s>, &mut Measured, &mut Vec<String>) -> anyhow::Result<()>;
+
+const ASKED_BY_HEDGEROW: [Check; 6] = [
+    Check::DialOut,
+    Check::PingOut,
+    Check::IdentifyOut,
+    Check::FindPeerOut,
+    Check::FindProvidersOut,
+    Check::ProvideOut,
+];
+
+const ASKED_BY_PEER: [Check; 6] = [
+    Check::DialIn,
+    Check::PingIn,
+    Check::IdentifyIn,
+    Check::ProvideIn,
+    Check::FindProvidersIn,
+    Check::FindPeerIn,
+];
+
+const BY_MDNS: [Check; 2] = [Check::MdnsIn, Check::MdnsOut];
+
+/// Notes a result, and gives it back for those that others depend on.
+fn note(measured: &mut Measured, check: Check, result: anyhow::Result<()>) -> anyhow::Result<()> {
+    let noted = result
+        .as_ref()
+        .map(|()| ())
+        .map_err(|error| format!("{error:#}"));
+    measured.insert(check, noted);
+    result.with_context(|| check.title())
+}
+
+/// The CID of a text that stands for some content.
+fn key(text: &str) -> String {
+    Cid::new_v1(RAW, Code::Sha2_256.digest(text.as_bytes())).to_string()
+}
+
+fn names_itself(peer: Value) -> anyhow::Result<()> {
+    let speaks = |protocol: &str| {
+        peer["protocols"]
+            .as_array()
+            .is_some_and(|list| list.contains(&Value::from(protocol)))
+    };
+    if peer["agent"].as_str().is_none_or(str::is_empty) || !speaks("/ipfs/ping/1.0.0") {
+        bail!("identified as {peer}");
+    }
+    Ok(())
+}
+
+fn names_hedgerow(known: &Map<String, Value>) -> anyhow::Result<()> {
+    let agent = known
+        .get("agent")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let protocols = known.get("protocols").and_then(Value::as_array);
+    let speaks = protocols.is_some_and(|list| list.contains(&Value::from("/ipfs/ping/1.0.0")));
+    if !agent.starts_with("hedgerow/") || !speaks {
+        bail!("identified as {}", Value::from(known.clone()));
+    }
+    Ok(())
+}
+
+fn has_addrs(found: &Map<String, Value>) -> anyhow::Result<()> {
+    let addrs = found.get("addrs").and_then(Value::as_array);
+    if addrs.is_none_or(Vec::is_empty) {
+        bail!("found without an address");
+    }
+    Ok(())
+}
+
+/// Whether a peer finds a provider. Records travel unacknowledged, so it may ask again.
+fn finds(peer: &mut Foreign, key: &str, provider: &str) -> anyhow::Result<()> {
+    let begin = std::time::Instant::now();
+    loop {
+        let found = peer.ask(
+            Command::FindProviders {
+                key: key.to_owned(),
+            },
+            PATIENCE,
+        );
+        let providers = found
+            .as_ref()
+            .ok()
+            .and_then(|found| found.get("providers")?.as_array());
+        if providers.is_some_and(|providers| providers.contains(&Value::from(provider))) {
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            found?;
+            bail!("the provider is not among those found");
+        }
+        // There is no event for a record that has arrived at another process.
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}

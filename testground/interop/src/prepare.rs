@@ -1,0 +1,153 @@
+//! Building and installing the peers.
+//!
+//! All of it goes into one folder below cargo's target folder. What is pinned is in `go.sum`,
+//! `package-lock.json` and `requirements.txt`; a copy of it beside the result says what the
+//! result was made from, so nothing is installed twice.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, bail};
+
+use crate::cell::Peer;
+
+/// How a peer is started.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program.
+    pub path: PathBuf,
+    /// What stands before the peer's own arguments.
+    pub args: Vec<OsString>,
+}
+
+/// Why a peer cannot be built on this machine, in one line; none if it can.
+pub fn missing(peer: Peer) -> Option<String> {
+    let tools: &[(&str, &[&str])] = match peer {
+        Peer::Go => &[("go", &["version"])],
+        Peer::Js => &[("node", &["--version"]), ("npm", &["--version"])],
+        Peer::Py => &[("python3", &["-c", "import venv, ensurepip"])],
+    };
+    tools.iter().find_map(|(tool, args)| {
+        let found = Command::new(tool)
+            .args(*args)
+            .stdin(Stdio::null())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        (!found).then(|| format!("`{tool} {}` does not work", args.join(" ")))
+    })
+}
+
+/// Builds or installs a peer whose sources are in `sources/NAME` into `into/NAME`.
+pub fn prepare(peer: Peer, sources: &Path, into: &Path) -> anyhow::Result<Program> {
+    let sources = sources.join(peer.name());
+    let into = into.join(peer.name());
+    std::fs::create_dir_all(&into).with_context(|| format!("cannot make {}", into.display()))?;
+    match peer {
+        Peer::Go => go(&sources, &into),
+        Peer::Js => js(&sources, &into),
+        Peer::Py => py(&sources, &into),
+    }
+}
+
+fn go(sources: &Path, into: &Path) -> anyhow::Result<Program> {
+    let path = into.join("peer");
+    // Go knows itself what has changed.
+    let mut build = Command::new("go");
+    build
+        .args(["build", "-trimpath", "-mod=readonly", "-o"])
+        .arg(&path)
+        .arg(".")
+        .current_dir(sources);
+    run(build)?;
+    Ok(Program {
+        path,
+        args: Vec::new(),
+    })
+}
+
+fn js(sources: &Path, into: &Path) -> anyhow::Result<Program> {
+    copy(sources, into, |name| {
+        name.ends_with(".js") || name == "package.json"
+    })?;
+    once(&sources.join("package-lock.json"), into, || {
+        copy(sources, into, |name| name == "package-lock.json")?;
+        let mut install = Command::new("npm");
+        // No script of a package runs; what is native comes built. `npm ci` would want a
+        // lock for every platform, and not every registry has QUIC for all of them.
+        install
+            .args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(into);
+        run(install)
+    })?;
+    Ok(Program {
+        path: "node".into(),
+        args: vec![into.join("main.js").into()],
+    })
+}
+
+fn py(sources: &Path, into: &Path) -> anyhow::Result<Program> {
+    let venv = into.join("venv");
+    once(&sources.join("requirements.txt"), into, || {
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
+        run(make)?;
+        let mut install = Command::new(venv.join("bin/pip"));
+        install
+            .args(["install", "--quiet", "--no-deps", "--requirement"])
+            .arg(sources.join("requirements.txt"));
+        run(install)
+    })?;
+    Ok(Program {
+        path: venv.join("bin/python"),
+        args: vec!["-B".into(), sources.join("main.py").into()],
+    })
+}
+
+/// Installs unless it was done with the same list before.
+fn once(
+    list: &Path,
+    into: &Path,
+    install: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let stamp = into.join("installed");
+    let wanted = std::fs::read(list).with_context(|| format!("cannot read {}", list.display()))?;
+    if std::fs::read(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    install()?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+fn copy(from: &Path, into: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    for entry in
+        std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?
+    {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(&wanted) {
+            std::fs::copy(entry.path(), into.join(&name))
+                .with_context(|| format!("cannot copy {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn run(mut command: Command) -> anyhow::Result<()> {
+    let name = format!("{command:?}");
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {name}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    bail!(
+        "{name}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
