@@ -3,7 +3,11 @@
 //! Each scenario makes a lab of its own. Kademlia is asked only for what the asking side cannot
 //! know otherwise: the third peer is connected to the one in the middle alone.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use cid::Cid;
@@ -24,6 +28,9 @@ pub type Measured = BTreeMap<Check, Result<(), String>>;
 
 /// Longer than any step takes on a loaded machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long to wait until a question is asked again.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The Hedgerow node, the foreign peer, and a third one of the same kind.
 const HEDGEROW: usize = 0;
@@ -100,8 +107,11 @@ impl<'s> Setup<'s> {
             .ask(Command::KadWait { peer: peer.id() }, PATIENCE)
             .context("the third peer")?;
         peer.ask(Command::KadWait { peer: third.id() }, PATIENCE)?;
-        let found = node.json(&["kad", "find-peer", &third.id()]);
-        note(measured, Check::FindPeerOut, found.map(drop)).ok();
+        let asked = ["kad", "find-peer", &third.id()];
+        let found = node.until("third peer", PATIENCE, &asked, |found| {
+            (!found["addresses"].as_array()?.is_empty()).then_some(())
+        });
+        note(measured, Check::FindPeerOut, found).ok();
         third
             .ask(Command::Provide { key: kept.clone() }, PATIENCE)
             .context("the third peer")?;
@@ -172,13 +182,14 @@ impl<'s> Setup<'s> {
         node.identified(&third.id(), PATIENCE)?;
         let found = finds(&mut third, &given, &peer.id());
         note(measured, Check::FindProvidersIn, found).ok();
-        let found = peer.ask(Command::FindPeer { peer: third.id() }, PATIENCE);
-        note(
-            measured,
-            Check::FindPeerIn,
-            found.and_then(|found| has_addrs(&found)),
-        )
-        .ok();
+        let wanted = third.id();
+        let found = again(|| {
+            let command = Command::FindPeer {
+                peer: wanted.clone(),
+            };
+            has_addrs(&peer.ask(command, PATIENCE)?)
+        });
+        note(measured, Check::FindPeerIn, found).ok();
         Ok(())
     }
 
@@ -248,10 +259,10 @@ const BY_MDNS: [Check; 2] = [Check::MdnsIn, Check::MdnsOut];
 
 /// Notes a result, and gives it back for those that others depend on.
 fn note(measured: &mut Measured, check: Check, result: anyhow::Result<()>) -> anyhow::Result<()> {
-    let noted = result
-        .as_ref()
-        .map(|()| ())
-        .map_err(|error| format!("{error:#}"));
+    let noted = match &result {
+        Ok(()) => Ok(()),
+        Err(error) => Err(format!("{error:#}")),
+    };
     measured.insert(check, noted);
     result.with_context(|| check.title())
 }
@@ -294,28 +305,30 @@ fn has_addrs(found: &Map<String, Value>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a peer finds a provider. Records travel unacknowledged, so it may ask again.
+/// Whether a peer finds a provider.
 fn finds(peer: &mut Foreign, key: &str, provider: &str) -> anyhow::Result<()> {
-    let begin = std::time::Instant::now();
-    loop {
-        let found = peer.ask(
-            Command::FindProviders {
-                key: key.to_owned(),
-            },
-            PATIENCE,
-        );
-        let providers = found
-            .as_ref()
-            .ok()
-            .and_then(|found| found.get("providers")?.as_array());
-        if providers.is_some_and(|providers| providers.contains(&Value::from(provider))) {
-            return Ok(());
-        }
-        if begin.elapsed() > PATIENCE {
-            found?;
+    again(|| {
+        let command = Command::FindProviders {
+            key: key.to_owned(),
+        };
+        let found = peer.ask(command, PATIENCE)?;
+        let providers = found.get("providers").and_then(Value::as_array);
+        if !providers.is_some_and(|providers| providers.contains(&Value::from(provider))) {
             bail!("the provider is not among those found");
         }
-        // There is no event for a record that has arrived at another process.
-        std::thread::sleep(Duration::from_millis(200));
+        Ok(())
+    })
+}
+
+/// Asks until it succeeds: records travel unacknowledged, and a lookup may fail on its way.
+fn again(mut ask: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    loop {
+        let found = ask();
+        if found.is_ok() || begin.elapsed() > PATIENCE {
+            return found;
+        }
+        // There is no event for what has arrived at another process.
+        std::thread::sleep(LOOK);
     }
 }

@@ -7,8 +7,9 @@ use crate::{
     matrix::{Cell, Matrix, Verdict},
 };
 
-/// The command that makes the page.
-const COMMAND: &str = "cargo run -p interop -- matrix --write docs/interop.md";
+/// The commands that make the page.
+const COMMAND: &str = "cargo build -p cli --bin hedgerow\n\
+                       cargo run -p interop -- matrix --write docs/interop.md";
 
 /// The page, in Markdown.
 pub fn page(matrix: &Matrix) -> String {
