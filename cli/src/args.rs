@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// The nodes this one is connected to
     #[command(subcommand)]
     Peers(Peers),
+    /// Messages under topics of gossipsub that are shared with other libp2p programs
+    #[command(subcommand)]
+    Gossip(Gossip),
     /// Keys and peers in the Kademlia table that is shared with other libp2p programs
     #[command(subcommand)]
     Kad(Kad),
@@ -114,6 +117,22 @@ pub(crate) enum Peers {
         /// How many
         #[arg(short, long, default_value_t = 3)]
         count: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Gossip {
+    /// Send a message to whoever listens to a topic
+    Publish {
+        /// The topic (256 bytes at most)
+        topic: String,
+        /// The message (64 KiB at most), or - for stdin
+        message: String,
+    },
+    /// Print the messages of a topic as they come
+    Listen {
+        /// The topic (256 bytes at most)
+        topic: String,
     },
 }
 

@@ -3,6 +3,7 @@
 mod config;
 mod dht;
 mod dolr;
+mod gossip;
 mod kad;
 mod node;
 mod object;
@@ -49,6 +50,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     match cli.command {
         Command::Node(command) => node::run(command, &client, output).await,
         Command::Peers(command) => peers::run(command, &client, output).await,
+        Command::Gossip(command) => gossip::run(command, &client, output).await,
         Command::Kad(command) => kad::run(command, &client, output).await,
         Command::Overlay(command) => overlay::run(command, &client, output).await,
         Command::Dht(command) => dht::run(command, &client, output).await,

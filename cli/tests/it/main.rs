@@ -12,6 +12,7 @@ mod disks;
 mod docs;
 mod dolr;
 mod doors;
+mod gossip;
 mod interrupts;
 mod kademlia;
 mod objects;

@@ -8,6 +8,7 @@ mod convert;
 mod dht;
 mod dolr;
 mod failure;
+mod gossip;
 mod guard;
 mod kad;
 mod node;
@@ -47,6 +48,10 @@ fn router(app: App) -> Router {
         .route("/api/v1/peers", get(peers::list))
         .route("/api/v1/peers/connect", post(peers::connect))
         .route("/api/v1/peers/{peer}/ping", post(peers::ping))
+        .route(
+            "/api/v1/gossip/{topic}",
+            get(gossip::listen).post(gossip::publish),
+        )
         .route("/api/v1/kad/peers/{peer}", get(kad::peer))
         .route(
             "/api/v1/kad/providers/{key}",

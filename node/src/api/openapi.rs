@@ -6,7 +6,7 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use super::{blocks, dht, dolr, kad, node, objects, overlay, peers, types};
+use super::{blocks, dht, dolr, gossip, kad, node, objects, overlay, peers, types};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{blocks, dht, dolr, kad, node, objects, overlay, peers, types};
     paths(
         node::healthz, node::readyz, node::status, node::id, node::stop, node::config,
         peers::list, peers::connect, peers::ping,
+        gossip::publish, gossip::listen,
         kad::peer, kad::providers, kad::provide, kad::unprovide,
         overlay::leaf_set, overlay::table, overlay::route, overlay::trace,
         dht::get, dht::put, dht::remove,

@@ -116,6 +116,15 @@ pub struct Pong {
     pub rtt_ms: f64,
 }
 
+/// A message of a gossipsub topic.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TopicMessage {
+    /// PeerId of the node that signed it.
+    pub from: String,
+    /// The message, base64.
+    pub message: String,
+}
+
 /// A peer that was found in Kademlia.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KadPeer {

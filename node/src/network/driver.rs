@@ -12,7 +12,7 @@ use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::ConnectedPoint,
-    identify,
+    gossipsub, identify,
     kad::{self, store::RecordStore},
     ping,
     swarm::{
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Command, ConnectError, ConnectedPeer, Ends, addresses,
     behaviour::{Behaviour, BehaviourEvent},
-    kademlia,
+    gossip, kademlia,
     rendezvous::{self, Found, Rendezvous},
 };
 use crate::remembered::{MAX_ADDRS, OFFERED_AT_START, RememberedPeers};
@@ -64,6 +64,7 @@ pub(crate) struct Driver {
     bootstrap: Vec<Multiaddr>,
     rendezvous: Rendezvous,
     kad_queries: kademlia::Queries,
+    topics: gossip::Topics,
 }
 
 impl Driver {
@@ -83,6 +84,7 @@ impl Driver {
             bootstrap,
             rendezvous: Rendezvous::new(me),
             kad_queries: kademlia::Queries::default(),
+            topics: gossip::Topics::default(),
         };
         for peer in driver.remembered.newest(OFFERED_AT_START) {
             driver
@@ -167,6 +169,10 @@ impl Driver {
                 let _ = reply.send(self.peers.iter().map(describe).collect());
             }
             Command::Connect { address, reply } => self.connect(address, reply),
+            Command::Gossip(ask) => {
+                let gossip = &mut self.swarm.behaviour_mut().gossipsub;
+                self.topics.ask(gossip, ask);
+            }
             Command::Kad(ask) => {
                 let wanted = ask.peer();
                 let kad = self.swarm.behaviour_mut().kad.as_mut();
@@ -305,6 +311,10 @@ impl Driver {
             }
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
             BehaviourEvent::Kad(event) => self.on_kad(event),
+            BehaviourEvent::Gossipsub(gossipsub::Event::Message { message, .. }) => {
+                let gossip = &mut self.swarm.behaviour_mut().gossipsub;
+                self.topics.on_message(gossip, message);
+            }
             BehaviourEvent::Overlay(event) => tracing::debug!(?event, "overlay"),
             _ => {}
         }

@@ -236,6 +236,11 @@ fn addrs_of(
 mod tests {
     use super::*;
 
+    fn kad() -> Kad {
+        let me = PeerId::random();
+        Kad::new(me, MemoryStore::new(me))
+    }
+
     #[test]
     fn a_cid_and_its_codec_do_not_matter_but_its_hash_does() {
         let raw = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
@@ -254,12 +259,7 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_where_there_is_no_table_or_nobody_in_it() {
-        let me = PeerId::random();
-        let mut kad = Kad::new(
-            me,
-            MemoryStore::new(me),
-            libp2p::StreamProtocol::new("/ipfs/lan/kad/1.0.0"),
-        );
+        let mut kad = kad();
         let mut queries = Queries::default();
         let (reply, mut answer) = oneshot::channel();
         queries.ask(None, Ask::Providers(provider_key("x"), reply));
@@ -289,7 +289,7 @@ mod tests {
             Some(vec![addr.clone()])
         );
         assert_eq!(
-            addrs_of(peer, answered(&[told.clone()]), learned()),
+            addrs_of(peer, answered(std::slice::from_ref(&told)), learned()),
             Some(vec![told])
         );
         assert_eq!(addrs_of(peer, answered(&[]), vec![]), None);
@@ -299,12 +299,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_what_is_asked_at_a_time() {
-        let me = PeerId::random();
-        let mut kad = Kad::new(
-            me,
-            MemoryStore::new(me),
-            libp2p::StreamProtocol::new("/ipfs/lan/kad/1.0.0"),
-        );
+        let mut kad = kad();
         kad.add_address(&PeerId::random(), "/ip4/10.0.0.1/tcp/1".parse().unwrap());
         let mut queries = Queries::default();
         let mut answers = Vec::new();

@@ -6,6 +6,7 @@
 mod addresses;
 mod behaviour;
 mod driver;
+mod gossip;
 mod kademlia;
 mod listen;
 mod rendezvous;
@@ -15,6 +16,8 @@ mod transport;
 pub use addresses::{is_loopback, with_peer};
 pub(crate) use behaviour::{Behaviour, Parts};
 pub(crate) use driver::Driver;
+pub(crate) use gossip::Listener as GossipListener;
+pub use gossip::{GossipError, GossipMessage};
 pub use kademlia::{KadError, provider_key};
 pub(crate) use listen::listen_addresses;
 pub use transport::{BoxedTransport, TransportError, build as build_transport};
@@ -54,6 +57,7 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<PeerId, ConnectError>>,
     },
     Kad(kademlia::Ask),
+    Gossip(gossip::Ask),
 }
 
 /// A peer with at least one open connection.
@@ -149,6 +153,36 @@ impl Network {
             Ok(Err(_)) => Err(ConnectError::Stopped),
             Err(_) => Err(ConnectError::Timeout),
         }
+    }
+
+    /// Publishes `data` to whoever listens to `topic`.
+    pub async fn gossip_publish(
+        &self,
+        topic: String,
+        data: bytes::Bytes,
+    ) -> Result<(), GossipError> {
+        self.gossip(|reply| gossip::Ask::Publish(topic, data, reply))
+            .await
+    }
+
+    /// Subscribes to `topic` for as long as the listener lives.
+    pub(crate) async fn gossip_listen(&self, topic: String) -> Result<GossipListener, GossipError> {
+        let messages = self
+            .gossip(|reply| gossip::Ask::Listen(topic, reply))
+            .await?;
+        Ok(GossipListener::new(messages, self.commands.clone()))
+    }
+
+    async fn gossip<T>(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<T, GossipError>>) -> gossip::Ask,
+    ) -> Result<T, GossipError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Gossip(ask(reply)))
+            .await
+            .map_err(|_| GossipError::Stopped)?;
+        answer.await.unwrap_or(Err(GossipError::Stopped))
     }
 
     /// Where `peer` is, as Kademlia knows it.

@@ -13,10 +13,11 @@ from libp2p.host.exceptions import StreamFailure
 from libp2p.host.ping import PingService
 from libp2p.identity.identify import identify
 from libp2p.identity.identify.pb.identify_pb2 import Identify
+from libp2p.identity.identify_push.identify_push import update_peerstore_from_identify
 from libp2p.kad_dht import common, kad_dht, peer_routing, provider_store, value_store
+from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
-from libp2p.peer.peerstore import PeerStoreError
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
@@ -115,7 +116,7 @@ class Peer:
             case "kad-wait":
                 peer = ID.from_string(request["peer"])
                 # Whom it has only dialled, or was dialled by, the library leaves to us.
-                await until(lambda: str(common.PROTOCOL_ID) in self.protocols(peer))
+                await self.identify(peer)
                 await self.dht.add_peer(peer)
                 await until(lambda: self.dht.routing_table.peer_in_table(peer))
                 return {}
@@ -146,30 +147,25 @@ class Peer:
                         return {"from": str(ID(message.from_id))}
         raise LookupError(f"unknown: {request['do']}")
 
-    def protocols(self, peer):
-        try:
-            return self.host.get_peerstore().get_protocols(peer)
-        except PeerStoreError:
-            # Not identified yet.
-            return []
-
     async def identify(self, peer):
-        await until(lambda: self.protocols(peer))
-        # The library keeps no agent, so it is asked for with the library's own messages. Over
-        # QUIC some streams to a new peer fail to open; the next one does.
+        """Asks with the library's own messages: it keeps no agent, and where its stream fails
+        to open, as some do over QUIC, it does not ask again."""
         while True:
             try:
                 stream = await self.host.new_stream(peer, [identify.ID])
+                answer = await read_length_prefixed_protobuf(stream, use_varint_format=True)
                 break
-            except StreamFailure:
+            except (StreamFailure, StreamError):
                 await trio.sleep(LOOK)
-        said = Identify()
-        said.ParseFromString(await read_length_prefixed_protobuf(stream, use_varint_format=True))
         await stream.close()
+        said = Identify()
+        said.ParseFromString(answer)
+        store = self.host.get_peerstore()
+        await update_peerstore_from_identify(store, peer, said)
         return {
             "agent": said.agent_version,
-            "protocols": [str(protocol) for protocol in self.protocols(peer)],
-            "addrs": [str(addr) for addr in self.host.get_peerstore().addrs(peer)],
+            "protocols": list(said.protocols),
+            "addrs": [str(addr) for addr in store.addrs(peer)],
         }
 
 

@@ -2,11 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
-use lab::Lab;
+use data_encoding::BASE64;
+use lab::{Lab, Process};
 use serde_json::Value;
 
 /// How long the node may take to start.
@@ -77,8 +79,24 @@ impl<'a> Hedgerow<'a> {
         self.addr.clone()
     }
 
-    /// Runs `hedgerow --json`, which has to succeed.
+    /// Runs `hedgerow --json`, which has to succeed and has an answer.
     pub fn json(&self, args: &[&str]) -> anyhow::Result<Value> {
+        serde_json::from_slice(&self.output(args)?).context("not JSON from hedgerow")
+    }
+
+    /// Runs `hedgerow`, which has to succeed.
+    pub fn run(&self, args: &[&str]) -> anyhow::Result<()> {
+        self.output(args).map(drop)
+    }
+
+    /// Starts to listen to a topic, for as long as the lab lives.
+    pub fn listen(&self, topic: &str) -> anyhow::Result<Listener> {
+        let args = ["--home", &self.home, "--json", "gossip", "listen", topic];
+        let process = self.lab.spawn(self.node, "listener", &self.program, args)?;
+        Ok(Listener { process })
+    }
+
+    fn output(&self, args: &[&str]) -> anyhow::Result<Vec<u8>> {
         let everywhere = [
             "--home",
             &self.home,
@@ -92,7 +110,7 @@ impl<'a> Hedgerow<'a> {
         if !output.status.success() {
             bail!("hedgerow says: {}", said(&output.stderr));
         }
-        serde_json::from_slice(&output.stdout).context("not JSON from hedgerow")
+        Ok(output.stdout)
     }
 
     /// Asks again until `done` finds what it looks for in the answer; `what` is what was
@@ -134,6 +152,25 @@ impl<'a> Hedgerow<'a> {
             };
             peers.as_array()?.iter().find(is).cloned()
         })
+    }
+}
+
+/// A `hedgerow gossip listen` that runs.
+#[derive(Debug)]
+pub struct Listener {
+    process: Arc<Process>,
+}
+
+impl Listener {
+    /// Waits for a message of a peer.
+    pub fn hears(&self, data: &str, from: &str, within: Duration) -> anyhow::Result<()> {
+        let data = BASE64.encode(data.as_bytes());
+        let is = |line: &str| {
+            serde_json::from_str::<Value>(line)
+                .is_ok_and(|heard| heard["message"] == data && heard["from"] == from)
+        };
+        self.process.wait_line("message", within, is)?;
+        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 pub type Measured = BTreeMap<Check, Result<(), String>>;
 
 /// Longer than any step takes on a loaded machine: reaching it is a failure.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait until a question is asked again.
 const LOOK: Duration = Duration::from_millis(200);
@@ -61,10 +61,11 @@ impl<'s> Setup<'s> {
     /// Measures everything. `versions` is what the peer says it is made of.
     pub fn measure(&self, versions: &mut Vec<String>) -> Measured {
         let mut measured = Measured::new();
-        let scenarios: [(Scenario<'s>, &[Check]); 3] = [
+        let scenarios: [(Scenario<'s>, &[Check]); 4] = [
             (Setup::hedgerow_asks, &ASKED_BY_HEDGEROW),
             (Setup::peer_asks, &ASKED_BY_PEER),
             (Setup::mdns, &BY_MDNS),
+            (Setup::gossip, &BY_GOSSIP),
         ];
         for (scenario, checks) in scenarios {
             if let Err(error) = scenario(self, &mut measured, versions) {
@@ -91,7 +92,7 @@ impl<'s> Setup<'s> {
         let (kept, given) = (key("kept by the peer"), key("given by hedgerow"));
 
         let addr = peer.addr()?;
-        let dialled = node.json(&["peers", "connect", &addr]).map(drop);
+        let dialled = again(|| node.run(&["peers", "connect", &addr]));
         note(measured, Check::DialOut, dialled)?;
         let pinged = node.json(&["peers", "ping", &peer.id(), "--count", "1"]);
         note(measured, Check::PingOut, pinged.map(drop)).ok();
@@ -211,6 +212,45 @@ impl<'s> Setup<'s> {
         Ok(())
     }
 
+    /// Both listen to a topic, and each hears the other.
+    fn gossip(&self, measured: &mut Measured, _: &mut Vec<String>) -> anyhow::Result<()> {
+        let lab = self.lab()?;
+        let node = self.node(&lab, false)?;
+        let mut peer = self.foreign(&lab, PEER, false)?;
+        let topic = "hedgerow-interop".to_owned();
+        let addr = peer.addr()?;
+        again(|| node.run(&["peers", "connect", &addr]))?;
+        peer.ask(
+            Command::Subscribe {
+                topic: topic.clone(),
+            },
+            PATIENCE,
+        )?;
+        let listener = node.listen(&topic)?;
+
+        let data = "said by hedgerow".to_owned();
+        let heard = again(|| node.run(&["gossip", "publish", &topic, &data])).and_then(|()| {
+            let (topic, data) = (topic.clone(), data.clone());
+            let heard = peer.ask(Command::GossipWait { topic, data }, PATIENCE)?;
+            match heard.get("from") == Some(&Value::from(node.id())) {
+                true => Ok(()),
+                false => bail!("it is said to be from another: {:?}", heard.get("from")),
+            }
+        });
+        note(measured, Check::GossipOut, heard).ok();
+
+        let data = "said by the peer".to_owned();
+        let publish = Command::Publish {
+            topic,
+            data: data.clone(),
+        };
+        let heard = peer
+            .ask(publish, PATIENCE)
+            .and_then(|_| listener.hears(&data, &peer.id(), PATIENCE));
+        note(measured, Check::GossipIn, heard).ok();
+        Ok(())
+    }
+
     fn lab(&self) -> anyhow::Result<Lab> {
         Ok(Lab::builder()
             .nodes(3)
@@ -256,6 +296,8 @@ const ASKED_BY_PEER: [Check; 6] = [
 ];
 
 const BY_MDNS: [Check; 2] = [Check::MdnsIn, Check::MdnsOut];
+
+const BY_GOSSIP: [Check; 2] = [Check::GossipOut, Check::GossipIn];
 
 /// Notes a result, and gives it back for those that others depend on.
 fn note(measured: &mut Measured, check: Check, result: anyhow::Result<()>) -> anyhow::Result<()> {
