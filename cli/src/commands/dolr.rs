@@ -1,11 +1,13 @@
 //! `hedgerow dolr`.
 
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::Method;
 use node::api::types::{Located, ObjectMessage, PublishedObject, Sent};
 
-use super::{read_stdin, segment};
+use super::{
+    messages::{self, Parts},
+    read_stdin, segment,
+};
 use crate::{
     args::Dolr,
     client::Client,
@@ -18,7 +20,11 @@ const MAX_MESSAGE: u64 = 64 * 1024;
 
 pub(crate) async fn run(command: Dolr, client: &Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Dolr::Publish { key, listen: true } => listen(&key, client, output).await,
+        Dolr::Publish { key, listen: true } => {
+            let path = format!("/api/v1/dolr/{}/messages", segment(&key));
+            let ended = "the node has unpublished it or is stopping";
+            messages::print(&path, ended, parts, client, output).await
+        }
         Dolr::Publish { key, listen: false } => {
             let path = format!("/api/v1/dolr/{}", segment(&key));
             let published: PublishedObject =
@@ -76,38 +82,11 @@ pub(crate) async fn run(command: Dolr, client: &Client, output: &Output) -> Resu
     }
 }
 
-/// Prints the messages until the node or the person has enough.
-async fn listen(key: &str, client: &Client, output: &Output) -> Result<(), Failure> {
-    let path = format!("/api/v1/dolr/{}/messages", segment(key));
-    let mut messages = client.lines(&path).await?;
-    output.say("listening; end with Ctrl-C");
-    loop {
-        let next = tokio::select! {
-            next = messages.next::<ObjectMessage>() => next?,
-            // The node takes the object back when the connection closes.
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-        };
-        let Some(message) = next else {
-            return Err(Failure::new(
-                Code::TryAgain,
-                "the node has unpublished it or is stopping",
-            ));
-        };
-        let bytes = BASE64.decode(message.message.as_bytes()).map_err(|error| {
-            Failure::other(format!("the node's answer is not understood: {error}"))
-        })?;
-        output.say(format_args!(
-            "from {}, {} hops away:",
-            message.from.peer_id, message.hops
-        ));
-        output.event(&message, |out| {
-            out.write_all(&bytes)?;
-            // A message is a line, whether its sender ended it or not.
-            if bytes.ends_with(b"\n") {
-                return Ok(());
-            }
-            writeln!(out)
-        })?;
+/// What is printed of a message.
+fn parts(message: &ObjectMessage) -> Parts<'_> {
+    Parts {
+        heading: format!("from {}, {} hops away", message.from.peer_id, message.hops),
+        message: &message.message,
     }
 }
 

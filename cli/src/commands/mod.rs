@@ -5,6 +5,7 @@ mod dht;
 mod dolr;
 mod gossip;
 mod kad;
+mod messages;
 mod node;
 mod object;
 mod overlay;
