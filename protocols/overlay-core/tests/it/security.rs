@@ -54,17 +54,20 @@ fn lookups_go_round_nodes_that_swallow_them() {
     assert!(all >= 299, "{all}");
 }
 
-#[test]
-fn a_node_that_is_slow_to_answer_is_missing_from_no_answer() {
-    let config = Config {
+/// Half of all answers are doubted.
+fn doubting() -> Config {
+    Config {
         security: SecurityConfig {
-            // Half of all answers are doubted.
             density_percent: 100,
             ..SecurityConfig::default()
         },
         ..Config::default()
-    };
-    let mut net = Net::grow_with(3, config, 32);
+    }
+}
+
+#[test]
+fn a_node_that_is_slow_to_answer_is_missing_from_no_answer() {
+    let mut net = Net::grow_with(3, doubting(), 32);
     net.run(Duration::from_secs(30));
     for _ in 0..300 {
         let (key, from) = (net.random_key(), net.random_node());
@@ -90,15 +93,8 @@ fn a_node_that_is_slow_to_answer_is_missing_from_no_answer() {
 
 #[test]
 fn a_dead_node_that_is_named_costs_a_lookup_a_quarter_of_a_round() {
-    let config = Config {
-        security: SecurityConfig {
-            density_percent: 100,
-            ..SecurityConfig::default()
-        },
-        ..Config::default()
-    };
-    let round = config.request_timeout / 5;
-    let mut net = Net::grow_with(4, config, 32);
+    let round = doubting().request_timeout / 5;
+    let mut net = Net::grow_with(4, doubting(), 32);
     net.run(Duration::from_secs(30));
     for _ in 0..40 {
         let (key, from) = (net.random_key(), net.random_node());

@@ -11,7 +11,7 @@ use super::packets::{self, PREFIX};
 use super::path::{HEADER, Path};
 use super::pipe::Pipe;
 use super::rules::{Rule, shape_of};
-use super::shape::{Shape, Uplink, queue_bytes};
+use super::shape::{Shape, Uplink};
 
 /// Nanoseconds since the switch began.
 pub(super) type Nanos = u64;
@@ -248,16 +248,10 @@ impl Fabric {
         let Some(state) = self.ports.get_mut(&from) else {
             return;
         };
-        let leaves = match state.uplink.up {
-            None => now,
-            Some(rate) => {
-                let queue = queue_bytes(rate, state.uplink.queue);
-                let Some(leaves) = state.up.send(now, frame.len() - PREFIX, rate, queue) else {
-                    self.stats.queue_full += 1;
-                    return;
-                };
-                leaves
-            }
+        let Uplink { up, queue, .. } = state.uplink;
+        let Some(leaves) = state.up.pass(now, frame.len() - PREFIX, up, queue) else {
+            self.stats.queue_full += 1;
+            return;
         };
         for to in to {
             if leaves > now {
@@ -363,16 +357,10 @@ impl Fabric {
             self.stats.invalid += 1;
             return;
         };
-        let arrives = match state.uplink.down {
-            None => now,
-            Some(rate) => {
-                let queue = queue_bytes(rate, state.uplink.queue);
-                let Some(arrives) = state.down.send(now, frame.len() - PREFIX, rate, queue) else {
-                    self.stats.queue_full += 1;
-                    return;
-                };
-                arrives
-            }
+        let Uplink { down, queue, .. } = state.uplink;
+        let Some(arrives) = state.down.pass(now, frame.len() - PREFIX, down, queue) else {
+            self.stats.queue_full += 1;
+            return;
         };
         // One that waited before is written when its turn comes, and how late it is is seen.
         if arrives > now || has_waited {

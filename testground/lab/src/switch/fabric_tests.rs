@@ -255,10 +255,10 @@ fn a_switch_that_is_late_keeps_the_order() {
     net.fabric.set_uplink(port(1), uplink);
     (0..20).for_each(|number| net.send(0, Some(1), number));
     // Nobody looks for a while, and then once.
-    for now in [1_650_000, 9 * MILLI, 100 * MILLI] {
+    for looked_at in [1_650_000, 9 * MILLI, 100 * MILLI] {
         let written = &mut net.written;
-        net.fabric.handle_timeout(now, &mut |to, frame| {
-            written.push((now, to, number_of(frame)));
+        net.fabric.handle_timeout(looked_at, &mut |to, frame| {
+            written.push((looked_at, to, number_of(frame)));
         });
     }
     assert_eq!(net.numbers(), (0..20).collect::<Vec<_>>());

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::fabric::Nanos;
 use super::orders::{Port, SwitchStats};
 use super::pipe::Pipe;
-use super::shape::{Shape, queue_bytes};
+use super::shape::Shape;
 
 /// Bytes before the payload of a frame: two addresses and a type.
 pub(super) const HEADER: usize = 14;
@@ -75,16 +75,9 @@ impl Path {
             stats.lost += 1;
             return None;
         }
-        let leaves = match shape.rate {
-            None => now,
-            Some(rate) => {
-                let queue = queue_bytes(rate, shape.queue);
-                let Some(leaves) = self.pipe.send(now, bytes, rate, queue) else {
-                    stats.queue_full += 1;
-                    return None;
-                };
-                leaves
-            }
+        let Some(leaves) = self.pipe.pass(now, bytes, shape.rate, shape.queue) else {
+            stats.queue_full += 1;
+            return None;
         };
         let copies = 1 + u8::from(self.happens(shape.duplicate));
         stats.duplicated += u64::from(copies > 1);

@@ -1,6 +1,7 @@
 //! A link that sends one bit after the other (N5).
 
 use super::fabric::Nanos;
+use super::shape::queue_bytes;
 
 /// When the link is free again, and how fast it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,14 +11,22 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// When the last bit of a frame has left, or `None` where too much waits before it.
-    pub(super) fn send(
+    /// As [`Pipe::send`], where there may be no rate: then a frame has left at once.
+    pub(super) fn pass(
         &mut self,
         now: Nanos,
         bytes: usize,
-        rate: u64,
-        queue: u64,
+        rate: Option<u64>,
+        queue: Option<u64>,
     ) -> Option<Nanos> {
+        match rate {
+            None => Some(now),
+            Some(rate) => self.send(now, bytes, rate, queue_bytes(rate, queue)),
+        }
+    }
+
+    /// When the last bit of a frame has left, or `None` where too much waits before it.
+    fn send(&mut self, now: Nanos, bytes: usize, rate: u64, queue: u64) -> Option<Nanos> {
         let mut begins = self.free_at.max(now);
         if self.rate != rate {
             // What waits is as many bytes as before, which leave faster or slower from now on.
