@@ -17,10 +17,16 @@ pub(crate) const MAX_PROBES: usize = 256;
 /// Most nodes asked again and again whether they are back: a few leaf sets.
 pub(crate) const MAX_LOST: usize = 64;
 
-/// A member that was found dead, and may only be cut off.
+/// A neighbour that is gone and may be back one day: it died, left, or is only cut off.
 #[derive(Clone, Debug)]
 pub(crate) struct Lost<P> {
     pub(crate) contact: Contact<P>,
+    /// When it was lost.
+    pub(crate) since: Time,
+    /// Whether it said so. Then it says so too when it is back.
+    pub(crate) left: bool,
+    /// From when on a neighbour's word that it lives is worth a question.
+    pub(crate) hearsay_from: Time,
     /// When it is asked next whether it is back, and how often it was.
     pub(crate) due: Time,
     pub(crate) tries: u32,
@@ -194,17 +200,42 @@ pub(crate) enum Asks {
 pub(crate) struct Probing {
     pub(crate) nonce: u64,
     pub(crate) sent: Time,
+    /// The first try and the last but one, with their nonces: a slow answer is one too.
+    pub(crate) earlier: [Option<(u64, Time)>; 2],
     pub(crate) tries: u32,
     pub(crate) asks: Asks,
     /// Asked because another node called it dead, so that the others know already.
     pub(crate) announced: bool,
     /// The view it carries is no longer the newest, so it is followed by another.
     pub(crate) outdated: bool,
+    /// The view of an earlier try was not the newest either.
+    pub(crate) was_outdated: bool,
 }
 
 impl Probing {
     /// With views on both sides.
     pub(crate) fn is_full(&self) -> bool {
         self.asks == Asks::View
+    }
+
+    /// When the try with this nonce was sent, if it is one of this probe's.
+    pub(crate) fn sent_with(&self, nonce: u64) -> Option<Time> {
+        let tries = self.earlier.into_iter().flatten();
+        let mut tries = tries.chain([(self.nonce, self.sent)]);
+        tries
+            .find(|(of_try, _)| *of_try == nonce)
+            .map(|(_, sent)| sent)
+    }
+
+    /// The same probe, sent once more.
+    pub(crate) fn again(self) -> Probing {
+        let last = Some((self.nonce, self.sent));
+        Probing {
+            tries: self.tries + 1,
+            earlier: [self.earlier[0].or(last), last],
+            was_outdated: self.was_outdated || self.outdated,
+            outdated: false,
+            ..self
+        }
     }
 }

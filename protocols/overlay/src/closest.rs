@@ -1,8 +1,10 @@
 //! What a leaf set decides about the nodes closest to a key (O10).
 
+use std::time::Duration;
+
 use guid::{Guid, Span};
 
-use crate::{Contact, LeafSet};
+use crate::{Contact, LeafSet, Lost};
 
 /// The `k` nodes closest to `key`, closest first, if `me` and its leaf set decide it.
 ///
@@ -29,6 +31,41 @@ pub(crate) fn closest(
         }
     }
     Some(nodes.into_iter().cloned().collect())
+}
+
+/// How long the others may take to make up for a lost neighbour's copies. Whoever is lost
+/// within that time of another is lost together with it.
+const MADE_UP: Duration = Duration::from_secs(60);
+
+/// Of the `k` nodes closest to `key` the most that were lost together, before others could
+/// make up for any of them; all of them at a node that is alone but knows that others are.
+pub(crate) fn lost_together(
+    me: &Contact,
+    leaf_set: &LeafSet,
+    lost: &[Lost],
+    key: Guid,
+    k: usize,
+) -> usize {
+    if !lost.is_empty() && leaf_set.contacts().next().is_none() {
+        return k;
+    }
+    let lost_with = |last: &Lost| {
+        // When the last of them was lost, whoever was lost before had been replaced.
+        let earliest = last.since.saturating_sub(MADE_UP);
+        let there = lost.iter().filter(|one| one.since >= earliest);
+        let mut nodes: Vec<(Guid, Option<Duration>)> = leaf_set
+            .contacts()
+            .chain([me])
+            .map(|contact| (contact.guid, None))
+            .chain(there.map(|one| (one.guid, Some(one.since))))
+            .collect();
+        nodes.sort_by(|a, b| key.cmp_distance(a.0, b.0));
+        let closest = nodes.into_iter().take(k);
+        closest
+            .filter(|(_, since)| since.is_some_and(|since| since <= last.since))
+            .count()
+    };
+    lost.iter().map(lost_with).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -85,6 +122,47 @@ mod tests {
         assert_eq!(decide(112, 1), None);
         assert_eq!(decide(300, 1), None);
         assert_eq!(decide(101, 3), None);
+    }
+
+    fn lost(lost: &[(u128, u64)]) -> Vec<Lost> {
+        let lost = lost.iter().map(|(guid, since)| Lost {
+            guid: Guid::new(*guid),
+            since: Duration::from_secs(*since),
+        });
+        lost.collect()
+    }
+
+    #[test]
+    fn nodes_are_lost_together_until_others_have_made_up_for_them() {
+        let me = contact(100);
+        let leaf_set = LeafSet {
+            smaller: vec![contact(90), contact(80)],
+            larger: vec![contact(130), contact(140)],
+        };
+        let together = |gone: &[(u128, u64)], key| {
+            lost_together(&me, &leaf_set, &lost(gone), Guid::new(key), 3)
+        };
+        assert_eq!(together(&[], 112), 0);
+        // 110 and 120 were the closest beside this node.
+        assert_eq!(together(&[(110, 500)], 112), 1);
+        assert_eq!(together(&[(110, 500), (120, 530)], 112), 2);
+        assert_eq!(together(&[(110, 500), (120, 530)], 96), 1);
+        // The copies of the first had been made up for, and those of the second since.
+        assert_eq!(together(&[(110, 500), (120, 561)], 112), 1);
+        // Those of 110 and 120 had, but 113 and 114 took their places and are lost too.
+        let all = [(110, 100), (120, 100), (113, 500), (114, 501)];
+        assert_eq!(together(&all, 112), 2);
+        assert_eq!(together(&[(500, 500), (501, 500), (502, 500)], 112), 0);
+    }
+
+    #[test]
+    fn to_a_node_alone_all_that_it_knows_of_are_lost() {
+        let alone = LeafSet::default();
+        let lost_of = |gone: &[(u128, u64)]| {
+            lost_together(&contact(100), &alone, &lost(gone), Guid::new(5), 3)
+        };
+        assert_eq!(lost_of(&[]), 0);
+        assert_eq!(lost_of(&[(77, 0)]), 3);
     }
 
     #[test]

@@ -151,6 +151,15 @@ impl Handle {
         crate::closest::closest(&snapshot.me, &snapshot.leaf_set, snapshot.known_arc, key, k)
     }
 
+    /// How many of the `k` nodes that were closest to `key` were lost together, as far as this
+    /// node knows: so shortly after each other that others cannot have made up for them.
+    /// Right at the nodes next to the key. `k` at a node that has found nobody but was told
+    /// of others.
+    pub fn lost_together(&self, key: Guid, k: usize) -> usize {
+        let snapshot = Arc::clone(&self.snapshot.borrow());
+        crate::closest::lost_together(&snapshot.me, &snapshot.leaf_set, &snapshot.lost, key, k)
+    }
+
     /// The nodes a message to `key` passes, from this one to the root.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guid::Span;
+use guid::{Guid, Span};
 use libp2p_identity::PeerId;
 use overlay_core::Overlay;
 
@@ -80,6 +80,15 @@ pub struct Counters {
     pub dials_failed: u64,
 }
 
+/// A neighbour that is gone and may be back one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Its place on the ring.
+    pub guid: Guid,
+    /// When it was lost, since the start of this node.
+    pub since: Duration,
+}
+
 /// The state of a node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -96,6 +105,9 @@ pub struct Snapshot {
     pub routing_table: Vec<Cell>,
     /// The nodes near it in the network, nearest first.
     pub neighbourhood: Vec<Neighbour>,
+    /// Neighbours that died or left and are not back; and of a node alone those that it
+    /// was named and does not reach.
+    pub lost: Vec<Lost>,
     /// What has happened since the start.
     pub counters: Counters,
 }
@@ -114,6 +126,10 @@ pub(crate) fn take(core: &Overlay<PeerId>) -> Snapshot {
         contact: Contact::from(contact),
         rtt: core.rtt(contact.peer),
     });
+    let lost = core.lost().map(|(guid, since)| Lost {
+        guid,
+        since: since.since(overlay_core::Time::ZERO),
+    });
     Snapshot {
         state: match core.state() {
             overlay_core::State::Joining => State::Joining,
@@ -128,6 +144,7 @@ pub(crate) fn take(core: &Overlay<PeerId>) -> Snapshot {
         known_arc: core.known_arc(),
         routing_table: cells.collect(),
         neighbourhood: near.collect(),
+        lost: lost.collect(),
         counters: Counters::default(),
     }
 }

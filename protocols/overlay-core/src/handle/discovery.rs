@@ -122,21 +122,24 @@ impl<P: Peer> Overlay<P> {
             return;
         }
         self.joining.lonely_rounds += 1;
-        let answered = self
+        let mut seeds = self
             .joining
             .seeds
             .keys()
             .filter_map(|peer| self.peers.get(peer));
-        let yields = answered
+        let yields = seeds
+            .clone()
             .filter(|peer| peer.rtt.smoothed().is_some())
             .any(|peer| peer.contact.guid < self.me.guid);
+        // Who was named may only take its time: a connection has to be made first.
+        let waits = seeds.any(|peer| peer.probing().is_some());
         // Who has seen a network does not found another because its seed died: discovery
         // will name more.
         let rounds = match self.joining.met_active {
             true => MAX_ROUNDS_AFTER_COMPANY,
             false => MAX_LONELY_ROUNDS,
         };
-        if (yields || self.joining.met_active) && self.joining.lonely_rounds < rounds {
+        if (yields || waits || self.joining.met_active) && self.joining.lonely_rounds < rounds {
             self.timers
                 .set(Timer::Lonely, now + self.config.lonely_wait / 2);
         } else {

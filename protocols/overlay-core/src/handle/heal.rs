@@ -1,8 +1,10 @@
 //! A network that was cut in two finds itself again (P27).
 
+use guid::Guid;
+
 use crate::peers::{Lost, MAX_LOST};
 use crate::timers::Timer;
-use crate::{Contact, Overlay, Peer, Time};
+use crate::{Contact, Overlay, Peer, State, Time};
 
 /// How often a lost node is asked before it is given up: over some three hours with the
 /// usual period.
@@ -11,22 +13,110 @@ const MAX_TRIES: u32 = 16;
 /// How often the wait for the next question doubles.
 const MAX_DOUBLINGS: u32 = 6;
 
+/// How often who was only named to a node alone, and was silent, is asked: over some eight
+/// minutes with the usual period. It may have been gone for long.
+const NAMED_TRIES: u32 = 5;
+
+/// After how many periods who has left is asked, once: some three hours with the usual one.
+/// Who comes back says so itself.
+const LEFT_PERIODS: u32 = 720;
+
 impl<P: Peer> Overlay<P> {
     /// A neighbour on the ring was found dead, and may only be cut off. Those of the other
-    /// sets are not asked again: where a network was cut, each node has lost leafs.
-    pub(crate) fn note_lost(&mut self, now: Time, contact: Contact<P>) {
-        if !self.leafs.contains(contact.guid) {
+    /// sets are not asked again: where a network was cut, each node has lost leafs. So has
+    /// a node alone that was named others, all of them silent.
+    pub(crate) fn note_lost(&mut self, now: Time, contact: Contact<P>, announced: bool) {
+        let tries = if self.leafs.contains(contact.guid) {
+            0
+        } else if self.leafs.members().is_empty() && self.has_been_named(contact.peer) {
+            MAX_TRIES - NAMED_TRIES
+        } else {
+            return;
+        };
+        // Who is asked again all the time is lost since the first time.
+        if !self.lost.contains_key(&contact.peer) {
+            // Two that had no answer are not doubted so soon.
+            let hearsay_from = match announced {
+                true => now + self.config.heal_period,
+                false => now,
+            };
+            let due = now + self.config.heal_period;
+            self.remember_lost(Lost {
+                contact,
+                since: now,
+                left: false,
+                hearsay_from,
+                due,
+                tries,
+            });
+        }
+    }
+
+    /// A neighbour on the ring has left. What it keeps for others is gone with it, for as
+    /// long as it is away.
+    pub(crate) fn note_left(&mut self, now: Time, contact: Contact<P>) {
+        if self.leafs.contains(contact.guid) {
+            let due = now + self.config.heal_period * LEFT_PERIODS;
+            self.remember_lost(Lost {
+                contact,
+                since: now,
+                left: true,
+                hearsay_from: due,
+                due,
+                tries: MAX_TRIES - 1,
+            });
+        }
+    }
+
+    fn remember_lost(&mut self, lost: Lost<P>) {
+        if self.lost.len() >= MAX_LOST
+            && let Some(first) = self.lost.values().min_by_key(|lost| lost.since)
+        {
+            let first = first.contact.peer;
+            self.lost.remove(&first);
+        }
+        self.lost.insert(lost.contact.peer, lost);
+    }
+
+    /// A neighbour names as its own some that this node has found dead. It may not know yet;
+    /// or questions and answers were lost on the way, and they live: they are asked once more.
+    pub(crate) fn ask_lost_named(&mut self, now: Time, named: &[Contact<P>]) {
+        if self.lost.is_empty() {
             return;
         }
-        if self.lost.len() >= MAX_LOST {
-            self.lost.pop_first();
+        let wait = self.config.heal_period / 3;
+        let mut alive = Vec::new();
+        for contact in named {
+            if let Some(lost) = self.lost.get_mut(&contact.peer)
+                && lost.hearsay_from <= now
+            {
+                lost.hearsay_from = now + wait;
+                alive.push(lost.contact.clone());
+            }
         }
-        let lost = Lost {
-            due: now + self.config.heal_period,
-            tries: 0,
-            contact,
-        };
-        self.lost.insert(lost.contact.peer, lost);
+        for contact in alive {
+            self.probe_once(now, &contact);
+        }
+    }
+
+    /// Whether discovery has named a node to this one.
+    fn has_been_named(&self, peer: P) -> bool {
+        self.joining.seeds.contains_key(&peer)
+            || self.peers.get(&peer).is_some_and(|peer| peer.found)
+    }
+
+    /// Neighbours that were lost and are not back, and since when; and of a node alone
+    /// those that it was named and that have not answered.
+    pub fn lost(&self) -> impl Iterator<Item = (Guid, Time)> + '_ {
+        let alone = self.state == State::Active && self.leafs.members().is_empty();
+        let asked = self
+            .peers
+            .asked()
+            .filter(move |(peer, _)| alone && !self.lost.contains_key(&peer.contact.peer))
+            .map(|(peer, probe)| (peer.contact.guid, probe.sent));
+        let lost = self.lost.values();
+        lost.map(|lost| (lost.contact.guid, lost.since))
+            .chain(asked)
     }
 
     /// Asks whoever is due longest whether it is back: one in a period at most, and each

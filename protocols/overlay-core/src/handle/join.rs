@@ -322,6 +322,10 @@ impl<P: Peer> Overlay<P> {
         for timer in [Timer::Lonely, Timer::Seed, Timer::Join] {
             self.timers.cancel(timer);
         }
+        if !self.leafs.members().is_empty() {
+            // There is a network, and it knows better whom it has lost.
+            self.lost.clear();
+        }
         self.timers
             .set(Timer::Heartbeat, now + self.config.heartbeat);
         self.pace.begin(now);

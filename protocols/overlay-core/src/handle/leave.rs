@@ -46,7 +46,8 @@ impl<P: Peer> Overlay<P> {
 
     /// A neighbour said goodbye: all of its neighbours were told, so nobody is told again.
     pub(crate) fn handle_leave(&mut self, now: Time, from: P) {
-        if self.peers.contains_key(&from) {
+        if let Some(peer) = self.peers.get(&from) {
+            self.note_left(now, peer.contact.clone());
             self.remove_peer(now, from, true);
         }
     }

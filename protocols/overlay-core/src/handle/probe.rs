@@ -54,10 +54,12 @@ impl<P: Peer> Overlay<P> {
             Probing {
                 nonce: 0,
                 sent: now,
+                earlier: [None; 2],
                 tries: 0,
                 asks,
                 announced,
                 outdated: false,
+                was_outdated: false,
             },
         );
     }
@@ -115,11 +117,9 @@ impl<P: Peer> Overlay<P> {
         };
         state.near_asked |= probe.asks == Asks::Part(Part::Near);
         let contact = state.contact.clone();
-        // A repeated probe carries the view of its own moment.
         let probe = Probing {
             nonce,
             sent: now,
-            outdated: false,
             ..probe
         };
         self.peers.start_asking(&peer, probe);
@@ -232,15 +232,15 @@ impl<P: Peer> Overlay<P> {
         fits: impl FnOnce(Asks) -> bool,
     ) -> Option<Probing> {
         let peer = self.peers.get_mut(&from)?;
-        let probe = peer.probing()?;
-        if probe.nonce != nonce || !fits(probe.asks) {
-            return None;
-        }
-        // An answer names its probe, so a repeated one measures as well as the first. The
+        let mut probe = peer.probing()?;
+        let sent = probe.sent_with(nonce).filter(|_| fits(probe.asks))?;
+        // A repeated probe carries the view of its own moment, and may be lost.
+        probe.outdated |= probe.was_outdated && nonce != probe.nonce;
+        // An answer names its try, so a repeated one measures as well as the first. The
         // first to a stranger has waited for its connection too.
-        peer.rtt.measured(now.since(probe.sent));
+        peer.rtt.measured(now.since(sent));
         self.peers.stop_asking(&from);
-        self.location.pointers.note_rtt(from, now.since(probe.sent));
+        self.location.pointers.note_rtt(from, now.since(sent));
         self.timers.cancel(Timer::Probe(from));
         Some(probe)
     }
@@ -265,6 +265,9 @@ impl<P: Peer> Overlay<P> {
             self.verify_failure(now, guid, is_leaf);
         }
         self.ask_leafs(now, &leafs);
+        if is_leaf {
+            self.ask_lost_named(now, &leafs);
+        }
         if active && self.state == State::Joining && !self.joining.answered {
             self.note_seed_leafs(&leafs);
         }
@@ -311,7 +314,7 @@ impl<P: Peer> Overlay<P> {
         rtt_micros: Option<u32>,
     ) {
         // Who has been restarted has no place yet, and is not asked until it has.
-        let healed = active && self.lost.remove(&contact.peer).is_some();
+        let back = active.then(|| self.lost.remove(&contact.peer)).flatten();
         if active {
             self.failed.remove(&contact.guid);
         }
@@ -327,9 +330,10 @@ impl<P: Peer> Overlay<P> {
             peer.rtt.told(Duration::from_micros(micros.into()));
         }
         let contact = peer.contact.clone();
-        if healed {
+        if back.is_some_and(|back| !back.left) {
             // Who was cut off together is back together.
-            for lost in self.lost.values().cloned().collect::<Vec<_>>() {
+            let others = self.lost.values().filter(|lost| !lost.left).cloned();
+            for lost in others.collect::<Vec<_>>() {
                 self.probe_once(now, &lost.contact);
             }
         }
@@ -500,14 +504,7 @@ impl<P: Peer> Overlay<P> {
             self.declare_failed(now, peer, probe.announced);
             self.end_second_stage(now);
         } else {
-            self.send_probe(
-                now,
-                peer,
-                Probing {
-                    tries: probe.tries + 1,
-                    ..probe
-                },
-            );
+            self.send_probe(now, peer, probe.again());
             if probe.tries == 0 {
                 self.ask_all_if_more_died(now, peer);
             }

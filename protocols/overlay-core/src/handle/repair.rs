@@ -4,17 +4,26 @@
 use guid::Guid;
 
 use crate::timers::Timer;
-use crate::{Contact, Output, Overlay, Peer, Time};
+use crate::{Contact, Output, Overlay, Peer, State, Time};
 
 impl<P: Peer> Overlay<P> {
     pub(crate) fn declare_failed(&mut self, now: Time, peer: P, announced: bool) {
-        let contact = self.peers.get(&peer).map(|state| state.contact.clone());
-        if let Some(contact) = contact.filter(|contact| self.is_member(contact.guid)) {
+        let Some(contact) = self.peers.get(&peer).map(|state| state.contact.clone()) else {
+            return;
+        };
+        let (guid, is_member) = (contact.guid, self.is_member(contact.guid));
+        self.note_lost(now, contact, announced);
+        if is_member {
             self.stats.failures += 1;
-            self.note_lost(now, contact);
             self.pace.note_death(now);
         }
+        // To call one dead that was only named takes a network that says so as well: a
+        // joiner's first questions wait for connections.
+        let is_seed = self.state == State::Joining && !self.joining.answered;
         self.remove_peer(now, peer, announced);
+        if is_seed {
+            self.failed.remove(&guid);
+        }
     }
 
     /// Takes a dead or departed node out of everything and mends the gaps (P15, P16).

@@ -40,3 +40,56 @@ fn two_started_at_once_found_one_network() {
         net.assert_leaf_sets();
     }
 }
+
+#[test]
+fn who_was_named_others_founds_no_network_while_they_may_still_answer() {
+    let mut net = Net::grow(4, 3);
+    for node in 0..3 {
+        // A connection has to be made first, and the machine has much to do.
+        net.slow.insert(node, Duration::from_millis(700));
+    }
+    let node = net.add();
+    net.tell(node, 1);
+    net.run_until_active(node);
+    assert_ne!(net.nodes[&node].smaller_leafs(), []);
+}
+
+#[test]
+fn a_node_alone_knows_that_those_it_was_named_exist() {
+    let mut net = Net::grow(5, 3);
+    for node in 0..3 {
+        net.silent.insert(node);
+    }
+    let node = net.add();
+    net.tell(node, 1);
+    net.tell(node, 2);
+    let lost = |net: &Net| {
+        let mut lost: Vec<_> = net.nodes[&node].lost().map(|(guid, _)| guid).collect();
+        lost.sort();
+        lost
+    };
+    let mut named = [net.contacts[&1].guid, net.contacts[&2].guid];
+    named.sort();
+    net.run_until_active(node);
+    assert_eq!(lost(&net), named);
+    net.run(Duration::from_secs(60));
+    assert_eq!(lost(&net), named);
+
+    net.silent.clear();
+    net.run(Duration::from_secs(90));
+    assert_eq!(lost(&net), []);
+    net.assert_leaf_sets();
+}
+
+#[test]
+fn those_a_joiner_was_named_in_vain_are_the_networks_to_know() {
+    let mut net = Net::grow(6, 4);
+    net.kill(3);
+    net.run(Duration::from_secs(10));
+    let node = net.add();
+    net.tell(node, 3);
+    net.tell(node, 1);
+    net.run_until_active(node);
+    net.run(Duration::from_secs(10));
+    assert_eq!(net.nodes[&node].lost().count(), 0);
+}

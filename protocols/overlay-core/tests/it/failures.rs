@@ -103,3 +103,28 @@ fn a_lost_connection_to_a_dead_node_is_noticed_before_the_next_heartbeat() {
     net.run(Duration::from_millis(20));
     assert!(matches!(net.done[&request], Ok(Outcome::Replied { .. })));
 }
+
+/// A right neighbour whose every answer was lost lives all the same, and those next to it
+/// say so: it is asked once more, and not only by the rounds of healing.
+#[test]
+fn a_neighbours_word_brings_back_who_was_only_not_heard() {
+    for seed in 0..10 {
+        let mut net = Net::grow(seed, 30);
+        let watcher = net.random_node();
+        let watched = net.nodes[&watcher].larger_leafs()[0].clone();
+        let pair = (watcher.min(watched.peer), watcher.max(watched.peer));
+        net.cut.insert(pair);
+        net.log.clear();
+        let question = format!(" {watcher}->{} probe", watched.peer);
+        while net.log.matches(&question).count() < 3 {
+            net.run(Duration::from_millis(1));
+        }
+        net.cut.clear();
+        let knows = |net: &Net| net.nodes[&watcher].larger_leafs().contains(&watched);
+        while knows(&net) {
+            net.run(Duration::from_millis(1));
+        }
+        net.run(Duration::from_secs(1));
+        net.assert_leaf_sets();
+    }
+}

@@ -39,3 +39,21 @@ fn who_left_may_come_back() {
     net.run(Duration::from_millis(200));
     net.assert_leaf_sets();
 }
+
+#[test]
+fn who_left_is_lost_until_it_is_back() {
+    let mut net = Net::grow(4, 10);
+    let place = net.contacts[&4].guid;
+    net.input(4, Input::Leave);
+    net.kill(4);
+    net.run(Duration::from_millis(100));
+    let at = net.now;
+    let lost = |net: &Net| net.nodes[&5].lost().collect::<Vec<_>>();
+    assert!(matches!(lost(&net)[..], [(guid, since)] if guid == place && since < at));
+
+    net.forget(4);
+    net.tell(4, 7);
+    net.run_until_active(4);
+    net.run(Duration::from_millis(200));
+    assert_eq!(lost(&net), []);
+}
