@@ -16,34 +16,37 @@ struct Line {
     loss: f64,
 }
 
-fn lines(quick: bool) -> Vec<Line> {
-    let gnutella = |loss| Line {
+/// Sessions of Gnutella's length, without and with losses: what the paper has.
+pub(super) fn gnutella(options: &Options) -> Result<Made, TableError> {
+    let line = |loss| Line {
         sessions: "gnutella",
         minutes: 138,
         loss,
     };
-    let poisson = |minutes| Line {
-        sessions: "exponential",
-        minutes,
-        loss: 0.0,
-    };
-    let mut all = vec![gnutella(0.0), gnutella(0.05)];
-    let means: &[u64] = if quick {
-        &[30]
-    } else {
-        &[5, 15, 30, 60, 120, 600]
-    };
-    all.extend(means.iter().map(|minutes| poisson(*minutes)));
-    all
+    make(options, "churn", &[line(0.0), line(0.05)])
 }
 
-pub(super) fn make(options: &Options) -> Result<Made, TableError> {
+/// Exponential sessions, from minutes to hours.
+pub(super) fn sessions(options: &Options) -> Result<Made, TableError> {
+    let means: &[u64] = match options.quick {
+        true => &[30],
+        false => &[5, 15, 30, 60, 120, 600],
+    };
+    let line = |minutes: &u64| Line {
+        sessions: "exponential",
+        minutes: *minutes,
+        loss: 0.0,
+    };
+    let lines: Vec<Line> = means.iter().map(line).collect();
+    make(options, "churn-sessions", &lines)
+}
+
+fn make(options: &Options, name: &str, lines: &[Line]) -> Result<Made, TableError> {
     let (nodes, lasts) = match options.quick {
         true => (80, 240),
         false => (1_000.min(options.most_nodes), 1_800),
     };
-    let lines = lines(options.quick);
-    let bar = options.bar("churn", lines.len());
+    let bar = options.bar(name, lines.len());
     let readings = options.each_seed(|seed| {
         let all: Result<Vec<Vec<Reading>>, TableError> = lines
             .par_iter()

@@ -43,8 +43,10 @@ pub enum Name {
     JoinCost,
     /// A tenth of all nodes fails at once.
     Failures,
-    /// Nodes coming and going.
+    /// Nodes coming and going, for as long as in Gnutella.
     Churn,
+    /// Nodes coming and going, for shorter and longer.
+    ChurnSessions,
     /// Networks that become whole again.
     Healing,
     /// Lookups among nodes that do not keep to the rules.
@@ -61,7 +63,7 @@ pub enum Name {
 
 impl Name {
     /// All of them, in the order in which `sim all` makes them.
-    pub const ALL: [Name; 14] = [
+    pub const ALL: [Name; 15] = [
         Name::Hops,
         Name::Distribution,
         Name::Stretch,
@@ -70,6 +72,7 @@ impl Name {
         Name::JoinCost,
         Name::Failures,
         Name::Churn,
+        Name::ChurnSessions,
         Name::Healing,
         Name::BadNodes,
         Name::Objects,
@@ -89,6 +92,7 @@ impl Name {
             Name::JoinCost => "join-cost",
             Name::Failures => "failures",
             Name::Churn => "churn",
+            Name::ChurnSessions => "churn-sessions",
             Name::Healing => "healing",
             Name::BadNodes => "bad-nodes",
             Name::Objects => "objects",
@@ -205,7 +209,8 @@ pub fn make(name: Name, options: &Options) -> Result<Table, TableError> {
         Name::Replicas => replicas::make(options),
         Name::JoinCost => join_cost::make(options),
         Name::Failures => failures::make(options),
-        Name::Churn => churn::make(options),
+        Name::Churn => churn::gnutella(options),
+        Name::ChurnSessions => churn::sessions(options),
         Name::Healing => healing::make(options),
         Name::BadNodes => bad_nodes::make(options),
         Name::Objects => objects::make(options),

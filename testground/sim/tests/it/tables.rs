@@ -103,6 +103,11 @@ fn failures_churn_and_healing_are_measured() {
         mean(&churn, "wrong deliveries, gnutella 138 min") == 0.0,
         "{churn}"
     );
+    let sessions = small(Name::ChurnSessions, &options);
+    assert!(
+        mean(&sessions, "wrong deliveries, exponential 30 min") == 0.0,
+        "{sessions}"
+    );
     let healing = small(Name::Healing, &options);
     for what in [
         "two overlays meet",
