@@ -18,8 +18,8 @@ pub const MAX_PEERS: usize = 256;
 /// Addresses kept for a peer: TCP and QUIC on a few interfaces, both families.
 pub const MAX_ADDRS: usize = 8;
 
-/// Peers offered to the overlay at the start; one that answers is enough to join.
-pub const OFFERED_AT_START: usize = 32;
+/// Peers offered to the overlay of a node that is alone; one that answers is enough to join.
+pub const OFFERED: usize = 32;
 
 /// Longest file that is read; [`MAX_PEERS`] entries stay far below.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -170,7 +170,7 @@ mod tests {
 
         let again = RememberedPeers::load(file);
         assert_eq!(again.peers.len(), MAX_PEERS);
-        assert_eq!(again.newest(OFFERED_AT_START).len(), OFFERED_AT_START);
+        assert_eq!(again.newest(OFFERED).len(), OFFERED);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::pin,
     time::Duration,
 };
 
@@ -20,7 +21,7 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,7 +30,7 @@ use super::{
     gossip, kademlia,
     rendezvous::{self, Found, Rendezvous},
 };
-use crate::remembered::{MAX_ADDRS, OFFERED_AT_START, RememberedPeers};
+use crate::remembered::{MAX_ADDRS, OFFERED, RememberedPeers};
 
 /// Protocols by which a peer shows that it is a Hedgerow node start with this.
 const OUR_OVERLAY: &str = "/hedgerow/overlay/";
@@ -37,8 +38,10 @@ const OUR_OVERLAY: &str = "/hedgerow/overlay/";
 /// How often changed remembered peers are written; losing a minute of them is no loss.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often bootstrap addresses are dialled again while no other node is known.
-const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(15);
+/// While no other node is known, remembered peers and bootstrap addresses are tried again
+/// after the first of these times, each time after twice as long, up to the second.
+const COMPANY_FIRST: Duration = Duration::from_secs(1);
+const COMPANY_LATER: Duration = Duration::from_secs(15);
 
 /// Longest agent string and most protocols kept for a peer; identify itself allows 4 KiB.
 const MAX_AGENT: usize = 128;
@@ -86,20 +89,15 @@ impl Driver {
             kad_queries: kademlia::Queries::default(),
             topics: gossip::Topics::default(),
         };
-        for peer in driver.remembered.newest(OFFERED_AT_START) {
-            driver
-                .swarm
-                .behaviour_mut()
-                .overlay
-                .add_peer(peer.peer, peer.addrs);
-        }
+        driver.look_for_company();
         driver
     }
 
     /// Runs until `stop`; then the remembered peers are on disk.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut save = tokio::time::interval(SAVE_INTERVAL);
-        let mut bootstrap = tokio::time::interval(BOOTSTRAP_INTERVAL);
+        let mut wait = COMPANY_FIRST;
+        let mut look_again = pin!(tokio::time::sleep(wait));
         let mut rendezvous = tokio::time::interval(rendezvous::INTERVAL);
         loop {
             tokio::select! {
@@ -107,7 +105,14 @@ impl Driver {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(command) = self.ends.commands.recv() => self.on_command(command),
                 _ = save.tick() => drop(self.save()),
-                _ = bootstrap.tick() => self.dial_bootstrap(),
+                () = &mut look_again => {
+                    wait = match self.is_alone() {
+                        true => (wait * 2).min(COMPANY_LATER),
+                        false => COMPANY_FIRST,
+                    };
+                    self.look_for_company();
+                    look_again.as_mut().reset(Instant::now() + wait);
+                }
                 _ = rendezvous.tick() => {
                     if self.rendezvous.is_due(self.is_alone()) {
                         self.meet();
@@ -131,10 +136,15 @@ impl Driver {
         }))
     }
 
-    fn dial_bootstrap(&mut self) {
+    /// Tries whoever was known before, and the bootstrap addresses, while this node is alone.
+    fn look_for_company(&mut self) {
         // A connection to somebody else is no company.
         if !self.is_alone() {
             return;
+        }
+        for peer in self.remembered.newest(OFFERED) {
+            let overlay = &mut self.swarm.behaviour_mut().overlay;
+            overlay.add_peer(peer.peer, peer.addrs);
         }
         for address in self.bootstrap.clone() {
             let (bare, peer) = addresses::split_peer(address.clone());
