@@ -58,6 +58,14 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
                     size(stat.cumulative_size)
                 )?;
                 writeln!(out, "links   {}", stat.links)?;
+                for keeper in &stat.keepers {
+                    let says = match (keeper.has, &keeper.reason) {
+                        (Some(true), _) => "has it",
+                        (Some(false), _) => "does not have it yet",
+                        (None, reason) => reason.as_deref().unwrap_or("did not answer"),
+                    };
+                    writeln!(out, "keeper  {} {says}", keeper.peer_id)?;
+                }
                 for copy in &stat.copies {
                     writeln!(out, "copy    {copy}")?;
                 }

@@ -20,7 +20,7 @@ use super::{
     App,
     blocks::parse_cid,
     failure::ApiError,
-    types::{DirectoryEntry, Failure, Imported, ObjectStat},
+    types::{DirectoryEntry, Failure, Imported, Keeper, ObjectStat},
 };
 
 /// Blocks of one request in flight: enough to hide round trips, 16 MiB at most.
@@ -128,8 +128,10 @@ pub(crate) async fn stat(
     let cid = parse_cid(&cid)?;
     let source = NodeBlocks(app.blocks.clone());
     let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
+    let (copies, keepers) = tokio::join!(copies(&app, &cid), app.blocks.keepers(&cid));
     Ok(Json(ObjectStat {
-        copies: copies(&app, &cid).await,
+        copies,
+        keepers: keepers?.into_iter().map(describe_keeper).collect(),
         cid: cid.to_string(),
         kind: stat.kind.to_string(),
         size: stat.size,
@@ -137,6 +139,14 @@ pub(crate) async fn stat(
         links: stat.links,
         target: stat.target,
     }))
+}
+
+fn describe_keeper(keeper: replicas::Keeper) -> Keeper {
+    Keeper {
+        peer_id: keeper.peer.to_string(),
+        reason: keeper.has.as_ref().err().map(ToString::to_string),
+        has: keeper.has.ok(),
+    }
 }
 
 /// Who publishes a copy of a block. That nobody is found in time is no failure: who has a

@@ -66,6 +66,7 @@ impl From<GetError> for ApiError {
             GetError::Damaged { asked } => Self::internal(message)
                 .with_hint("put it again where the original is")
                 .with_asked(asked),
+            GetError::MayBeLost { asked } => Self::unavailable(message).with_asked(asked),
             GetError::Unavailable { asked, .. } => Self::unavailable(message).with_asked(asked),
             GetError::Timeout { asked } => Self::timeout(message).with_asked(asked),
             GetError::Placement(_) => Self::unavailable(message),

@@ -362,9 +362,24 @@ pub struct ObjectStat {
     /// PeerIds of nodes that publish a copy of its root block beside those whose duty it
     /// is, near ones first; 16 at most.
     pub copies: Vec<String>,
+    /// The nodes whose duty it is to keep its root block, the closest to it first.
+    pub keepers: Vec<Keeper>,
     /// Where a symlink leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+}
+
+/// A node whose duty it is to keep a block.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Keeper {
+    /// PeerId.
+    pub peer_id: String,
+    /// Whether it has the block; not there where it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has: Option<bool>,
+    /// Why it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One name in a directory.

@@ -76,6 +76,14 @@ impl Handle {
         self.replicas.holders(&cid.to_bytes().into(), count).await
     }
 
+    /// The nodes whose duty it is to keep a block, and whether they have it.
+    ///
+    /// # Errors
+    /// See [`replicas::Handle::keepers`].
+    pub async fn keepers(&self, cid: &Cid) -> Result<Vec<replicas::Keeper>, GetError> {
+        self.replicas.keepers(&cid.to_bytes().into()).await
+    }
+
     /// Reads and hashes every block kept here. Corrupted ones are fetched again from their
     /// replicas in the background.
     pub async fn verify(&self) -> Result<Verified, StoreError> {

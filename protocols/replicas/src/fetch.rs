@@ -30,6 +30,13 @@ pub enum GetError {
         /// Who was asked.
         asked: Vec<PeerId>,
     },
+    /// None of those who can be asked has it, but so many of those who kept what belongs
+    /// there are gone that it may be with them (R21).
+    #[error("not on {}, but it may be with nodes that cannot be reached now: try again when they are back", names(.asked))]
+    MayBeLost {
+        /// Who was asked.
+        asked: Vec<PeerId>,
+    },
     /// The copy kept here is not what was put, and nobody else has another.
     #[error("the copy on this node is damaged, and there is no other on {}", others(.asked))]
     Damaged {
@@ -111,7 +118,9 @@ pub(crate) async fn get<C: Collection>(
             shared.keep_copy(id, &item);
             Ok(item)
         }
-        Err(GetError::NotFound { asked }) if here == Kept::Damaged => {
+        Err(GetError::NotFound { asked } | GetError::MayBeLost { asked })
+            if here == Kept::Damaged =>
+        {
             Err(GetError::Damaged { asked })
         }
         Err(error) => Err(error),
@@ -161,12 +170,22 @@ pub(crate) async fn local<C: Collection>(
     Ok(Kept::Damaged)
 }
 
+/// What a peer has of an item.
+pub(crate) enum Fetched {
+    /// The item, verified, and its version.
+    Item(Bytes, u64),
+    /// Nothing.
+    Missing,
+    /// Nothing, but it may be with nodes that are gone (R21).
+    PerhapsLost,
+}
+
 /// An item and its version from one peer.
 pub(crate) async fn fetch_verified<C: Collection>(
     shared: &Arc<Shared<C>>,
     from: &Contact,
     id: &ItemId,
-) -> Result<Option<(Bytes, u64)>, RequestError> {
+) -> Result<Fetched, RequestError> {
     let asked = shared
         .pool
         .ask(from, Request::Get { id: id.clone() }, Bytes::new())
@@ -182,7 +201,8 @@ pub(crate) async fn fetch_verified<C: Collection>(
     };
     match reply.response {
         Response::Item => {}
-        Response::Missing => return Ok(None),
+        Response::Missing => return Ok(Fetched::Missing),
+        Response::PerhapsLost => return Ok(Fetched::PerhapsLost),
         _ => return Err(RequestError::Nonsense),
     }
     shared.counters.bytes_received.add(reply.body.len() as u64);
@@ -199,7 +219,7 @@ pub(crate) async fn fetch_verified<C: Collection>(
         return Err(RequestError::Mismatch);
     };
     shared.counters.items_fetched.one();
-    Ok(Some((reply.body, version)))
+    Ok(Fetched::Item(reply.body, version))
 }
 
 /// The members of a replica set to ask, and how many answers are enough, this node's own
@@ -238,6 +258,10 @@ pub(crate) async fn get_newest<C: Collection>(
         match asking.next().await {
             Some((_, Ok(found))) => {
                 answers += 1;
+                let found = match found {
+                    Fetched::Item(item, version) => Some((item, version)),
+                    Fetched::Missing | Fetched::PerhapsLost => None,
+                };
                 let version = found.as_ref().map(|(_, version)| *version);
                 differ |= version != newest.as_ref().map(|(version, _)| *version);
                 if let Some((item, version)) = found
@@ -326,8 +350,13 @@ pub(crate) async fn find<C: Collection>(
             None => break,
         }
     }
-    if found.is_empty() && answers < needed {
-        return Err(GetError::none_found(asked, failed));
+    if found.is_empty() {
+        if answers < needed {
+            return Err(GetError::none_found(asked, failed));
+        }
+        if shared.may_be_lost_at(key) {
+            return Err(GetError::MayBeLost { asked });
+        }
     }
     Ok(found.into_values().collect())
 }

@@ -9,6 +9,7 @@ use overlay::{Contact, RouteError};
 use crate::collection::{Collection, Entry, ItemId, StoreError};
 use crate::copies::Copies;
 use crate::fetch::{self, GetError};
+use crate::keepers::{self, Keeper};
 use crate::place::{self, PutError, PutReceipt};
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -89,6 +90,16 @@ impl<C: Collection> Handle<C> {
             Some(copies) => copies.locate(id, count).await,
             None => Err(RouteError::NotFound),
         }
+    }
+
+    /// The nodes whose duty it is to keep an item, the closest to it first, each with what
+    /// it says of it.
+    ///
+    /// # Errors
+    /// Where nobody can say who they are, or the store here fails. A node that does not
+    /// answer is no error.
+    pub async fn keepers(&self, id: &ItemId) -> Result<Vec<Keeper>, GetError> {
+        keepers::keepers(&self.shared, id).await
     }
 
     /// The collection itself.

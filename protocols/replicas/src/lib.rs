@@ -27,6 +27,7 @@ mod fetch;
 mod handle;
 pub mod hashing;
 mod keep;
+mod keepers;
 mod limiter;
 mod message;
 mod nearest;
@@ -51,6 +52,7 @@ pub use config::{
 pub use directory::Directory;
 pub use fetch::GetError;
 pub use handle::Handle;
+pub use keepers::Keeper;
 pub use message::Refusal;
 pub use place::{PutError, PutReceipt};
 pub use placement::{Placement, PlacementError};

@@ -48,6 +48,9 @@ pub(crate) enum Response {
     Item,
     /// It is not kept here.
     Missing,
+    /// Nor here, but so many of those who kept what belongs here are gone that it may be
+    /// with them (R21).
+    PerhapsLost,
     /// It is durable here, in this version.
     Stored {
         version: u64,

@@ -12,7 +12,7 @@ use overlay::{Contact, RouteError};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::collection::{Collection, ItemId};
-use crate::fetch::{GetError, fetch_verified};
+use crate::fetch::{Fetched, GetError, fetch_verified};
 use crate::pool::RequestError;
 use crate::shared::Shared;
 
@@ -20,7 +20,7 @@ use crate::shared::Shared;
 const LAST_HOLDERS: usize = 4;
 
 type Found = Result<Vec<Contact>, RouteError>;
-type Answer = (PeerId, Result<Option<Bytes>, RequestError>);
+type Answer = (PeerId, Result<Fetched, RequestError>);
 
 /// The item from its replicas, asking further away when the closest do not have it, and
 /// whoever else publishes a copy.
@@ -51,6 +51,11 @@ pub(crate) async fn fetch<C: Collection>(
         if let Some(found) = read.await_search().await {
             return Ok(found);
         }
+    }
+    if read.failed.is_empty() && (read.perhaps_lost || shared.may_be_lost_at(key)) {
+        return Err(GetError::MayBeLost {
+            asked: read.replicas,
+        });
     }
     Err(GetError::none_found(read.replicas, read.failed))
 }
@@ -88,6 +93,8 @@ struct Read<'a, C> {
     /// Replicas, for the error.
     replicas: Vec<PeerId>,
     failed: Vec<(PeerId, RequestError)>,
+    /// Whether a replica has said that the item may be with nodes that are gone.
+    perhaps_lost: bool,
 }
 
 impl<'a, C: Collection> Read<'a, C> {
@@ -109,6 +116,7 @@ impl<'a, C: Collection> Read<'a, C> {
             eager: false,
             replicas: Vec::new(),
             failed: Vec::new(),
+            perhaps_lost: false,
         }
     }
 
@@ -228,8 +236,7 @@ impl<'a, C: Collection> Read<'a, C> {
         self.next_at = Instant::now() + self.shared.config.hedge_after;
         let (shared, id) = (self.shared, self.id);
         self.asking.push(Box::pin(async move {
-            let answer = fetch_verified(shared, &next, id).await;
-            (next.peer, answer.map(|item| item.map(|(item, _)| item)))
+            (next.peer, fetch_verified(shared, &next, id).await)
         }));
     }
 
@@ -249,11 +256,11 @@ impl<'a, C: Collection> Read<'a, C> {
     fn take_answer(
         &mut self,
         peer: PeerId,
-        answer: Result<Option<Bytes>, RequestError>,
+        answer: Result<Fetched, RequestError>,
     ) -> Option<Bytes> {
         let holder = self.holders.contains(&peer);
         match answer {
-            Ok(Some(item)) => {
+            Ok(Fetched::Item(item, _)) => {
                 if holder {
                     self.shared.counters.copies_fetched.one();
                 }
@@ -261,7 +268,8 @@ impl<'a, C: Collection> Read<'a, C> {
             }
             // What a holder does not have is no news of the replicas.
             _ if holder => self.shared.counters.copies_missed.one(),
-            Ok(None) => {}
+            Ok(Fetched::Missing) => {}
+            Ok(Fetched::PerhapsLost) => self.perhaps_lost = true,
             Err(error) => self.failed.push((peer, error)),
         }
         None

@@ -25,6 +25,10 @@ impl Placement for overlay::Handle {
         overlay::Handle::local_replica_set(self, key, k)
     }
 
+    fn lost_together(&self, key: Guid, k: usize) -> usize {
+        overlay::Handle::lost_together(self, key, k)
+    }
+
     fn neighbours(&self) -> Vec<Contact> {
         let snapshot = self.snapshot();
         snapshot.leaf_set.contacts().cloned().collect()

@@ -2,13 +2,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p_identity::PeerId;
 use overlay::Contact;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
 
 use crate::budget::Held;
 use crate::collection::{Collection, ItemId, PutRefused, StoreError};
@@ -31,6 +30,14 @@ pub struct PutReceipt {
 }
 
 impl PutReceipt {
+    fn note(&mut self, (peer, outcome): (PeerId, Result<(), RequestError>)) {
+        self.pending.retain(|pending| *pending != peer);
+        match outcome {
+            Ok(()) => self.stored_on.push(peer),
+            Err(reason) => self.failed.push((peer, reason)),
+        }
+    }
+
     /// Whether there was somebody to store the item, but nobody had room.
     pub fn is_for_want_of_room(&self) -> bool {
         let full = |(_, error): &(PeerId, RequestError)| {
@@ -128,6 +135,9 @@ pub(crate) async fn put<C: Collection>(
 
 struct Placing {
     receipt: PutReceipt,
+    /// Dropped when the quorum has answered, or the put is given up: from then on nobody
+    /// waits for a member that is behind.
+    needed: watch::Sender<()>,
     answers: mpsc::Receiver<(PeerId, Result<(), RequestError>)>,
     waiting: mpsc::Receiver<Infallible>,
 }
@@ -143,6 +153,7 @@ impl Placing {
     ) -> Placing {
         let me = shared.placement.me().peer;
         let (answer, answers) = mpsc::channel(set.len().max(1));
+        let needed = watch::Sender::new(());
         // Closes when every task has its share or has given up waiting for it.
         let (admitted, waiting) = mpsc::channel(1);
         let mut receipt = PutReceipt {
@@ -160,9 +171,16 @@ impl Placing {
             let (shared, id, bytes) = (Arc::clone(shared), id.clone(), bytes.clone());
             let answer = answer.clone();
             let admitted = admitted.clone();
+            let mut needed = needed.subscribe();
             tokio::spawn(async move {
-                let wait = shared.config.put_wait;
-                let outcome = match admit(&shared, contact.peer, bytes.len(), wait).await {
+                let give_up = async {
+                    sleep(shared.config.put_wait).await;
+                    // All may be slow, as where the way out is: then their answers are
+                    // waited for, and no quorum would come of passing them over.
+                    while needed.changed().await.is_ok() {}
+                };
+                let share = admit(&shared, contact.peer, bytes.len(), give_up);
+                let outcome = match share.await {
                     Ok(held) => {
                         drop(admitted);
                         send_to(&shared, &contact, &id, bytes, held).await
@@ -178,40 +196,37 @@ impl Placing {
         }
         Placing {
             receipt,
+            needed,
             answers,
             waiting,
         }
     }
 
-    async fn finish<C: Collection>(mut self, shared: &Shared<C>) -> Result<PutReceipt, PutError> {
-        let quorum = self.receipt.wanted / 2 + 1;
-        while self.receipt.stored_on.len() < quorum {
-            let Some(answer) = self.answers.recv().await else {
-                return Err(PutError::NoQuorum {
-                    quorum,
-                    receipt: self.receipt,
-                });
+    async fn finish<C: Collection>(self, shared: &Shared<C>) -> Result<PutReceipt, PutError> {
+        let Placing {
+            mut receipt,
+            needed,
+            mut answers,
+            mut waiting,
+        } = self;
+        let quorum = receipt.wanted / 2 + 1;
+        while receipt.stored_on.len() < quorum {
+            let Some(answer) = answers.recv().await else {
+                return Err(PutError::NoQuorum { quorum, receipt });
             };
-            self.note(answer);
+            receipt.note(answer);
         }
+        drop(needed);
         // No put is over while one of its tasks waits for its share of the budget: else the
         // puts that a slow member has not taken would pile up in memory.
-        let _: Option<Infallible> = self.waiting.recv().await;
+        let _: Option<Infallible> = waiting.recv().await;
         let _ = timeout(shared.config.put_grace, async {
-            while let Some(answer) = self.answers.recv().await {
-                self.note(answer);
+            while let Some(answer) = answers.recv().await {
+                receipt.note(answer);
             }
         })
         .await;
-        Ok(self.receipt)
-    }
-
-    fn note(&mut self, (peer, outcome): (PeerId, Result<(), RequestError>)) {
-        self.receipt.pending.retain(|pending| *pending != peer);
-        match outcome {
-            Ok(()) => self.receipt.stored_on.push(peer),
-            Err(reason) => self.receipt.failed.push((peer, reason)),
-        }
+        Ok(receipt)
     }
 }
 
@@ -222,25 +237,26 @@ pub(crate) async fn place_on<C: Collection>(
     id: &ItemId,
     bytes: Bytes,
 ) -> Result<(), RequestError> {
-    let wait = shared.config.request_timeout;
-    let held = admit(shared, contact.peer, bytes.len(), wait).await?;
+    let give_up = sleep(shared.config.request_timeout);
+    let held = admit(shared, contact.peer, bytes.len(), give_up).await?;
     send_to(shared, contact, id, bytes, held).await
 }
 
 /// The right to have `bytes` on their way to a peer. One that does not take what is on
-/// its way fills its own budget; who waits for it gives up after `wait`.
+/// its way fills its own budget; who waits for it may `give_up`.
 async fn admit<C: Collection>(
     shared: &Shared<C>,
     peer: PeerId,
     bytes: usize,
-    wait: Duration,
+    give_up: impl Future<Output = ()>,
 ) -> Result<Held, RequestError> {
     if shared.pool.is_avoided(peer) {
         return Err(RequestError::Unreachable("it failed just before".into()));
     }
-    timeout(wait, shared.outbound.take(peer, bytes))
-        .await
-        .map_err(|_| RequestError::Behind)
+    tokio::select! {
+        held = shared.outbound.take(peer, bytes) => Ok(held),
+        () = give_up => Err(RequestError::Behind),
+    }
 }
 
 async fn send_to<C: Collection>(

@@ -26,6 +26,12 @@ pub trait Placement: Send + Sync + 'static {
     /// The same where this node's own leaf set decides it, at no cost.
     fn local_replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact>>;
 
+    /// How many of the `k` nodes that kept `key` are gone together, before others could make
+    /// up for their copies. Right at the nodes next to the key.
+    fn lost_together(&self, _key: Guid, _k: usize) -> usize {
+        0
+    }
+
     /// The leaf set: the nodes next to this one on both sides.
     fn neighbours(&self) -> Vec<Contact>;
 
@@ -50,6 +56,10 @@ impl<P: Placement + ?Sized> Placement for Arc<P> {
 
     fn local_replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact>> {
         (**self).local_replica_set(key, k)
+    }
+
+    fn lost_together(&self, key: Guid, k: usize) -> usize {
+        (**self).lost_together(key, k)
     }
 
     fn neighbours(&self) -> Vec<Contact> {

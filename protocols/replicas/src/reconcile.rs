@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::collection::{Collection, Entry, ItemId, PutRefused, StoreError};
 use crate::config::{MAX_LIST, MAX_SPANS, SPLIT};
 use crate::digest::{Digest, digest_of};
-use crate::fetch::{fetch_verified, local};
+use crate::fetch::{Fetched, fetch_verified, local};
 use crate::limiter::Limiter;
 use crate::message::{Refusal, Request, Response};
 use crate::place::place_on;
@@ -382,7 +382,7 @@ async fn pull<C: Collection>(
     limiter: &Limiter,
 ) -> bool {
     match fetch_verified(shared, from.contact, id).await {
-        Ok(Some((item, _))) => {
+        Ok(Fetched::Item(item, _)) => {
             limiter.take(item.len()).await;
             match shared.collection.put_trusted(id, item).await {
                 Ok(_) => {
@@ -396,7 +396,7 @@ async fn pull<C: Collection>(
                 Err(_) => false,
             }
         }
-        Ok(None) => true,
+        Ok(Fetched::Missing | Fetched::PerhapsLost) => true,
         Err(_) => false,
     }
 }

@@ -183,7 +183,10 @@ async fn answer<C: Collection>(
             Ok(None) => {
                 // Whoever came for a published copy has found that it is gone (R20).
                 shared.lost(&id);
-                Response::Missing
+                match shared.may_be_lost(&id) {
+                    true => Response::PerhapsLost,
+                    false => Response::Missing,
+                }
             }
             Err(error) => {
                 if matches!(error, StoreError::Corrupt(_)) {

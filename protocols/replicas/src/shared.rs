@@ -99,6 +99,19 @@ impl<C: Collection> Shared<C> {
         }
     }
 
+    /// Whether so many of those who kept the item may be gone that no copy is left among
+    /// those who can be asked, though one was acknowledged (R21).
+    pub(crate) fn may_be_lost(&self, id: &ItemId) -> bool {
+        let key = self.collection.key_of(id);
+        key.is_some_and(|key| self.may_be_lost_at(key))
+    }
+
+    /// The same of whatever belongs to `key`.
+    pub(crate) fn may_be_lost_at(&self, key: Guid) -> bool {
+        let k = self.config.replicas;
+        self.placement.lost_together(key, k) > k / 2
+    }
+
     /// There is no copy of the item here: a publication of it ends.
     pub(crate) fn lost(&self, id: &ItemId) {
         if let Some(copies) = &self.copies {

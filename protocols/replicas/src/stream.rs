@@ -1,15 +1,17 @@
 //! Our end of a stream to a peer: many requests under way, answers in any order (R3).
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::message::{
     Request, RequestHeader, Response, ResponseHeader, StreamError, read_body, read_header,
@@ -43,20 +45,80 @@ pub(crate) struct Stream {
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
     closed: AtomicBool,
+    /// When bytes last went either way.
+    moved: Mutex<Instant>,
     stop: Notify,
     pending: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
 }
 
 impl State {
+    fn new() -> State {
+        State {
+            closed: AtomicBool::new(false),
+            moved: Mutex::new(Instant::now()),
+            stop: Notify::new(),
+            pending: Mutex::default(),
+        }
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.stop.notify_waiters();
         self.stop.notify_one();
         // Whoever waits for an answer learns now that none will come.
         self.pending.lock().clear();
+    }
+}
+
+/// A stream that notes when bytes go through it.
+struct Moving<S> {
+    stream: S,
+    state: Arc<State>,
+}
+
+impl<S> Moving<S> {
+    fn new(stream: S, state: Arc<State>) -> Moving<S> {
+        Moving { stream, state }
+    }
+
+    fn note(&self, bytes: &Poll<std::io::Result<usize>>) {
+        if matches!(bytes, Poll::Ready(Ok(1..))) {
+            *self.state.moved.lock() = Instant::now();
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Moving<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        self.note(&read);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Moving<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, from);
+        self.note(&written);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
     }
 }
 
@@ -69,9 +131,9 @@ impl Stream {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (reader, writer) = stream.split();
+        let state = Arc::new(State::new());
+        let (reader, writer) = Moving::new(stream, Arc::clone(&state)).split();
         let (queue, asked) = mpsc::channel(QUEUE);
-        let state = Arc::new(State::default());
         tokio::spawn({
             let state = Arc::clone(&state);
             async move {
@@ -109,6 +171,11 @@ impl Stream {
 
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// When bytes last went either way.
+    pub(crate) fn moved(&self) -> Instant {
+        *self.state.moved.lock()
     }
 
     /// Ends the stream; what waits on it fails.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rand::seq::SliceRandom;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::client::{Client, Object};
@@ -31,16 +30,7 @@ pub(crate) async fn run(team: Team) -> anyhow::Result<()> {
 
     team.recorder.stage_start("putting");
     let client = Client::new(&team, node.cli())?;
-    let objects = put(&team, &client, node.cli()).await?;
-    copies(
-        &team,
-        node.cli(),
-        team.size(),
-        objects.len(),
-        "before",
-        within,
-    )
-    .await?;
+    let objects = put(&team, &client, node.cli(), within).await?;
     team.recorder.stage_end("putting");
 
     let victims = victims(&team, &members, &objects)?;
@@ -66,15 +56,13 @@ pub(crate) async fn run(team: Team) -> anyhow::Result<()> {
     team.recorder.stage_end("reading while all heals");
     team.recorder.stage_start("healing");
     team.settle(node.cli(), &alive, within).await?;
-    copies(
-        &team,
-        node.cli(),
-        alive.len(),
-        objects.len(),
-        "after",
-        within,
-    )
-    .await?;
+    // Each looks after its share of the objects, those of the dead among them.
+    let rank = alive.iter().position(|member| member.number == team.number);
+    let rank = rank.context("who is alive is one of them")?;
+    for object in objects.iter().skip(rank).step_by(alive.len()) {
+        keepers(&team, node.cli(), &object.cid, within).await?;
+    }
+    team.sync.signal_and_wait("healed", alive.len()).await?;
     team.recorder.stage_end("healing");
     team.recorder.stage_start("reading everything");
     read_all(&client, &objects).await?;
@@ -84,7 +72,12 @@ pub(crate) async fn run(team: Team) -> anyhow::Result<()> {
 }
 
 /// Puts this instance's objects; those of all.
-async fn put(team: &Team, client: &Client, cli: &Cli) -> anyhow::Result<Vec<Object>> {
+async fn put(
+    team: &Team,
+    client: &Client,
+    cli: &Cli,
+    within: Duration,
+) -> anyhow::Result<Vec<Object>> {
     let size: usize = team.environment.param("size")?;
     let count: usize = team.environment.param("objects")?;
     let mut chance = team.own_chance();
@@ -94,21 +87,37 @@ async fn put(team: &Team, client: &Client, cli: &Cli) -> anyhow::Result<Vec<Obje
             .put(&crate::objects::fresh(&mut chance, size))
             .await?
             .context("a put failed in a network without faults")?;
-        object.keepers = keepers(cli, &object.cid).await?;
+        object.keepers = keepers(team, cli, &object.cid, within).await?;
         objects.tell(team, object).await?;
     }
     objects.finish(team).await
 }
 
-/// The nodes that should keep an object, which is one block.
-async fn keepers(cli: &Cli, cid: &str) -> anyhow::Result<Vec<String>> {
-    let route = cli.json(&["overlay", "route", cid]).await?;
-    let closest = route["closest"].as_array().context("no closest nodes")?;
-    closest
-        .iter()
-        .take(REPLICAS)
-        .map(|contact: &Value| text(&contact["peer_id"]))
-        .collect()
+/// The nodes that keep an object, which is one block: all of those whose duty that is, as
+/// each of them says itself. An acknowledgement waits for two of three.
+async fn keepers(
+    team: &Team,
+    cli: &Cli,
+    cid: &str,
+    within: Duration,
+) -> anyhow::Result<Vec<String>> {
+    let wanted = REPLICAS.min(team.size());
+    let deadline = Instant::now() + within;
+    loop {
+        let stat = cli.json(&["object", "stat", cid]).await?;
+        let keepers = stat["keepers"].as_array().context("no keepers")?;
+        let having = keepers.iter().filter(|keeper| keeper["has"] == true);
+        let having: Vec<String> = having
+            .map(|keeper| text(&keeper["peer_id"]))
+            .collect::<anyhow::Result<_>>()?;
+        if having.len() == wanted {
+            return Ok(having);
+        }
+        if Instant::now() > deadline {
+            bail!("{cid} is kept by {having:?} after {within:?}, of {keepers:?}");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Which instances' nodes are killed: the first third, drawn by the run's chance, that does
@@ -139,36 +148,4 @@ fn victims(team: &Team, members: &[Member], objects: &[Object]) -> anyhow::Resul
         }
     }
     bail!("each third of the nodes has all keepers of some object");
-}
-
-/// Waits until the `nodes` that take part have three copies of each of the `objects`. All see the same
-/// sums, and so go on together.
-async fn copies(
-    team: &Team,
-    cli: &Cli,
-    nodes: usize,
-    objects: usize,
-    when: &str,
-    within: Duration,
-) -> anyhow::Result<()> {
-    let wanted = (objects * REPLICAS.min(nodes)) as u64;
-    let deadline = Instant::now() + within;
-    for round in 0u64.. {
-        let status = cli.json(&["node", "status"]).await?;
-        let own = status["blocks"].as_u64().context("no count of blocks")?;
-        let late = Instant::now() > deadline;
-        let topic = format!("copies {when} {round}");
-        let seen = team.sync.exchange(&topic, &(own, late), nodes).await?;
-        let sum: u64 = seen.iter().map(|(count, _)| count).sum();
-        if sum >= wanted {
-            return Ok(());
-        }
-        if seen.iter().any(|(_, late)| *late) {
-            bail!(
-                "{sum} of {wanted} copies of {objects} objects {when} the kill, after {within:?}"
-            );
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    Ok(())
 }

@@ -52,7 +52,6 @@ async fn turns(
     within: Duration,
     phase: watch::Sender<Phase>,
 ) -> anyhow::Result<()> {
-    let alone: bool = team.environment.param("alone")?;
     for turn in 0..team.size() {
         team.meet(&format!("turn {turn}")).await?;
         if turn == team.number {
@@ -61,11 +60,9 @@ async fn turns(
             phase.send_replace(Phase::Pause);
             node.stop().await?;
             node.start().await?;
-            if alone {
-                phase.send_replace(Phase::Load);
-            }
-            team.settle(node.cli(), members, within).await?;
+            // It may know nobody yet: that it finds nothing then is no proof of absence.
             phase.send_replace(Phase::Load);
+            team.settle(node.cli(), members, within).await?;
             team.recorder.stage_end("restarting");
         }
         team.meet(&format!("turn {turn} is over")).await?;

@@ -174,3 +174,66 @@ async fn the_newest_version_of_a_majority_is_got() {
     })
     .await;
 }
+
+/// Two of three may be the two that acknowledged a put: then it is not known whether what
+/// the third lacks exists.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_to_be_nowhere_while_those_who_may_have_it_are_gone() {
+    let net = Net::start(5).await;
+    let id = name(1);
+    let set = net.closest(key(&id), 3);
+    let reader = net.outsider(key(&id), 3);
+    for (lost, certain) in [(1, true), (2, false), (3, false)] {
+        net.ring.lose(set[1].contact.peer, lost);
+        match reader.handle.get(&id).await {
+            Err(GetError::NotFound { .. }) => assert!(certain, "{lost} lost"),
+            Err(GetError::MayBeLost { asked }) => {
+                assert!(!certain, "{lost} lost");
+                assert_eq!(asked.len(), 4);
+            }
+            other => panic!("{other:?}"),
+        }
+        let here = set[1].handle.get_newest(&id).await;
+        assert_eq!(matches!(here, Err(GetError::NotFound { .. })), certain);
+        let listed = set[1].handle.find(key(&id)).await;
+        assert_eq!(listed.is_ok(), certain);
+    }
+    // What somebody has is got all the same.
+    reader
+        .handle
+        .put(id.clone(), item(&id, 1, b"x"))
+        .await
+        .unwrap();
+    net.outsider(key(&id), 4).handle.get(&id).await.unwrap();
+}
+
+/// As where the way out of a machine is slow: what is sent first is in the way of the rest.
+#[tokio::test(start_paused = true)]
+async fn a_put_waits_for_slow_members_where_it_needs_them() {
+    let config = replicas::Config {
+        request_timeout: 10 * crate::map::SLOW,
+        outbound_bytes_per_peer: 1 << 20,
+        ..crate::net::config()
+    };
+    let net = Net::with_config(4, config).await;
+    // The same three keep all three items, and the fourth puts them.
+    let same = |id: &replicas::ItemId| net.outsider(key(id), 3).contact.peer;
+    let writer = same(&name(0));
+    let ids: Vec<_> = (0..)
+        .map(name)
+        .filter(|id| same(id) == writer)
+        .take(3)
+        .collect();
+    for node in &net.nodes {
+        node.map.set(Mood::Slow);
+    }
+    let writer = net.outsider(key(&ids[0]), 3);
+    writer.map.set(Mood::Honest);
+    let puts = ids.iter().map(|id| {
+        let bytes = item(id, 1, &[7; 1_000_000]);
+        writer.handle.put(id.clone(), bytes)
+    });
+    for put in futures::future::join_all(puts).await {
+        assert!(put.expect("it is stored in the end").stored_on.len() >= 2);
+    }
+}

@@ -38,7 +38,13 @@ pub(crate) enum Mood {
     Hangs,
     /// Has no room.
     Full,
+    /// Takes long to store something.
+    Slow,
 }
+
+/// How long one that is slow takes to store something: longer than a put waits for a member
+/// that it can do without.
+pub(crate) const SLOW: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Copies that a map keeps beyond its duty.
 pub(crate) const CACHED: usize = 4;
@@ -111,7 +117,7 @@ impl Collection for Map {
         match mood {
             Mood::Lies => return Ok(Some(Bytes::from_static(b"something else entirely"))),
             Mood::Hangs => std::future::pending().await,
-            Mood::Honest | Mood::Full => {}
+            Mood::Honest | Mood::Full | Mood::Slow => {}
         }
         if self.corrupted.lock().contains(id) {
             return Err(StoreError::Corrupt("a bit flipped".into()));
@@ -125,6 +131,7 @@ impl Collection for Map {
         match mood {
             Mood::Hangs => std::future::pending().await,
             Mood::Full => return Err(StoreError::Full("no room".into()).into()),
+            Mood::Slow => tokio::time::sleep(SLOW).await,
             Mood::Honest | Mood::Lies => {}
         }
         let kept = self.kept(id).and_then(|kept| version(id, &kept));

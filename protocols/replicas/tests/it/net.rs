@@ -23,6 +23,8 @@ pub(crate) struct Ring {
     contacts: Mutex<Vec<Contact>>,
     /// Round trips as everybody has measured them.
     rtts: Mutex<HashMap<PeerId, Duration>>,
+    /// How many of those who kept the same items are gone, as each knows it.
+    lost: Mutex<HashMap<PeerId, usize>>,
     version: watch::Sender<u64>,
 }
 
@@ -44,6 +46,11 @@ impl Ring {
     /// From now on everybody has measured this round trip to a node.
     pub(crate) fn measured(&self, peer: PeerId, rtt: Duration) {
         self.rtts.lock().insert(peer, rtt);
+    }
+
+    /// From now on a node knows that so many of those who kept the same as itself are gone.
+    pub(crate) fn lose(&self, knows: PeerId, count: usize) {
+        self.lost.lock().insert(knows, count);
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Contact>)) {
@@ -69,6 +76,11 @@ impl Placement for Seen {
 
     fn local_replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact>> {
         Some(self.ring.closest(key, k))
+    }
+
+    fn lost_together(&self, _key: Guid, _k: usize) -> usize {
+        let lost = self.ring.lost.lock();
+        lost.get(&self.me.peer).copied().unwrap_or_default()
     }
 
     fn neighbours(&self) -> Vec<Contact> {
@@ -118,6 +130,11 @@ impl Net {
         Net::build(nodes, config(), None).await
     }
 
+    /// Nodes with other bounds and times.
+    pub(crate) async fn with_config(nodes: usize, config: Config) -> Net {
+        Net::build(nodes, config, None).await
+    }
+
     /// Nodes that keep copies of what they get, and publish them.
     pub(crate) async fn with_copies(nodes: usize, config: Config) -> Net {
         Net::build(nodes, config, Some(Arc::default())).await
@@ -130,6 +147,7 @@ impl Net {
             ring: Arc::new(Ring {
                 contacts: Mutex::default(),
                 rtts: Mutex::default(),
+                lost: Mutex::default(),
                 version: watch::Sender::new(0),
             }),
             nodes: Vec::new(),

@@ -1,0 +1,48 @@
+//! Asking who of its replica set has an item.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use libp2p_identity::PeerId;
+
+use crate::collection::{Collection, ItemId};
+use crate::fetch::GetError;
+use crate::message::{Request, Response};
+use crate::pool::RequestError;
+use crate::shared::Shared;
+
+/// A node whose duty it is to keep an item.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    /// The node.
+    pub peer: PeerId,
+    /// Whether it has the item, as it says itself; or why it did not say.
+    pub has: Result<bool, RequestError>,
+}
+
+/// The replica set of an item, the closest first, and what each of it says. A copy beyond
+/// duty (R17) does not count.
+pub(crate) async fn keepers<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+) -> Result<Vec<Keeper>, GetError> {
+    let key = shared.collection.key_of(id).ok_or(GetError::Invalid)?;
+    let set = shared.replica_set(key, shared.config.replicas).await?;
+    let me = shared.placement.me().peer;
+    let asked = set.iter().map(|contact| async move {
+        let has = if contact.peer == me {
+            Ok(shared.collection.version(id).await?.is_some())
+        } else {
+            let request = Request::Has { id: id.clone() };
+            let reply = shared.pool.ask(contact, request, Bytes::new()).await;
+            reply.and_then(|reply| match reply.response {
+                Response::Held { version } => Ok(version.is_some()),
+                _ => Err(RequestError::Nonsense),
+            })
+        };
+        let peer = contact.peer;
+        Ok(Keeper { peer, has })
+    });
+    join_all(asked).await.into_iter().collect()
+}
