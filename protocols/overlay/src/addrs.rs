@@ -79,7 +79,8 @@ fn reach(addr: &Multiaddr) -> Reach {
 }
 
 /// Of our addresses, those to tell others: only the best class there is, so loopback
-/// only where nothing else listens (tests, one machine).
+/// only where nothing else listens (tests, one machine). Each once: the Swarm's external
+/// addresses have `/p2p` at the end, those it listens on have not.
 pub(crate) fn announced(own: &[&Multiaddr]) -> Vec<Multiaddr> {
     let best = own.iter().map(|addr| reach(addr)).min();
     let Some(best) = best.filter(|best| *best != Reach::Nowhere) else {
@@ -87,8 +88,9 @@ pub(crate) fn announced(own: &[&Multiaddr]) -> Vec<Multiaddr> {
     };
     let mut addrs: Vec<Multiaddr> = Vec::new();
     for addr in own.iter().filter(|addr| reach(addr) == best) {
-        if !addrs.contains(*addr) {
-            addrs.push((*addr).clone());
+        let addr = without_peer((*addr).clone());
+        if !addrs.contains(&addr) {
+            addrs.push(addr);
         }
     }
     addrs
@@ -150,5 +152,9 @@ mod tests {
         assert_eq!(announced(&own[..2]), parse(&["/ip6/fe80::1/tcp/1"]));
         assert_eq!(announced(&own[..1]), own[..1]);
         assert_eq!(announced(&parse(&["/ip4/0.0.0.0/tcp/1"])), []);
+        let external = own[2]
+            .clone()
+            .with(Protocol::P2p(libp2p_identity::PeerId::random()));
+        assert_eq!(announced(&[external, own[2].clone()]), own[2..]);
     }
 }
