@@ -1,7 +1,8 @@
-//! TCP with noise and yamux, and QUIC, behind one name resolver.
+//! TCP and WebSocket with noise and yamux, and QUIC; names are resolved.
 
 use std::time::Duration;
 
+use futures::{AsyncRead, AsyncWrite};
 use libp2p::{
     PeerId, Transport,
     core::{
@@ -11,7 +12,7 @@ use libp2p::{
     },
     dns,
     identity::Keypair,
-    noise, quic, tcp, yamux,
+    noise, quic, tcp, websocket, yamux,
 };
 
 /// How long a connection may take until it is authenticated and multiplexed.
@@ -27,26 +28,49 @@ pub type BoxedTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
 /// The transports of every Hedgerow node.
 pub fn build(keypair: &Keypair) -> Result<BoxedTransport, TransportError> {
-    match dns::tokio::Transport::system(direct(keypair)?) {
-        Ok(resolving) => Ok(resolving.boxed()),
+    let quic = || {
+        quic::tokio::Transport::new(quic::Config::new(keypair))
+            .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
+    };
+    let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    // WebSocket resolves names itself: TLS is for a name, which is gone once resolved.
+    let resolving = dns::tokio::Transport::system(tcp())
+        .and_then(|named| Ok((named, dns::tokio::Transport::system(quic())?)))
+        .and_then(|(named, quic)| Ok((named, quic, dns::tokio::Transport::system(tcp())?)));
+    match resolving {
+        Ok((named, quic, tcp)) => {
+            let tcp = secured(tcp, keypair)?;
+            let ws = secured(websocket::Config::new(named), keypair)?;
+            Ok(any_of(quic.boxed(), ws, tcp))
+        }
         Err(error) => {
             // A machine without /etc/resolv.conf still has peers with plain addresses.
             tracing::info!(%error, "no name resolver: /dns addresses cannot be dialled");
-            direct(keypair)
+            let ws = secured(websocket::Config::new(tcp()), keypair)?;
+            Ok(any_of(quic().boxed(), ws, secured(tcp(), keypair)?))
         }
     }
 }
 
-fn direct(keypair: &Keypair) -> Result<BoxedTransport, TransportError> {
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+/// Authenticated by noise, multiplexed by yamux.
+fn secured<T>(transport: T, keypair: &Keypair) -> Result<BoxedTransport, TransportError>
+where
+    T: Transport<Error: Send + Sync, Dial: Send, ListenerUpgrade: Send> + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    Ok(transport
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(yamux::Config::default())
         .timeout(HANDSHAKE_TIMEOUT)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
-        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
-    Ok(OrTransport::new(quic, tcp)
-        .map(|either, _| either.into_inner())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed())
+}
+
+/// Each takes the addresses that are its own: those of WebSocket end in `/ws` or `/wss`.
+fn any_of(quic: BoxedTransport, ws: BoxedTransport, tcp: BoxedTransport) -> BoxedTransport {
+    let streams = OrTransport::new(ws, tcp).map(|either, _| either.into_inner());
+    OrTransport::new(quic, streams)
+        .map(|either, _| either.into_inner())
+        .boxed()
 }
