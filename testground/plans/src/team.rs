@@ -47,7 +47,7 @@ impl Team {
         recorder: Recorder,
         sync: sync::Client,
     ) -> anyhow::Result<Team> {
-        let own = sync.local_address();
+        let own = sync.local_address().context("not on a network")?;
         let mut addresses: Vec<SocketAddr> = sync
             .exchange("addresses", &own, environment.instances)
             .await?;
@@ -99,12 +99,17 @@ impl Team {
     /// Starts the node of each instance; all nodes, by number.
     pub(crate) async fn start(&self, node: &mut Node) -> anyhow::Result<Vec<Member>> {
         node.start().await?;
-        let id = node.cli().json(&["node", "id"]).await?;
+        self.members(node.cli(), "nodes").await
+    }
+
+    /// All nodes, by number; `when` differs each time.
+    pub(crate) async fn members(&self, cli: &Cli, when: &str) -> anyhow::Result<Vec<Member>> {
+        let id = cli.json(&["node", "id"]).await?;
         let member = Member {
             number: self.number,
             peer_id: text(&id["peer_id"])?,
         };
-        let mut members = self.sync.exchange("nodes", &member, self.size()).await?;
+        let mut members = self.sync.exchange(when, &member, self.size()).await?;
         members.sort();
         Ok(members)
     }
@@ -154,7 +159,7 @@ impl Team {
 }
 
 /// The peers of a leaf set, each once.
-fn leaf_set(set: &Value) -> anyhow::Result<BTreeSet<String>> {
+pub(crate) fn leaf_set(set: &Value) -> anyhow::Result<BTreeSet<String>> {
     let mut peers = BTreeSet::new();
     for side in ["smaller", "larger"] {
         for contact in set[side].as_array().context("a leaf set has two sides")? {

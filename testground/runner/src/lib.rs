@@ -9,6 +9,7 @@
 pub mod composition;
 pub mod environment;
 pub mod event;
+pub mod faults;
 mod files;
 pub mod history;
 pub mod manifest;
@@ -17,5 +18,6 @@ pub mod params;
 pub mod plans;
 pub mod report;
 pub mod run;
+pub mod shaping;
 pub mod suggest;
 pub mod sync;
