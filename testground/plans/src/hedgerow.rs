@@ -3,10 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use testground::environment::Environment;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -138,6 +140,28 @@ impl Node {
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("no node is running")?;
         child.kill().await.context("killing the node")
+    }
+
+    /// A signal that does not end it.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().context("no node is running")?;
+        let pid = child.id().context("the node has ended")?;
+        let pid = i32::try_from(pid).context("a pid fits in pid_t")?;
+        kill(Pid::from_raw(pid), signal).with_context(|| format!("sending {signal} to the node"))
+    }
+
+    /// Removes what it keeps; it must not be running.
+    pub(crate) fn wipe(&self) -> anyhow::Result<()> {
+        let home = &self.cli.home;
+        std::fs::remove_dir_all(home).with_context(|| format!("cannot remove {}", home.display()))
+    }
+
+    /// Waits until it ends; for ever where none is running.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        match &mut self.child {
+            Some(child) => child.wait().await.context("waiting for the node"),
+            None => std::future::pending().await,
+        }
     }
 
     fn open_log(&self) -> anyhow::Result<File> {

@@ -1,7 +1,7 @@
 //! The instances of a run, each with its node.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -31,6 +31,10 @@ pub(crate) struct Team {
     /// This instance's number: the place of its address among all, so that the same number is
     /// the same node of the lab in each run of a seed.
     pub(crate) number: usize,
+    /// Where each instance is, by number.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// How many of them, the first ones, have a node: all unless a plan says otherwise.
+    pub(crate) nodes: usize,
 }
 
 /// A node, as the instances know each other's.
@@ -55,6 +59,8 @@ impl Team {
         let number = addresses.iter().position(|address| *address == own);
         Ok(Team {
             number: number.context("this instance's address is not among those of all")?,
+            addresses: addresses.iter().map(SocketAddr::ip).collect(),
+            nodes: environment.instances,
             environment,
             recorder,
             sync,
@@ -109,7 +115,7 @@ impl Team {
             number: self.number,
             peer_id: text(&id["peer_id"])?,
         };
-        let mut members = self.sync.exchange(when, &member, self.size()).await?;
+        let mut members = self.sync.exchange(when, &member, self.nodes).await?;
         members.sort();
         Ok(members)
     }

@@ -12,6 +12,7 @@ pub mod event;
 pub mod faults;
 mod files;
 pub mod history;
+pub mod layout;
 pub mod manifest;
 pub mod oracle;
 pub mod params;

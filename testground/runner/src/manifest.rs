@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::faults::{List, Schedule};
+use crate::layout::Layout;
 use crate::params::{self, Kind, Params};
 use crate::suggest::{nearest, unknown};
 
@@ -78,6 +79,7 @@ pub struct TestCase {
     instances: Spanned<Instances>,
     #[serde(default)]
     params: BTreeMap<String, Spanned<Param>>,
+    lab: Option<Spanned<Layout>>,
     faults: Option<List>,
     #[serde(skip)]
     schedule: Option<Schedule>,
@@ -157,6 +159,9 @@ impl Manifest {
             }
         }
         for case in &mut manifest.testcases {
+            if let Some(layout) = &case.lab {
+                layout.get_ref().check(&source, layout.span().start)?;
+            }
             let list = case.faults.as_ref();
             case.schedule = list.map(|list| list.checked(&source)).transpose()?;
         }
@@ -206,6 +211,12 @@ impl TestCase {
     /// How many instances it may have.
     pub fn instances(&self) -> Instances {
         *self.instances.get_ref()
+    }
+
+    /// Which LANs its instances are on.
+    pub fn layout(&self) -> Layout {
+        let layout = self.lab.as_ref();
+        layout.map_or_else(Layout::default, |layout| *layout.get_ref())
     }
 
     /// What goes wrong in it, unless it is said otherwise.

@@ -65,6 +65,9 @@ struct Link {
     duplicatecorr: f64,
 }
 
+/// LANs that a node may be on.
+const MAX_LANS: u8 = 8;
+
 /// Addresses that begin alike.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Subnet {
@@ -200,9 +203,9 @@ impl Subnet {
         }
     }
 
-    fn has(self, addresses: [IpAddr; 2]) -> bool {
-        addresses.iter().any(|address| {
-            let differ = match (self.address, *address) {
+    fn has(self, mut addresses: impl Iterator<Item = IpAddr>) -> bool {
+        addresses.any(|address| {
+            let differ = match (self.address, address) {
                 (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
                 (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
                 _ => return false,
@@ -219,14 +222,14 @@ fn width(address: IpAddr) -> u32 {
     }
 }
 
-/// A node's addresses on the first LAN, as `docs/lab.md` has them.
-fn lab_addresses(node: usize) -> [IpAddr; 2] {
-    let last = u16::try_from(node + 1).unwrap_or(u16::MAX);
-    let four = Ipv4Addr::new(10, 77, 0, u8::try_from(last).unwrap_or(u8::MAX));
-    [
-        four.into(),
-        Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, last).into(),
-    ]
+/// A node's addresses on all LANs that it may be on, as `docs/lab.md` has them.
+fn lab_addresses(node: usize) -> impl Iterator<Item = IpAddr> {
+    let last = u8::try_from(node + 1).unwrap_or(u8::MAX);
+    (0..MAX_LANS).flat_map(move |lan| {
+        let four = Ipv4Addr::new(10, 77, lan, last);
+        let six = Ipv6Addr::new(0xfd77, 0, 0, lan.into(), 0, 0, 0, last.into());
+        [IpAddr::from(four), IpAddr::from(six)]
+    })
 }
 
 /// The same with keys in small letters and without `_`: some SDKs write `callback_state`, others

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use lab::{Lab, Shape, Uplink};
 use testground::composition::{Composition, Members};
 use testground::faults::{Fault, Schedule};
+use testground::layout::Layout;
 use testground::params::Params;
 use testground::plans::{self, Plan};
 use testground::report;
@@ -39,6 +40,7 @@ struct Wanted {
     groups: Vec<Members>,
     faults: Vec<Fault>,
     disk: Option<u64>,
+    layout: Layout,
     command: String,
 }
 
@@ -80,6 +82,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<ExitCode> {
             faults: wanted.faults,
             switch: args.network.switch,
             disk: wanted.disk,
+            layout: wanted.layout,
             limit: args.timeout,
             command: wanted.command,
             programs: Programs {
@@ -188,9 +191,19 @@ fn one(
             .params_with(&group.params)
             .map_err(anyhow::Error::msg)?;
     }
+    let layout = known.layout();
     let given = args.faults.as_deref().map(Schedule::load).transpose()?;
     let schedule = given.as_ref().or(faults).or(known.faults());
     let drawn = schedule.map(|schedule| schedule.draw(seed, &groups));
+    let faults = drawn.transpose()?.unwrap_or_default();
+    let is_bad = !network(&args.network)?.is_perfect() || args.network.switch;
+    if layout.lans > 1 && (is_bad || faults.iter().any(|fault| fault.kind.is_of_network())) {
+        bail!(
+            "`{case}` has {} LANs: what goes between them goes through their router, so the network \
+             between instances cannot be made worse",
+            layout.lans
+        );
+    }
     let mut command = format!("testground run {tail} --seed {seed}");
     if let Some(path) = &args.faults {
         command.push_str(&format!(" --faults {}", word(&path.to_string_lossy())));
@@ -208,8 +221,9 @@ fn one(
     }
     Ok(Wanted {
         case: case.to_owned(),
-        faults: drawn.transpose()?.unwrap_or_default(),
+        faults,
         disk: schedule.and_then(|schedule| schedule.disk),
+        layout,
         plan,
         groups,
         command,

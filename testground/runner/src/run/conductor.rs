@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::network::set_uplink;
 use super::{Network, hostname};
 use crate::faults::{self, Direction, Done, Event, Fault, Order, Phase, order_topic};
 use crate::history;
@@ -177,7 +178,7 @@ impl Conductor<'_> {
         self.asked.insert(instance, request);
         let made = self
             .apply()
-            .and_then(|()| self.stage.lab.set_uplink(instance, 0, uplink));
+            .and_then(|()| set_uplink(self.stage.lab, instance, uplink));
         if let Err(error) = made {
             self.refuse(instance, &error.to_string());
             return Ok(());

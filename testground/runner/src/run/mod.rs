@@ -8,7 +8,7 @@ mod verdict;
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime};
 
-use lab::{Lab, LabError};
+use lab::{Builder, Lab, LabError};
 
 pub use conductor::FaultVerdict;
 pub use interrupt::Interrupt;
@@ -28,6 +28,7 @@ use crate::environment::{Environment, SYNC_PORT};
 use crate::event::Line;
 use crate::faults::Fault;
 use crate::history::{self, HistoryError};
+use crate::layout::{Family, Layout};
 use crate::oracle;
 use crate::params::ParamError;
 use crate::sync;
@@ -63,6 +64,8 @@ pub struct Job {
     /// Whether packets go through the switch though nothing that is known yet needs it: instances
     /// may then ask for a network.
     pub switch: bool,
+    /// Which LANs they are on.
+    pub layout: Layout,
     /// Bytes of each instance's file system, where it is one of its own.
     pub disk: Option<u64>,
     /// When the instances are ended.
@@ -140,13 +143,18 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
     let started = SystemTime::now();
     let begin = Instant::now();
     let run = new_run_id();
-    let mut builder = Lab::builder().nodes(total + 1);
+    let mut builder = lans(Lab::builder().nodes(total + 1), job.layout, total);
     if let Some(bytes) = job.disk {
         builder = builder.disk(bytes);
     }
     let lab = job.network.build(builder, job).build()?;
     job.network.apply(&lab, total)?;
-    let address = SocketAddr::from((lab.ipv4(total, 0), SYNC_PORT));
+    // Where every instance reaches it: it is on all LANs, and their router.
+    let any = match job.layout.family {
+        Family::Ipv6 => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        Family::Both | Family::Ipv4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+    };
+    let address = SocketAddr::from((any, SYNC_PORT));
     let socket = lab.logs().join("sync.sock");
     let mut service = lab.command(total, &job.programs.testground)?;
     service
@@ -162,6 +170,7 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
     for group in &job.groups {
         for _ in 0..group.count {
             let number = instances.len();
+            let lan = job.layout.lan_of(number, total);
             let outputs = job.out.join(&group.id).join(number.to_string());
             make_folder(&outputs)?;
             let environment = Environment {
@@ -173,11 +182,18 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
                 group: group.id.clone(),
                 group_instances: group.count,
                 sidecar: job.has_switch(),
-                subnet: "10.77.0.0/24".to_owned(),
+                subnet: match job.layout.family {
+                    Family::Ipv6 => lab.ipv6_net(lan),
+                    Family::Both | Family::Ipv4 => lab.ipv4_net(lan),
+                },
                 outputs: outputs.to_string_lossy().into_owned(),
                 temp: lab.home(number).to_string_lossy().into_owned(),
                 start: humantime::format_rfc3339_seconds(started).to_string(),
-                sync_host: lab.ipv4(total, 0).to_string(),
+                sync_host: match job.layout.family {
+                    // A port is put behind it.
+                    Family::Ipv6 => format!("[{}]", lab.ipv6(total, lan)),
+                    Family::Both | Family::Ipv4 => lab.ipv4(total, lan).to_string(),
+                },
                 sync_port: SYNC_PORT,
                 seed: job.seed,
                 faults: job.faults.len(),
@@ -240,6 +256,24 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
         conducted,
         switch,
     ))
+}
+
+/// The lab's LANs, for so many instances and the sync service.
+fn lans(builder: Builder, layout: Layout, instances: usize) -> Builder {
+    let builder = match layout.family {
+        Family::Both => builder,
+        Family::Ipv4 => builder.ipv4_only(),
+        Family::Ipv6 => builder.ipv6_only(),
+    };
+    if layout.lans == 1 {
+        return builder.bridges(layout.interfaces);
+    }
+    (0..layout.lans)
+        .fold(builder.bridges(layout.lans), |builder, lan| {
+            let members = (0..instances).filter(|one| layout.lan_of(*one, instances) == lan);
+            builder.lan(lan, members.chain([instances]))
+        })
+        .router(instances)
 }
 
 /// Waits until all instances have ended, and ends them where they have to be.

@@ -38,7 +38,7 @@ impl Network {
             return Ok(());
         }
         lab.shape(self.rules(instances))?;
-        (0..instances).try_for_each(|node| lab.set_uplink(node, 0, self.uplink))
+        (0..instances).try_for_each(|node| set_uplink(lab, node, self.uplink))
     }
 
     /// How packets fare between the first `instances` nodes.
@@ -46,6 +46,11 @@ impl Network {
         let all: Vec<usize> = (0..instances).collect();
         vec![Rule::one_way(&all, &all, self.shape.clone())]
     }
+}
+
+/// How fast each interface of a node is.
+pub(super) fn set_uplink(lab: &Lab, node: usize, uplink: Uplink) -> Result<(), LabError> {
+    (0..lab.bridges()).try_for_each(|bridge| lab.set_uplink(node, bridge, uplink))
 }
 
 impl fmt::Display for Network {
