@@ -118,6 +118,21 @@ fn mistakes_in_a_manifest_are_named_with_their_line() {
         ),
         ("program = ", "programm = ", "did you mean `program`?"),
         (
+            "default = 4 }",
+            "default = 4 }\nlab = { lans = 9 }",
+            "manifest.toml:12: `lans` is 1 to 8",
+        ),
+        (
+            "default = 4 }",
+            "default = 4 }\nlab = { lans = 2, interfaces = 2 }",
+            "manifest.toml:12: several `lans` or several `interfaces`",
+        ),
+        (
+            "default = 4 }",
+            "default = 4 }\nlab = { family = \"ipv5\" }",
+            "did you mean `ipv4`?",
+        ),
+        (
             "default = \"30s\"",
             "default = \"a=b\"",
             "manifest.toml:13: parameter `within`: `=`",

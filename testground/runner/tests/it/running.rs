@@ -459,6 +459,65 @@ fn an_instance_shapes_its_own_network() {
 }
 
 #[test]
+fn instances_on_any_lans_reach_the_sync_service() {
+    if !Lab::available_or_skip("instances_on_any_lans_reach_the_sync_service") {
+        return;
+    }
+    let plan = Plan::new(&format!(
+        r#"
+        exec 3<>/dev/tcp/$(echo $SYNC_SERVICE_HOST | tr -d '[]')/$SYNC_SERVICE_PORT || exit 7
+        echo $TEST_SUBNET $(ip -oneline -family inet address show scope global | awk '{{print $2, $4}}')
+        ip -family inet route show default
+        {SUCCESS}"#
+    ));
+    let manifest = plan.path("plans/script/manifest.toml");
+    for (lab, expected) in [
+        (
+            "lans = 2",
+            [
+                "10.77.0.0/24 eth0 10.77.0.1/24",
+                "10.77.1.0/24 eth1 10.77.1.2/24",
+            ],
+        ),
+        (
+            "interfaces = 2",
+            [
+                "10.77.0.0/24 eth0 10.77.0.1/24 eth1 10.77.1.1/24",
+                "10.77.0.0/24 eth0 10.77.0.2/24 eth1 10.77.1.2/24",
+            ],
+        ),
+        ("family = \"ipv6\"", ["fd77::/64", "fd77::/64"]),
+    ] {
+        let text = MANIFEST.replace(
+            "[testcases.params]",
+            &format!("lab = {{ {lab} }}\n[testcases.params]"),
+        );
+        fs::write(&manifest, text).unwrap();
+        let out = format!("out {lab}");
+        let output = plan.run(&["script", "--out", &out]);
+        assert!(output.status.success(), "{}", said(&output));
+        for (instance, expected) in expected.iter().enumerate() {
+            let log = plan
+                .path(&out)
+                .join(format!("script/one/single/{instance}/run.out"));
+            let log = fs::read_to_string(log).unwrap();
+            let mut lines = log.lines();
+            assert_eq!(lines.next().unwrap().trim_end(), *expected);
+            assert!(!log.contains("default"), "{log}");
+        }
+        if lab == "lans = 2" {
+            let output = plan.run(&["script", "--latency", "5ms"]);
+            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+            assert!(
+                said(&output).contains("`one` has 2 LANs"),
+                "{}",
+                said(&output)
+            );
+        }
+    }
+}
+
+#[test]
 fn faults_that_never_begin_are_no_proof_and_are_shown() {
     if !Lab::available_or_skip("faults_that_never_begin_are_no_proof_and_are_shown") {
         return;
