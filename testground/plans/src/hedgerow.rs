@@ -28,6 +28,7 @@ const COMMAND_PATIENCE: &str = "60s";
 pub(crate) struct Cli {
     program: PathBuf,
     home: PathBuf,
+    patience: String,
 }
 
 /// A node that this instance starts and ends.
@@ -44,13 +45,22 @@ impl Cli {
         Cli {
             program: std::env::var_os(VARIABLE).map_or_else(|| "hedgerow".into(), PathBuf::from),
             home: Path::new(&environment.temp).join("node"),
+            patience: COMMAND_PATIENCE.to_owned(),
+        }
+    }
+
+    /// The same, where commands may take so long.
+    pub(crate) fn with_patience(&self, patience: &str) -> Cli {
+        Cli {
+            patience: patience.to_owned(),
+            ..self.clone()
         }
     }
 
     /// Runs a command to its end.
     pub(crate) async fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
         self.command()
-            .args(["--no-progress", "--timeout", COMMAND_PATIENCE])
+            .args(["--no-progress", "--timeout", &self.patience])
             .args(args)
             .stdin(Stdio::null())
             .kill_on_drop(true)

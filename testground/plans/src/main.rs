@@ -5,6 +5,7 @@
 //! service alone, so it runs wherever Testground's environment is.
 
 mod bad_peer;
+mod bulk;
 mod churn;
 mod client;
 mod discovery;
@@ -86,6 +87,7 @@ async fn run(
         ("two-lans", "router") => two_lans::run(team).await,
         ("partition-heal", "halves" | "one-way") => partition_heal::run(team).await,
         ("churn", "sessions") => churn::run(team).await,
+        ("bulk", "tcp" | "quic") => bulk::run(team).await,
         ("flood", "garbage") => flood::run(team).await,
         ("full-disk", "one") => full_disk::run(team).await,
         ("slow-node", "stopped") => slow_node::run(team).await,

@@ -18,6 +18,8 @@ pub struct Layout {
     pub interfaces: usize,
     /// Which addresses there are.
     pub family: Family,
+    /// Whether packets go through the switch though it is perfect: instances shape it.
+    pub switch: bool,
 }
 
 /// Address families.
@@ -39,6 +41,7 @@ impl Default for Layout {
             lans: 1,
             interfaces: 1,
             family: Family::Both,
+            switch: false,
         }
     }
 }
@@ -53,6 +56,12 @@ impl Layout {
         }
         if self.lans > 1 && self.interfaces > 1 {
             return Err(source.error(at, "several `lans` or several `interfaces`: one of the two"));
+        }
+        if self.lans > 1 && self.switch {
+            return Err(source.error(
+                at,
+                "several `lans` have a router, which is not the switch's to shape",
+            ));
         }
         Ok(())
     }

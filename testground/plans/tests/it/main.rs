@@ -146,6 +146,7 @@ fn every_plan_has_a_manifest_that_can_be_run_as_it_is_and_a_page() {
     assert_eq!(
         names,
         [
+            "bulk",
             "churn",
             "discovery",
             "flood",

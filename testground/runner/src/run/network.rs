@@ -87,6 +87,7 @@ impl Job {
     /// Whether packets go through the switch.
     pub(super) fn has_switch(&self) -> bool {
         self.switch
+            || self.layout.switch
             || !self.network.is_perfect()
             || self.faults.iter().any(|fault| fault.kind.is_of_network())
     }
