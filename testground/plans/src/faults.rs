@@ -42,10 +42,6 @@ pub(crate) struct Seen {
     pub(crate) end: u64,
 }
 
-/// A put of another instance that was acknowledged this long before a partition is seen may
-/// already have met it: what is told of both takes a moment.
-const MARGIN: u64 = 1_000_000;
-
 /// The faults of a run, as they are done.
 #[derive(Debug)]
 pub(crate) struct Faults {
@@ -77,13 +73,13 @@ impl Faults {
         self.seen.borrow().values().cloned().collect()
     }
 
-    /// Whether a partition lay between two instances when one of them had a put acknowledged `at` that
-    /// time: until all has healed the other cannot know of it.
-    pub(crate) fn between(&self, one: usize, other: usize, at: u64) -> bool {
-        self.seen.borrow().values().any(|fault| {
-            fault.kind == Kind::Partition
-                && fault.victims.contains(&one) != fault.victims.contains(&other)
-                && at.saturating_add(MARGIN) >= fault.begin
+    /// Whether an instance can find what another had acknowledged `at` that time. Once there was a
+    /// partition, and until all has healed, it is only what its own side has put since: of the
+    /// rest all copies may be on the other side.
+    pub(crate) fn can_find(&self, instance: usize, by: usize, at: u64) -> bool {
+        !self.seen.borrow().values().any(|fault| {
+            let parted = fault.victims.contains(&instance) != fault.victims.contains(&by);
+            fault.kind == Kind::Partition && (parted || at < fault.begin)
         })
     }
 

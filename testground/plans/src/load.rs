@@ -135,9 +135,8 @@ pub(crate) async fn load(
             due = Instant::now() + pace;
             objects.put(team, client, &mut chance, size).await?;
         }
-        // What the other side of a partition has put since, nobody on this side can know of.
-        let knowable = |put: &Put| !faults.between(team.number, put.by, put.at);
-        if let Some(object) = objects.any(&mut chance, knowable) {
+        let can_find = |put: &Put| faults.can_find(team.number, put.by, put.at);
+        if let Some(object) = objects.any(&mut chance, can_find) {
             client.get(&object.cid).await?;
         }
         tokio::time::sleep(REST).await;

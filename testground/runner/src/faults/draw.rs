@@ -186,7 +186,7 @@ impl Drawing<'_> {
         };
         let wanted = match &entry.victims {
             Victims::Count(count) => Some(*count),
-            Victims::Share(share) => Some(((there.len() as f64 * share) as usize).max(1)),
+            Victims::Share(share) => Some(((there.len() as f64 * share).round() as usize).max(1)),
             Victims::These(_) | Victims::All => None,
         };
         let victims = match wanted {

@@ -95,7 +95,7 @@ fn what_is_drawn_is_within_what_is_said() {
         let [(victims, begin, end)] = &partitions[..] else {
             panic!("{partitions:?}");
         };
-        assert_eq!((victims.len(), *begin, *end), (3, secs(5), secs(25)));
+        assert_eq!((victims.len(), *begin, *end), (4, secs(5), secs(25)));
         assert_eq!(
             of(&faults, Kind::Loss),
             [((0..7).collect(), secs(1), secs(60))]
