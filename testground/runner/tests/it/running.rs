@@ -459,6 +459,58 @@ fn an_instance_shapes_its_own_network() {
 }
 
 #[test]
+fn the_runner_does_faults_of_the_network_and_orders_those_of_nodes() {
+    if !Lab::available_or_skip("the_runner_does_faults_of_the_network_and_orders_those_of_nodes") {
+        return;
+    }
+    // Instance 0 obeys; the last order it says it cannot.
+    let plan = Plan::new(&format!(
+        r#"{WEBSOCKET}
+        send '{{"id":"r","signal_entry":{{"state":"'$names:states:faults:ready'"}}}}'
+        send '{{"id":"b","barrier":{{"state":"'$names:states:faults:over'","target":1}}}}'
+        if [ $(hostname) = instance-0 ]; then
+            send '{{"id":"s","subscribe":{{"topic":"'$names:topics:faults:0'"}}}}'
+            for phase in begin end; do
+                until receive | grep "kill.*$phase"; do :; done
+                [ $phase = end ] && error=broken
+                send '{{"id":"d","publish":{{"topic":"'$names:topics:faults:done'","payload":{{"fault":1,"instance":0,"phase":"'$phase'","error":"'$error'"}}}}}}'
+            done
+        fi
+        until receive | grep '"id":"b"'; do :; done
+        {SUCCESS}"#
+    ));
+    fs::write(
+        plan.path("faults.toml"),
+        "end = \"1s\"\n[[fault]]\nkind = \"partition\"\nat = \"100ms\"\nvictims = [1]\n\
+         [[fault]]\nkind = \"kill\"\nat = \"200ms\"\nfor = \"100ms\"\nvictims = [0]\n",
+    )
+    .unwrap();
+    let output = plan.run(&[
+        "script",
+        "--faults",
+        "faults.toml",
+        "--out",
+        "out",
+        "--timeout",
+        "30s",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for expected in [
+        "faults: 1 partition, 1 kill; all have ended",
+        "kill of 0, 0.2 to 0.3 s: instance 0: broken",
+    ] {
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+    let verdict = json(&plan.path("out/script/one/verdict.json"));
+    assert_eq!(verdict["reasons"].as_array().unwrap().len(), 1, "{verdict}");
+    for fault in verdict["faults"].as_array().unwrap() {
+        assert!(fault["began"].as_u64() < fault["ended"].as_u64(), "{fault}");
+    }
+    let page = fs::read_to_string(plan.path("out/script/one/report.html")).unwrap();
+    assert!(page.contains("begins: partition") && page.contains("ends: kill"));
+}
+
+#[test]
 fn instances_on_any_lans_reach_the_sync_service() {
     if !Lab::available_or_skip("instances_on_any_lans_reach_the_sync_service") {
         return;
