@@ -206,6 +206,16 @@ impl Lab {
         network::ipv6(node, bridge)
     }
 
+    /// All IPv4 addresses of a bridge, as in `10.77.0.0/24`.
+    pub fn ipv4_net(&self, bridge: usize) -> String {
+        network::ipv4_net(bridge)
+    }
+
+    /// All unique local IPv6 addresses of a bridge, as in `fd77::/64`.
+    pub fn ipv6_net(&self, bridge: usize) -> String {
+        network::ipv6_net(bridge)
+    }
+
     /// The node's link-local IPv6 address on a bridge, where the lab gave it
     /// (with duplicate address detection the kernel chooses).
     pub fn link_local(&self, node: usize, bridge: usize) -> Ipv6Addr {

@@ -1,8 +1,8 @@
 //! Puts and gets, each written down with its times and outcome.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use anyhow::Context;
 use data_encoding::HEXLOWER;
@@ -26,21 +26,36 @@ pub(crate) struct Object {
     pub(crate) keepers: Vec<String>,
 }
 
+/// A history, in the file and at hand.
+#[derive(Debug)]
+struct Written {
+    file: Writer,
+    records: Vec<Record>,
+}
+
 /// Puts and gets at one node.
 #[derive(Debug)]
 pub(crate) struct Client {
     cli: Cli,
     folder: PathBuf,
-    history: Mutex<Writer>,
+    history: Mutex<Written>,
     count: AtomicU64,
 }
 
 impl Client {
     pub(crate) fn new(team: &Team, cli: &Cli) -> anyhow::Result<Client> {
+        let outputs = Path::new(&team.environment.outputs);
+        // Not beside the node's home, whose disk may be full.
+        let folder = outputs.join("objects");
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(Client {
             cli: cli.clone(),
-            folder: PathBuf::from(&team.environment.temp),
-            history: Mutex::new(Writer::create(Path::new(&team.environment.outputs))?),
+            folder,
+            history: Mutex::new(Written {
+                file: Writer::create(outputs)?,
+                records: Vec::new(),
+            }),
             count: AtomicU64::new(0),
         })
     }
@@ -64,7 +79,7 @@ impl Client {
         } else {
             (None, Outcome::Failed, said(&output))
         };
-        self.note(&Record::Put {
+        self.note(Record::Put {
             begin,
             end,
             sha256: sha256.clone(),
@@ -103,7 +118,7 @@ impl Client {
             Some(NOT_FOUND) => (None, Outcome::NotFound, said(&output)),
             _ => (None, Outcome::Failed, said(&output)),
         };
-        self.note(&Record::Get {
+        self.note(Record::Get {
             begin,
             end,
             cid: cid.to_owned(),
@@ -116,12 +131,23 @@ impl Client {
 
     /// From here on everything that was acknowledged has to be read.
     pub(crate) fn finale(&self) -> anyhow::Result<()> {
-        self.note(&Record::Final { at: now() })
+        self.note(Record::Final { at: now() })
     }
 
-    fn note(&self, record: &Record) -> anyhow::Result<()> {
-        let mut history = self.history.lock().expect("nobody panics while writing");
-        Ok(history.add(record)?)
+    /// All that was put and got so far, in the order it ended.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.history().records.clone()
+    }
+
+    fn note(&self, record: Record) -> anyhow::Result<()> {
+        let mut history = self.history();
+        history.file.add(&record)?;
+        history.records.push(record);
+        Ok(())
+    }
+
+    fn history(&self) -> MutexGuard<'_, Written> {
+        self.history.lock().expect("nobody panics while writing")
     }
 
     fn fresh(&self, what: &str) -> PathBuf {

@@ -3,10 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use testground::environment::Environment;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -26,6 +28,7 @@ const COMMAND_PATIENCE: &str = "60s";
 pub(crate) struct Cli {
     program: PathBuf,
     home: PathBuf,
+    patience: String,
 }
 
 /// A node that this instance starts and ends.
@@ -42,13 +45,22 @@ impl Cli {
         Cli {
             program: std::env::var_os(VARIABLE).map_or_else(|| "hedgerow".into(), PathBuf::from),
             home: Path::new(&environment.temp).join("node"),
+            patience: COMMAND_PATIENCE.to_owned(),
+        }
+    }
+
+    /// The same, where commands may take so long.
+    pub(crate) fn with_patience(&self, patience: &str) -> Cli {
+        Cli {
+            patience: patience.to_owned(),
+            ..self.clone()
         }
     }
 
     /// Runs a command to its end.
     pub(crate) async fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
         self.command()
-            .args(["--no-progress", "--timeout", COMMAND_PATIENCE])
+            .args(["--no-progress", "--timeout", &self.patience])
             .args(args)
             .stdin(Stdio::null())
             .kill_on_drop(true)
@@ -138,6 +150,28 @@ impl Node {
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("no node is running")?;
         child.kill().await.context("killing the node")
+    }
+
+    /// A signal that does not end it.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().context("no node is running")?;
+        let pid = child.id().context("the node has ended")?;
+        let pid = i32::try_from(pid).context("a pid fits in pid_t")?;
+        kill(Pid::from_raw(pid), signal).with_context(|| format!("sending {signal} to the node"))
+    }
+
+    /// Removes what it keeps; it must not be running.
+    pub(crate) fn wipe(&self) -> anyhow::Result<()> {
+        let home = &self.cli.home;
+        std::fs::remove_dir_all(home).with_context(|| format!("cannot remove {}", home.display()))
+    }
+
+    /// Waits until it ends; for ever where none is running.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        match &mut self.child {
+            Some(child) => child.wait().await.context("waiting for the node"),
+            None => std::future::pending().await,
+        }
     }
 
     fn open_log(&self) -> anyhow::Result<File> {

@@ -4,13 +4,24 @@
 //! It steers its node by the program `hedgerow` alone, and the other instances by the sync
 //! service alone, so it runs wherever Testground's environment is.
 
+mod bad_peer;
+mod bulk;
+mod churn;
 mod client;
 mod discovery;
+mod faults;
+mod flood;
+mod full_disk;
 mod hedgerow;
 mod kill_third;
+mod load;
+mod many;
 mod objects;
+mod partition_heal;
 mod rolling_restart;
+mod slow_node;
 mod team;
+mod two_lans;
 
 use std::process::ExitCode;
 
@@ -69,9 +80,17 @@ async fn run(
         .await
         .context("gathering the instances")?;
     match (plan.as_str(), case.as_str()) {
-        ("discovery", "lan") => discovery::run(team).await,
+        ("discovery", "lan" | "ipv6" | "ipv4" | "interfaces") => discovery::run(team).await,
         ("rolling-restart", "under-load") => rolling_restart::run(team).await,
         ("kill-third", "at-once") => kill_third::run(team).await,
+        ("many", "one-machine") => many::run(team).await,
+        ("two-lans", "router") => two_lans::run(team).await,
+        ("partition-heal", "halves" | "one-way") => partition_heal::run(team).await,
+        ("churn", "sessions") => churn::run(team).await,
+        ("bulk", "tcp" | "quic") => bulk::run(team).await,
+        ("flood", "garbage") => flood::run(team).await,
+        ("full-disk", "one") => full_disk::run(team).await,
+        ("slow-node", "stopped") => slow_node::run(team).await,
         _ => bail!("this program has no case `{case}` of a plan `{plan}`"),
     }
 }

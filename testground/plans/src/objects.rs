@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::bail;
 use rand::Rng;
-use rand::seq::IndexedRandom;
+use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use testground::history::Outcome;
+use testground::history::{Outcome, now};
 use tokio::task::JoinHandle;
 
 use crate::client::{Client, Object};
@@ -22,15 +22,25 @@ const TRIES: usize = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Note {
-    Put(Object),
+    Put(Put),
     /// This instance puts no more.
     Done,
+}
+
+/// A put that was acknowledged.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Put {
+    pub(crate) object: Object,
+    /// The instance that put it.
+    pub(crate) by: usize,
+    /// When it was acknowledged, microseconds since 1970.
+    pub(crate) at: u64,
 }
 
 /// The objects that were acknowledged so far, here and at all other instances.
 #[derive(Debug)]
 pub(crate) struct Objects {
-    known: Arc<Mutex<Vec<Object>>>,
+    known: Arc<Mutex<Vec<Put>>>,
     all: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -39,11 +49,11 @@ impl Objects {
     pub(crate) async fn listen(team: &Team) -> anyhow::Result<Objects> {
         let mut notes = team.sync.subscribe::<Note>(TOPIC).await?;
         let known = Arc::new(Mutex::new(Vec::new()));
-        let (list, mut left) = (Arc::clone(&known), team.size());
+        let (list, mut left) = (Arc::clone(&known), team.nodes);
         let all = tokio::spawn(async move {
             while left > 0 {
                 match notes.next().await? {
-                    Note::Put(object) => lock(&list).push(object),
+                    Note::Put(put) => lock(&list).push(put),
                     Note::Done => left -= 1,
                 }
             }
@@ -62,27 +72,39 @@ impl Objects {
     ) -> anyhow::Result<Option<Object>> {
         let object = client.put(&fresh(chance, size)).await?;
         if let Some(object) = &object {
-            team.sync.publish(TOPIC, &Note::Put(object.clone())).await?;
+            self.tell(team, object.clone()).await?;
         }
         Ok(object)
     }
 
     /// Tells the others of an object that was put without them.
     pub(crate) async fn tell(&self, team: &Team, object: Object) -> anyhow::Result<()> {
-        team.sync.publish(TOPIC, &Note::Put(object)).await?;
+        let put = Put {
+            object,
+            by: team.number,
+            at: now(),
+        };
+        team.sync.publish(TOPIC, &Note::Put(put)).await?;
         Ok(())
     }
 
-    /// Any object that is known by now.
-    pub(crate) fn any(&self, chance: &mut ChaCha8Rng) -> Option<Object> {
-        lock(&self.known).choose(chance).cloned()
+    /// Any object that is known by now, of those `wanted`.
+    pub(crate) fn any(
+        &self,
+        chance: &mut ChaCha8Rng,
+        wanted: impl Fn(&Put) -> bool,
+    ) -> Option<Object> {
+        let known = lock(&self.known);
+        let wanted = known.iter().filter(|put| wanted(put));
+        wanted.choose(chance).map(|put| put.object.clone())
     }
 
     /// This instance puts no more; waits until none does. All objects.
     pub(crate) async fn finish(self, team: &Team) -> anyhow::Result<Vec<Object>> {
         team.sync.publish(TOPIC, &Note::Done).await?;
         self.all.await??;
-        let objects = lock(&self.known).clone();
+        let known = lock(&self.known);
+        let objects: Vec<Object> = known.iter().map(|put| put.object.clone()).collect();
         if objects.is_empty() {
             bail!("no put was acknowledged");
         }

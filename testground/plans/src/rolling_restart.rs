@@ -92,7 +92,7 @@ async fn load(
             objects.put(team, client, &mut chance, size).await?;
             put += 1;
         }
-        match objects.any(&mut chance) {
+        match objects.any(&mut chance, |_| true) {
             Some(object) => drop(client.get(&object.cid).await?),
             None => tokio::task::yield_now().await,
         }

@@ -1,7 +1,7 @@
 //! The instances of a run, each with its node.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -31,6 +31,10 @@ pub(crate) struct Team {
     /// This instance's number: the place of its address among all, so that the same number is
     /// the same node of the lab in each run of a seed.
     pub(crate) number: usize,
+    /// Where each instance is, by number.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// How many of them, the first ones, have a node: all unless a plan says otherwise.
+    pub(crate) nodes: usize,
 }
 
 /// A node, as the instances know each other's.
@@ -47,7 +51,7 @@ impl Team {
         recorder: Recorder,
         sync: sync::Client,
     ) -> anyhow::Result<Team> {
-        let own = sync.local_address();
+        let own = sync.local_address().context("not on a network")?;
         let mut addresses: Vec<SocketAddr> = sync
             .exchange("addresses", &own, environment.instances)
             .await?;
@@ -55,6 +59,8 @@ impl Team {
         let number = addresses.iter().position(|address| *address == own);
         Ok(Team {
             number: number.context("this instance's address is not among those of all")?,
+            addresses: addresses.iter().map(SocketAddr::ip).collect(),
+            nodes: environment.instances,
             environment,
             recorder,
             sync,
@@ -99,12 +105,17 @@ impl Team {
     /// Starts the node of each instance; all nodes, by number.
     pub(crate) async fn start(&self, node: &mut Node) -> anyhow::Result<Vec<Member>> {
         node.start().await?;
-        let id = node.cli().json(&["node", "id"]).await?;
+        self.members(node.cli(), "nodes").await
+    }
+
+    /// All nodes, by number; `when` differs each time.
+    pub(crate) async fn members(&self, cli: &Cli, when: &str) -> anyhow::Result<Vec<Member>> {
+        let id = cli.json(&["node", "id"]).await?;
         let member = Member {
             number: self.number,
             peer_id: text(&id["peer_id"])?,
         };
-        let mut members = self.sync.exchange("nodes", &member, self.size()).await?;
+        let mut members = self.sync.exchange(when, &member, self.nodes).await?;
         members.sort();
         Ok(members)
     }
@@ -154,7 +165,7 @@ impl Team {
 }
 
 /// The peers of a leaf set, each once.
-fn leaf_set(set: &Value) -> anyhow::Result<BTreeSet<String>> {
+pub(crate) fn leaf_set(set: &Value) -> anyhow::Result<BTreeSet<String>> {
     let mut peers = BTreeSet::new();
     for side in ["smaller", "larger"] {
         for contact in set[side].as_array().context("a leaf set has two sides")? {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,11 +34,23 @@ pub(crate) enum Command {
         /// Decides which frames are lost
         seed: u64,
     },
+    /// A program on a host of this name, which `run` starts itself
+    #[command(hide = true)]
+    Instance {
+        /// The host's name
+        hostname: String,
+        /// The program and its arguments
+        #[arg(required = true, trailing_var_arg = true)]
+        command: Vec<OsString>,
+    },
     /// The sync service alone, until it is ended
     SyncService {
         /// Where it listens
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5050")]
         listen: SocketAddr,
+        /// A unix socket where it listens too; there must be no file yet
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
     },
 }
 
@@ -76,6 +89,9 @@ pub(crate) struct Network {
     /// How fast each instance sends and receives, in Mbit/s
     #[arg(long, value_name = "MBIT")]
     pub(crate) rate: Option<u64>,
+    /// Packets go through the switch though it is perfect, so that instances may shape it
+    #[arg(long)]
+    pub(crate) switch: bool,
 }
 
 /// What to run, and how.
@@ -103,6 +119,9 @@ pub(crate) struct Run {
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) network: Network,
+    /// A list of faults, in place of those that the case or composition has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
     /// Folder of the results; one of the run's own in `testground-runs` unless given
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

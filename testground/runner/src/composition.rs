@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::faults::{List, Schedule};
 use crate::manifest::{FormatError, Source, read};
 use crate::params::Params;
 
@@ -20,6 +21,9 @@ pub struct Composition {
     /// What is run.
     pub global: Global,
     groups: Vec<Group>,
+    faults: Option<List>,
+    #[serde(skip)]
+    schedule: Option<Schedule>,
 }
 
 /// `[metadata]`.
@@ -107,9 +111,16 @@ impl Composition {
     /// A composition from its text; `path` is for errors.
     pub fn parse(path: &Path, text: &str) -> Result<(Composition, Vec<Members>), FormatError> {
         let source = Source { path, text };
-        let composition: Composition = source.parse()?;
+        let mut composition: Composition = source.parse()?;
+        let list = composition.faults.as_ref();
+        composition.schedule = list.map(|list| list.checked(&source)).transpose()?;
         let members = composition.members(&source)?;
         Ok((composition, members))
+    }
+
+    /// What goes wrong, in place of what the manifest says.
+    pub fn faults(&self) -> Option<&Schedule> {
+        self.schedule.as_ref()
     }
 
     fn members(&self, source: &Source<'_>) -> Result<Vec<Members>, FormatError> {

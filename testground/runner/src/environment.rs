@@ -10,6 +10,9 @@ pub const SYNC_PORT: u16 = 5050;
 /// The variable with the run's seed, which Testground does not have.
 pub const SEED: &str = "HEDGEROW_SEED";
 
+/// The variable with the number of faults to come, which Testground does not have (F6).
+pub const FAULTS: &str = "HEDGEROW_FAULTS";
+
 /// The environment of one instance, in Testground's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
@@ -43,6 +46,8 @@ pub struct Environment {
     pub sync_port: u16,
     /// [`SEED`].
     pub seed: u64,
+    /// [`FAULTS`]; 0 where nobody makes any.
+    pub faults: usize,
 }
 
 /// The environment is not one of an instance.
@@ -89,6 +94,7 @@ impl Environment {
             ("SYNC_SERVICE_HOST", self.sync_host.clone()),
             ("SYNC_SERVICE_PORT", self.sync_port.to_string()),
             (SEED, self.seed.to_string()),
+            (FAULTS, self.faults.to_string()),
         ])
     }
 
@@ -127,6 +133,10 @@ impl Environment {
             },
             seed: match lookup(SEED) {
                 Some(value) => number(SEED, value)?,
+                None => 0,
+            },
+            faults: match lookup(FAULTS) {
+                Some(value) => number(FAULTS, value)?,
                 None => 0,
             },
         })
@@ -178,6 +188,7 @@ mod tests {
             sync_host: "10.77.0.6".to_owned(),
             sync_port: 5050,
             seed: 7,
+            faults: 3,
         };
         let mut variables: BTreeMap<_, _> = written.variables().unwrap().into_iter().collect();
         let read = Environment::from_lookup(|name| variables.get(name).cloned()).unwrap();

@@ -9,13 +9,16 @@
 pub mod composition;
 pub mod environment;
 pub mod event;
+pub mod faults;
 mod files;
 pub mod history;
+pub mod layout;
 pub mod manifest;
 pub mod oracle;
 pub mod params;
 pub mod plans;
 pub mod report;
 pub mod run;
+pub mod shaping;
 pub mod suggest;
 pub mod sync;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::faults::{List, Schedule};
+use crate::layout::Layout;
 use crate::params::{self, Kind, Params};
-use crate::suggest::unknown;
+use crate::suggest::{nearest, unknown};
 
 /// The file's name in a plan's folder.
 pub const FILE: &str = "manifest.toml";
@@ -77,6 +79,10 @@ pub struct TestCase {
     instances: Spanned<Instances>,
     #[serde(default)]
     params: BTreeMap<String, Spanned<Param>>,
+    lab: Option<Spanned<Layout>>,
+    faults: Option<List>,
+    #[serde(skip)]
+    schedule: Option<Schedule>,
 }
 
 /// How many instances a case may have.
@@ -118,7 +124,7 @@ impl Manifest {
     /// A manifest from its text; `path` is for errors.
     pub fn parse(path: &Path, text: &str) -> Result<Manifest, FormatError> {
         let source = Source { path, text };
-        let manifest: Manifest = source.parse()?;
+        let mut manifest: Manifest = source.parse()?;
         source.check_name("plan", &manifest.name)?;
         if manifest.testcases.is_empty() {
             return Err(source.error(0, "a plan has at least one of [[testcases]]"));
@@ -151,6 +157,13 @@ impl Manifest {
                     })?;
                 }
             }
+        }
+        for case in &mut manifest.testcases {
+            if let Some(layout) = &case.lab {
+                layout.get_ref().check(&source, layout.span().start)?;
+            }
+            let list = case.faults.as_ref();
+            case.schedule = list.map(|list| list.checked(&source)).transpose()?;
         }
         if let Some(builder) = manifest.builders.get(BUILDER) {
             let at = builder.span().start;
@@ -198,6 +211,17 @@ impl TestCase {
     /// How many instances it may have.
     pub fn instances(&self) -> Instances {
         *self.instances.get_ref()
+    }
+
+    /// Which LANs its instances are on.
+    pub fn layout(&self) -> Layout {
+        let layout = self.lab.as_ref();
+        layout.map_or_else(Layout::default, |layout| *layout.get_ref())
+    }
+
+    /// What goes wrong in it, unless it is said otherwise.
+    pub fn faults(&self) -> Option<&Schedule> {
+        self.schedule.as_ref()
     }
 
     /// What can be set, by name.
@@ -268,16 +292,21 @@ impl Source<'_> {
     pub(crate) fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, FormatError> {
         toml::from_str(self.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            self.error(at, error.message())
+            self.error(at, with_nearest(error.message()))
         })
+    }
+
+    /// The line, from 1, of the byte `at`.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        before.matches('\n').count() + 1
     }
 
     /// Something is wrong at the byte `at`.
     pub(crate) fn error(&self, at: usize, reason: impl ToString) -> FormatError {
-        let before = self.text.get(..at).unwrap_or(self.text);
         FormatError::Invalid {
             path: self.path.to_owned(),
-            line: before.matches('\n').count() + 1,
+            line: self.line(at),
             reason: reason.to_string(),
         }
     }
@@ -297,6 +326,20 @@ impl Source<'_> {
             name.span().start,
             format!("`{text}` is no name for a {what}: 1 to 64 letters, digits, `-` and `_`"),
         ))
+    }
+}
+
+/// What serde says of an unknown key or value lists all that are known, between ticks; the
+/// one that was probably meant is added.
+fn with_nearest(message: &str) -> String {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let meant = names
+        .next()
+        .filter(|_| message.starts_with("unknown "))
+        .and_then(|name| nearest(name, names));
+    match meant {
+        Some(meant) => format!("{message}; did you mean `{meant}`?"),
+        None => message.to_owned(),
     }
 }
 

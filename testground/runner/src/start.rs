@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use lab::{Lab, Shape, Uplink};
 use testground::composition::{Composition, Members};
+use testground::faults::{Fault, Schedule};
+use testground::layout::Layout;
 use testground::params::Params;
 use testground::plans::{self, Plan};
 use testground::report;
@@ -36,6 +38,9 @@ struct Wanted {
     plan: Plan,
     case: String,
     groups: Vec<Members>,
+    faults: Vec<Fault>,
+    disk: Option<u64>,
+    layout: Layout,
     command: String,
 }
 
@@ -74,6 +79,10 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<ExitCode> {
             groups: wanted.groups,
             seed,
             network: network.clone(),
+            faults: wanted.faults,
+            switch: args.network.switch,
+            disk: wanted.disk,
+            layout: wanted.layout,
             limit: args.timeout,
             command: wanted.command,
             programs: Programs {
@@ -105,6 +114,7 @@ fn wanted(args: &Run, seed: u64) -> anyhow::Result<Vec<Wanted>> {
     let set = parse_set(&args.set)?;
     if let Some(path) = &args.composition {
         let (composition, groups) = Composition::load(path)?;
+        let own = composition.faults();
         let plan = plans::find(&args.plans.folder, &composition.global.plan)?;
         let tail = format!("--composition {}", word(&path.to_string_lossy()));
         return Ok(vec![one(
@@ -113,6 +123,7 @@ fn wanted(args: &Run, seed: u64) -> anyhow::Result<Vec<Wanted>> {
             plan,
             &composition.global.case,
             groups,
+            own,
             &tail,
         )?]);
     }
@@ -150,7 +161,7 @@ fn wanted(args: &Run, seed: u64) -> anyhow::Result<Vec<Wanted>> {
             for (name, value) in &set {
                 tail.push_str(&format!(" --set {}", word(&format!("{name}={value}"))));
             }
-            wanted.push(one(args, seed, plan.clone(), &case, groups, &tail)?);
+            wanted.push(one(args, seed, plan.clone(), &case, groups, None, &tail)?);
         }
     }
     if wanted.is_empty() {
@@ -166,6 +177,7 @@ fn one(
     plan: Plan,
     case: &str,
     mut groups: Vec<Members>,
+    faults: Option<&Schedule>,
     tail: &str,
 ) -> anyhow::Result<Wanted> {
     let known = plan.manifest.case(case).map_err(anyhow::Error::msg)?;
@@ -179,7 +191,23 @@ fn one(
             .params_with(&group.params)
             .map_err(anyhow::Error::msg)?;
     }
+    let layout = known.layout();
+    let given = args.faults.as_deref().map(Schedule::load).transpose()?;
+    let schedule = given.as_ref().or(faults).or(known.faults());
+    let drawn = schedule.map(|schedule| schedule.draw(seed, &groups));
+    let faults = drawn.transpose()?.unwrap_or_default();
+    let is_bad = !network(&args.network)?.is_perfect() || args.network.switch;
+    if layout.lans > 1 && (is_bad || faults.iter().any(|fault| fault.kind.is_of_network())) {
+        bail!(
+            "`{case}` has {} LANs: what goes between them goes through their router, so the network \
+             between instances cannot be made worse",
+            layout.lans
+        );
+    }
     let mut command = format!("testground run {tail} --seed {seed}");
+    if let Some(path) = &args.faults {
+        command.push_str(&format!(" --faults {}", word(&path.to_string_lossy())));
+    }
     command.push_str(&network_flags(&args.network));
     let limit = humantime::format_duration(args.timeout)
         .to_string()
@@ -193,6 +221,9 @@ fn one(
     }
     Ok(Wanted {
         case: case.to_owned(),
+        faults,
+        disk: schedule.and_then(|schedule| schedule.disk),
+        layout,
         plan,
         groups,
         command,
@@ -242,6 +273,9 @@ fn network_flags(args: &args::Network) -> String {
     }
     if let Some(rate) = args.rate {
         flags.push_str(&format!(" --rate {rate}"));
+    }
+    if args.switch {
+        flags.push_str(" --switch");
     }
     flags
 }
@@ -299,6 +333,7 @@ fn print(verdict: &Verdict) {
             findings.acknowledged, findings.read, findings.readers
         );
     }
+    faults(verdict);
     /// The rest is in the report.
     const SHOWN: usize = 12;
     for reason in verdict.reasons.iter().take(SHOWN) {
@@ -317,6 +352,31 @@ fn print(verdict: &Verdict) {
         "        report: {}",
         verdict.out.join("report.html").display()
     );
+}
+
+/// How many faults of each kind there were, and what became of them.
+fn faults(verdict: &Verdict) {
+    if verdict.faults.is_empty() {
+        return;
+    }
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for fault in &verdict.faults {
+        let name = fault.fault.kind.name();
+        match kinds.iter_mut().find(|(kind, _)| *kind == name) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((name, 1)),
+        }
+    }
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    let ended = verdict.faults.iter().filter(|fault| fault.ended.is_some());
+    let ended = match ended.count() {
+        count if count == verdict.faults.len() => "all have ended".to_owned(),
+        count => format!("{count} have ended"),
+    };
+    println!("        faults: {}; {ended}", kinds.join(", "));
 }
 
 /// A word for a shell.

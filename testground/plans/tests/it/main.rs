@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic like tests")]
 
+mod faults;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -141,7 +143,22 @@ fn outside_of_a_run_it_says_what_is_missing() {
 fn every_plan_has_a_manifest_that_can_be_run_as_it_is_and_a_page() {
     let plans = testground::plans::all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     let names: Vec<&str> = plans.iter().map(|plan| plan.manifest.name()).collect();
-    assert_eq!(names, ["discovery", "kill-third", "rolling-restart"]);
+    assert_eq!(
+        names,
+        [
+            "bulk",
+            "churn",
+            "discovery",
+            "flood",
+            "full-disk",
+            "kill-third",
+            "many",
+            "partition-heal",
+            "rolling-restart",
+            "slow-node",
+            "two-lans"
+        ]
+    );
     for plan in plans {
         assert_eq!(plan.manifest.program(), Some("plans"));
         let page = std::fs::read_to_string(plan.folder.join("README.md")).unwrap();

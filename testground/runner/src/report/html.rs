@@ -28,7 +28,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:960px;mar
 h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}code,pre{font:13px/1.45 ui-monospace,monospace}\
 pre{background:#f5f5f2;padding:.8em;overflow:auto;max-height:26em}\
 table{border-collapse:collapse}td,th{text-align:left;padding:.15em 1em .15em 0;vertical-align:top}\
-td.n{text-align:right}.good{color:#16693b}.bad{color:#b3261e}summary{cursor:pointer}\
+td.n{text-align:right}td.fault{color:#8a5a00}.good{color:#16693b}.bad{color:#b3261e}summary{cursor:pointer}\
 svg{background:#fafaf8;border:1px solid #ddd}";
 
 pub(super) fn page(verdict: &Verdict) -> String {
@@ -59,12 +59,49 @@ pub(super) fn page(verdict: &Verdict) -> String {
         out.push_str("</ul>\n");
     }
     let operations = operations(verdict);
+    network(&mut out, verdict);
     oracle(&mut out, verdict);
     latencies(&mut out, &operations);
     events(&mut out, verdict);
     logs(&mut out, verdict);
     out.push_str("</body></html>\n");
     out
+}
+
+/// The network that the instances had, and what the switch did with their packets.
+fn network(out: &mut String, verdict: &Verdict) {
+    let said = match verdict.network.is_perfect() {
+        true => "perfect".to_owned(),
+        false => verdict.network.to_string(),
+    };
+    line(
+        out,
+        format_args!("<h2>Network</h2>\n<p>Between instances: {}.", escape(&said)),
+    );
+    if verdict.shaped > 0 {
+        line(
+            out,
+            format_args!(
+                "Instances asked for another network {} times.",
+                verdict.shaped
+            ),
+        );
+    }
+    if let Some(stats) = &verdict.switch {
+        line(
+            out,
+            format_args!(
+                "The switch passed {} packets, lost {}, blocked {}, and dropped {} for want of room.",
+                stats.delivered, stats.lost, stats.blocked, stats.queue_full
+            ),
+        );
+        if stats.saturated() {
+            out.push_str(
+                "<span class=\"bad\">It could not keep up: times and rates are its own, not the program's.</span>",
+            );
+        }
+    }
+    out.push_str("</p>\n");
 }
 
 fn oracle(out: &mut String, verdict: &Verdict) {
@@ -229,36 +266,52 @@ fn drawing(out: &mut String, operations: &[Operation]) {
     out.push_str("</svg>\n");
 }
 
+/// A row of the table of events.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    /// Nanoseconds since 1970.
+    time: i64,
+    instances: String,
+    class: &'static str,
+    text: String,
+}
+
 fn events(out: &mut String, verdict: &Verdict) {
-    let mut events: Vec<(i64, usize, bool, String)> = Vec::new();
+    let mut rows: Vec<Row> = faults(verdict);
     for instance in &verdict.instances {
         for line in lines_of_instance(&instance.outputs) {
-            let (bad, text) = match line.event {
-                Event::Start { .. } => (false, "starts".to_owned()),
-                Event::Message { message } => (false, message),
-                Event::StageStart { name, .. } => (false, format!("begins: {name}")),
-                Event::StageEnd { name, .. } => (false, format!("has done: {name}")),
-                Event::Success { .. } => (false, "succeeded".to_owned()),
-                Event::Failure { error, .. } => (true, format!("failed: {error}")),
-                Event::Crash { error, .. } => (true, format!("crashed: {error}")),
+            let (class, text) = match line.event {
+                Event::Start { .. } => ("", "starts".to_owned()),
+                Event::Message { message } => ("", message),
+                Event::StageStart { name, .. } => ("", format!("begins: {name}")),
+                Event::StageEnd { name, .. } => ("", format!("has done: {name}")),
+                Event::Success { .. } => ("", "succeeded".to_owned()),
+                Event::Failure { error, .. } => ("bad", format!("failed: {error}")),
+                Event::Crash { error, .. } => ("bad", format!("crashed: {error}")),
             };
-            events.push((line.ts, instance.instance, bad, text));
+            rows.push(Row {
+                time: line.ts,
+                instances: instance.instance.to_string(),
+                class,
+                text,
+            });
         }
     }
-    events.sort();
-    let Some(first) = events.first().map(|event| event.0) else {
+    rows.sort();
+    let Some(first) = rows.first().map(|row| row.time) else {
         return;
     };
     out.push_str("<h2>Events</h2>\n<table><tr><th>second</th><th>instance</th><th></th></tr>\n");
-    let left_out = events.len().saturating_sub(MAX_EVENTS);
-    for (time, instance, bad, text) in events.into_iter().take(MAX_EVENTS) {
-        let class = if bad { "bad" } else { "" };
+    let left_out = rows.len().saturating_sub(MAX_EVENTS);
+    for row in rows.into_iter().take(MAX_EVENTS) {
         line(
             out,
             format_args!(
-                "<tr><td class=\"n\">{:.3}</td><td class=\"n\">{instance}</td><td class=\"{class}\">{}</td></tr>",
-                (time - first) as f64 / 1e9,
-                escape(&text)
+                "<tr><td class=\"n\">{:.3}</td><td class=\"n\">{}</td><td class=\"{}\">{}</td></tr>",
+                row.time.saturating_sub(first) as f64 / 1e9,
+                row.instances,
+                row.class,
+                escape(&row.text)
             ),
         );
     }
@@ -266,6 +319,34 @@ fn events(out: &mut String, verdict: &Verdict) {
     if left_out > 0 {
         line(out, format_args!("<p>and {left_out} more</p>"));
     }
+}
+
+/// Begin and end of each fault, and what went wrong with those that went wrong otherwise than
+/// they should.
+fn faults(verdict: &Verdict) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for fault in &verdict.faults {
+        let victims: Vec<String> = fault.fault.victims.iter().map(usize::to_string).collect();
+        let mut row = |micros: Option<u64>, class, text| {
+            if let Some(micros) = micros {
+                rows.push(Row {
+                    time: i64::try_from(micros)
+                        .map_or(i64::MAX, |micros| micros.saturating_mul(1000)),
+                    instances: victims.join(", "),
+                    class,
+                    text,
+                });
+            }
+        };
+        let what = fault.what();
+        row(fault.began, "fault", format!("begins: {what}"));
+        row(fault.ended, "fault", format!("ends: {what}"));
+        if !fault.error.is_empty() {
+            let last = fault.ended.or(fault.began);
+            row(last, "bad", format!("{what}: {}", fault.error));
+        }
+    }
+    rows
 }
 
 fn logs(out: &mut String, verdict: &Verdict) {

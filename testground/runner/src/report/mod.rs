@@ -61,10 +61,15 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use lab::{Shape, SwitchStats, Uplink};
+
     use super::*;
+    use crate::faults::{Direction, Fault, Kind};
     use crate::history::{self, Outcome, Record};
     use crate::oracle::Findings;
-    use crate::run::{Ending, InstanceVerdict};
+    use crate::run::{Ending, FaultVerdict, InstanceVerdict, Network};
 
     fn verdict(out: &Path, passed: bool) -> Verdict {
         let outputs = out.join("single").join("0");
@@ -92,9 +97,35 @@ mod tests {
                 outputs,
             }],
             oracle: Some(Findings::default()),
-            network: Default::default(),
-            switch: None,
+            faults: vec![fault()],
+            network: Network {
+                shape: Shape::latency(Duration::from_millis(20)).with_loss(0.015),
+                uplink: Uplink::symmetric(20_000_000),
+            },
+            shaped: 2,
+            switch: Some(SwitchStats {
+                delivered: 4321,
+                ..SwitchStats::default()
+            }),
             out: out.to_owned(),
+        }
+    }
+
+    /// A kill whose end was never seen.
+    fn fault() -> FaultVerdict {
+        FaultVerdict {
+            fault: Fault {
+                kind: Kind::Kill,
+                line: 3,
+                victims: vec![2],
+                begin: Duration::from_secs(5),
+                end: Duration::from_secs(6),
+                percent: 0.0,
+                direction: Direction::Both,
+            },
+            began: Some(1_250_000),
+            ended: None,
+            error: "instance 2: <gone>".to_owned(),
         }
     }
 
@@ -144,6 +175,11 @@ mod tests {
             "2.0 ms",
             "the node&#39;s last words",
             "<circle",
+            "latency 20ms, 1.5% lost, 20 Mbit/s up, 20 Mbit/s down",
+            "4321 packets",
+            "asked for another network 2 times",
+            "<td class=\"n\">0.250</td><td class=\"n\">2</td><td class=\"fault\">begins: kill</td>",
+            "instance 2: &lt;gone&gt;",
         ] {
             assert!(page.contains(expected), "{expected} is not in {page}");
         }

@@ -1,5 +1,6 @@
 //! Running a case: a lab, a sync service in it, and the plan's program once an instance.
 
+mod conductor;
 mod instance;
 mod interrupt;
 mod network;
@@ -7,7 +8,7 @@ mod verdict;
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,8 +16,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime};
 
-use lab::{Lab, LabError};
+use lab::{Builder, Lab, LabError};
 
+pub use conductor::FaultVerdict;
 pub use interrupt::Interrupt;
 pub use network::Network;
 pub use verdict::{Ending, InstanceVerdict, Verdict};
@@ -24,9 +26,13 @@ pub use verdict::{Ending, InstanceVerdict, Verdict};
 use crate::composition::Members;
 use crate::environment::{Environment, SYNC_PORT};
 use crate::event::Line;
+use crate::faults::Fault;
 use crate::history::{self, HistoryError};
+use crate::layout::{Family, Layout};
 use crate::oracle;
 use crate::params::ParamError;
+use crate::sync;
+use conductor::Stage;
 use instance::Instance;
 use interrupt::Note;
 
@@ -53,6 +59,15 @@ pub struct Job {
     pub seed: u64,
     /// How bad the network between them is.
     pub network: Network,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Whether packets go through the switch though nothing that is known yet needs it: instances
+    /// may then ask for a network.
+    pub switch: bool,
+    /// Which LANs they are on.
+    pub layout: Layout,
+    /// Bytes of each instance's file system, where it is one of its own.
+    pub disk: Option<u64>,
     /// When the instances are ended.
     pub limit: Duration,
     /// A folder of its own for results, which does not exist yet.
@@ -128,13 +143,23 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
     let started = SystemTime::now();
     let begin = Instant::now();
     let run = new_run_id();
-    let builder = Lab::builder().nodes(total + 1);
+    let mut builder = lans(Lab::builder().nodes(total + 1), job.layout, total);
+    if let Some(bytes) = job.disk {
+        builder = builder.disk(bytes);
+    }
     let lab = job.network.build(builder, job).build()?;
     job.network.apply(&lab, total)?;
-    let address = SocketAddr::from((lab.ipv4(total, 0), SYNC_PORT));
+    // Where every instance reaches it: it is on all LANs, and their router.
+    let any = match job.layout.family {
+        Family::Ipv6 => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        Family::Both | Family::Ipv4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+    };
+    let address = SocketAddr::from((any, SYNC_PORT));
+    let socket = lab.logs().join("sync.sock");
     let mut service = lab.command(total, &job.programs.testground)?;
     service
-        .args(["sync-service", "--listen", &address.to_string()])
+        .args(["sync-service", "--listen", &address.to_string(), "--socket"])
+        .arg(&socket)
         .process_group(0);
     let service = lab.spawn_command("sync-service", service)?;
     service.wait_line("readiness", SYNC_PATIENCE, |line| {
@@ -145,6 +170,7 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
     for group in &job.groups {
         for _ in 0..group.count {
             let number = instances.len();
+            let lan = job.layout.lan_of(number, total);
             let outputs = job.out.join(&group.id).join(number.to_string());
             make_folder(&outputs)?;
             let environment = Environment {
@@ -155,14 +181,22 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
                 params: group.params.clone(),
                 group: group.id.clone(),
                 group_instances: group.count,
-                sidecar: false,
-                subnet: "10.77.0.0/24".to_owned(),
+                sidecar: job.has_switch(),
+                subnet: match job.layout.family {
+                    Family::Ipv6 => lab.ipv6_net(lan),
+                    Family::Both | Family::Ipv4 => lab.ipv4_net(lan),
+                },
                 outputs: outputs.to_string_lossy().into_owned(),
                 temp: lab.home(number).to_string_lossy().into_owned(),
                 start: humantime::format_rfc3339_seconds(started).to_string(),
-                sync_host: lab.ipv4(total, 0).to_string(),
+                sync_host: match job.layout.family {
+                    // A port is put behind it.
+                    Family::Ipv6 => format!("[{}]", lab.ipv6(total, lan)),
+                    Family::Both | Family::Ipv4 => lab.ipv4(total, lan).to_string(),
+                },
                 sync_port: SYNC_PORT,
                 seed: job.seed,
+                faults: job.faults.len(),
             };
             let command = command(&lab, number, job, &environment)?;
             let label = format!("{}-{number}", group.id);
@@ -172,7 +206,24 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
             ));
         }
     }
-    let ended_by = wait(&mut instances, &notes, begin + job.limit);
+    let stage = Stage {
+        lab: &lab,
+        network: &job.network,
+        instances: total,
+        faults: &job.faults,
+        shapes: job.has_switch(),
+        socket: &socket,
+        prefix: sync::prefix(&run, &job.plan, &job.case),
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let (ended_by, conducted) = std::thread::scope(|scope| {
+        let conductor = scope.spawn(|| conductor::conduct(&stage, stopped));
+        let ended_by = wait(&mut instances, &notes, begin + job.limit);
+        // One that has done all has nobody to tell.
+        let _ = stop.send(());
+        let conducted = conductor.join();
+        (ended_by, conducted.expect("conducting does not panic"))
+    });
     for instance in &instances {
         instance.keep_logs()?;
     }
@@ -183,7 +234,10 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
         let place = job.out.join(name);
         fs::copy(log, &place).map_err(file(&place))?;
     }
-    let switch = job.network.stats(&lab)?;
+    let switch = match job.has_switch() {
+        true => Some(lab.switch_stats()?),
+        false => None,
+    };
     drop(lab);
 
     let mut histories = Vec::new();
@@ -199,8 +253,27 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
         instances.iter().map(Instance::verdict).collect(),
         ended_by,
         findings,
+        conducted,
         switch,
     ))
+}
+
+/// The lab's LANs, for so many instances and the sync service.
+fn lans(builder: Builder, layout: Layout, instances: usize) -> Builder {
+    let builder = match layout.family {
+        Family::Both => builder,
+        Family::Ipv4 => builder.ipv4_only(),
+        Family::Ipv6 => builder.ipv6_only(),
+    };
+    if layout.lans == 1 {
+        return builder.bridges(layout.interfaces);
+    }
+    (0..layout.lans)
+        .fold(builder.bridges(layout.lans), |builder, lan| {
+            let members = (0..instances).filter(|one| layout.lan_of(*one, instances) == lan);
+            builder.lan(lan, members.chain([instances]))
+        })
+        .router(instances)
 }
 
 /// Waits until all instances have ended, and ends them where they have to be.
@@ -248,8 +321,13 @@ fn kill(instances: &[Instance]) {
     }
 }
 
-/// The plan's program in a node's namespace, and in a process namespace of its own: with the
-/// instance ends whatever it has started, however it ends.
+/// What an instance's machine is called, to itself.
+fn hostname(instance: usize) -> String {
+    format!("instance-{instance}")
+}
+
+/// The plan's program in a node's namespace, and in namespaces of its own for processes, so that with
+/// the instance ends whatever it has started, however it ends, and for the host's name.
 fn command(
     lab: &Lab,
     node: usize,
@@ -258,7 +336,16 @@ fn command(
 ) -> Result<Command, RunError> {
     let mut command = lab.command(node, "unshare")?;
     command
-        .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+        .args([
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "--uts",
+            "--",
+        ])
+        .arg(&job.programs.testground)
+        .args(["instance", &hostname(node)])
         .arg(&job.programs.plan);
     // What is set outside is for nodes outside.
     for (name, _) in std::env::vars_os() {

@@ -1,6 +1,8 @@
 //! A bad network between the instances of a run.
 
-use lab::{Builder, Lab, LabError, Rule, Shape, SwitchStats, Uplink};
+use std::fmt;
+
+use lab::{Builder, Lab, LabError, Rule, Shape, Uplink};
 use serde::Serialize;
 
 use super::Job;
@@ -20,9 +22,9 @@ impl Network {
         *self == Network::default()
     }
 
-    /// A lab with such a network has a switch.
+    /// A lab with such a network, or where it shall have faults, has a switch.
     pub(super) fn build(&self, builder: Builder, job: &Job) -> Builder {
-        if self.is_perfect() {
+        if !job.has_switch() {
             return builder;
         }
         builder
@@ -35,17 +37,58 @@ impl Network {
         if self.is_perfect() {
             return Ok(());
         }
-        let all: Vec<usize> = (0..instances).collect();
-        lab.shape([Rule::one_way(&all, &all, self.shape.clone())])?;
-        all.iter()
-            .try_for_each(|node| lab.set_uplink(*node, 0, self.uplink))
+        lab.shape(self.rules(instances))?;
+        (0..instances).try_for_each(|node| set_uplink(lab, node, self.uplink))
     }
 
-    /// What has passed the switch, if there is one.
-    pub(super) fn stats(&self, lab: &Lab) -> Result<Option<SwitchStats>, LabError> {
-        if self.is_perfect() {
-            return Ok(None);
+    /// How packets fare between the first `instances` nodes.
+    pub(super) fn rules(&self, instances: usize) -> Vec<Rule> {
+        let all: Vec<usize> = (0..instances).collect();
+        vec![Rule::one_way(&all, &all, self.shape.clone())]
+    }
+}
+
+/// How fast each interface of a node is.
+pub(super) fn set_uplink(lab: &Lab, node: usize, uplink: Uplink) -> Result<(), LabError> {
+    (0..lab.bridges()).try_for_each(|bridge| lab.set_uplink(node, bridge, uplink))
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for (name, time) in [
+            ("latency", self.shape.latency),
+            ("jitter", self.shape.jitter),
+        ] {
+            if !time.is_zero() {
+                parts.push(format!("{name} {}", humantime::format_duration(time)));
+            }
         }
-        lab.switch_stats().map(Some)
+        for (name, share) in [
+            ("lost", self.shape.loss),
+            ("twice", self.shape.duplicate),
+            ("overtaking", self.shape.reorder),
+        ] {
+            if share > 0.0 {
+                // As many digits as a person typed.
+                parts.push(format!("{}% {name}", (share * 1e8).round() / 1e6));
+            }
+        }
+        for (name, rate) in [("up", self.uplink.up), ("down", self.uplink.down)] {
+            if let Some(rate) = rate {
+                parts.push(format!("{} Mbit/s {name}", rate as f64 / 1e6));
+            }
+        }
+        f.write_str(&parts.join(", "))
+    }
+}
+
+impl Job {
+    /// Whether packets go through the switch.
+    pub(super) fn has_switch(&self) -> bool {
+        self.switch
+            || self.layout.switch
+            || !self.network.is_perfect()
+            || self.faults.iter().any(|fault| fault.kind.is_of_network())
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use lab::SwitchStats;
 use serde::Serialize;
 
-use super::{Job, Network};
+use super::conductor::Conducted;
+use super::{FaultVerdict, Job, Network};
 use crate::oracle::Findings;
 
 /// Why the instances of a run ended.
@@ -50,9 +51,13 @@ pub struct Verdict {
     pub instances: Vec<InstanceVerdict>,
     /// What the oracle found, where there are histories.
     pub oracle: Option<Findings>,
-    /// How bad the network was.
+    /// What was made to go wrong.
+    pub faults: Vec<FaultVerdict>,
+    /// How bad the network was beside that.
     pub network: Network,
-    /// What has passed the switch, where the network was not perfect.
+    /// How often instances changed their network themselves.
+    pub shaped: usize,
+    /// What has passed the switch, if there was one.
     pub switch: Option<SwitchStats>,
     /// The folder of the results.
     pub out: PathBuf,
@@ -86,6 +91,7 @@ impl Verdict {
         instances: Vec<InstanceVerdict>,
         ending: Ending,
         oracle: Option<Findings>,
+        conducted: Conducted,
         switch: Option<SwitchStats>,
     ) -> Verdict {
         let mut reasons: Vec<String> = instances
@@ -96,6 +102,8 @@ impl Verdict {
         if let Some(findings) = &oracle {
             reasons.extend(findings.violations.iter().map(ToString::to_string));
         }
+        reasons.extend(faults_not_done(&conducted.faults));
+        reasons.extend(conducted.refused);
         Verdict {
             plan: job.plan.clone(),
             case: job.case.clone(),
@@ -109,9 +117,30 @@ impl Verdict {
             command: job.command.clone(),
             instances,
             oracle,
+            faults: conducted.faults,
             network: job.network.clone(),
+            shaped: conducted.shaped,
             switch,
             out: job.out.clone(),
         }
     }
+}
+
+/// Faults that were to happen and did not, or did not end: then nothing is shown about them.
+fn faults_not_done(faults: &[FaultVerdict]) -> Vec<String> {
+    let mut reasons: Vec<String> = faults
+        .iter()
+        .filter(|verdict| !verdict.error.is_empty())
+        .map(|verdict| format!("{verdict}: {}", verdict.error))
+        .collect();
+    let begun = faults.iter().filter(|verdict| verdict.began.is_some());
+    let ended = faults.iter().filter(|verdict| verdict.ended.is_some());
+    let (all, begun, ended) = (faults.len(), begun.count(), ended.count());
+    if reasons.is_empty() && ended < all {
+        reasons.push(match begun {
+            0 => format!("none of {all} faults began: not every instance was ready for them"),
+            _ => format!("the run was over before all faults were: of {all}, {begun} had begun and {ended} ended"),
+        });
+    }
+    reasons
 }

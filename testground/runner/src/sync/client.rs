@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -61,7 +63,7 @@ pub enum SyncError {
 pub struct Client {
     commands: mpsc::Sender<Command>,
     prefix: String,
-    local: SocketAddr,
+    local: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -88,11 +90,22 @@ impl Client {
     /// topics are the run's own.
     pub async fn connect(environment: &Environment) -> Result<Client, SyncError> {
         let address = format!("{}:{}", environment.sync_host, environment.sync_port);
-        let prefix = format!(
-            "run:{}:plan:{}:case:{}",
-            environment.run, environment.plan, environment.case
-        );
+        let prefix = prefix(&environment.run, &environment.plan, &environment.case);
         Client::connect_to(&address, prefix).await
+    }
+
+    /// Connects to the service on a unix socket, where it listens already; `prefix` comes
+    /// before all names.
+    pub async fn connect_socket(path: &Path, prefix: String) -> Result<Client, SyncError> {
+        let failed = |source| SyncError::Connect {
+            address: path.display().to_string(),
+            source,
+        };
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let socket = upgrade(stream, "localhost").await.map_err(failed)?;
+        Ok(Client::over(socket, prefix, None))
     }
 
     /// Connects to the service at `HOST:PORT`; `prefix` comes before all names.
@@ -110,17 +123,24 @@ impl Client {
                 }
             }
         };
+        Ok(Client::over(socket, prefix, Some(local)))
+    }
+
+    fn over<S>(socket: WebSocketStream<S>, prefix: String, local: Option<SocketAddr>) -> Client
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (commands, queue) = mpsc::channel(COMMANDS);
         tokio::spawn(run(socket, queue));
-        Ok(Client {
+        Client {
             commands,
             prefix,
             local,
-        })
+        }
     }
 
-    /// This end's address, which differs between the instances of a run.
-    pub fn local_address(&self) -> SocketAddr {
+    /// This end's address, which differs between the instances of a run; none on a unix socket.
+    pub fn local_address(&self) -> Option<SocketAddr> {
         self.local
     }
 
@@ -243,6 +263,11 @@ impl<T: DeserializeOwned> Subscription<T> {
     }
 }
 
+/// What comes before the names of a run (Y10).
+pub fn prefix(run: &str, plan: &str, case: &str) -> String {
+    format!("run:{run}:plan:{plan}:case:{case}")
+}
+
 fn checked(response: Response) -> Result<Response, SyncError> {
     if response.error.is_empty() {
         Ok(response)
@@ -261,19 +286,26 @@ async fn open(
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
+    Ok((upgrade(stream, address).await?, local))
+}
+
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    host: &str,
+) -> Result<WebSocketStream<S>, tungstenite::Error> {
     let config = tungstenite::protocol::WebSocketConfig::default()
         .max_message_size(Some(2 * Limits::default().message_bytes));
-    let (socket, _) = tokio_tungstenite::client_async_with_config(
-        format!("ws://{address}/"),
-        stream,
-        Some(config),
-    )
-    .await?;
-    Ok((socket, local))
+    let url = format!("ws://{host}/");
+    let (socket, _) =
+        tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await?;
+    Ok(socket)
 }
 
 /// Sends requests and hands answers to who waits for them, until either side is gone.
-async fn run(socket: WebSocketStream<TcpStream>, mut commands: mpsc::Receiver<Command>) {
+async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: WebSocketStream<S>,
+    mut commands: mpsc::Receiver<Command>,
+) {
     let (mut sink, mut source) = socket.split();
     let mut waiting: HashMap<String, Answers> = HashMap::new();
     let mut next_id = 0u64;

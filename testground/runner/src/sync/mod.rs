@@ -8,7 +8,7 @@ mod message;
 mod server;
 mod store;
 
-pub use client::{Client, Subscription, SyncError};
+pub use client::{Client, Subscription, SyncError, prefix};
 pub use limits::Limits;
 pub use message::{
     BarrierRequest, DecodeError, PublishRequest, Request, Response, Sequence, SignalEntryRequest,

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, ToSocketAddrs, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_tungstenite::WebSocketStream;
@@ -36,6 +38,7 @@ pub struct ServerError(#[from] std::io::Error);
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    socket: Option<UnixListener>,
     store: Arc<Store>,
     limits: Limits,
 }
@@ -45,9 +48,16 @@ impl Server {
     pub async fn bind(address: impl ToSocketAddrs, limits: Limits) -> Result<Server, ServerError> {
         Ok(Server {
             listener: TcpListener::bind(address).await?,
+            socket: None,
             store: Arc::new(Store::new(limits.clone())),
             limits,
         })
+    }
+
+    /// Listens on a unix socket too, for who is in another network namespace.
+    pub fn with_socket(mut self, path: &Path) -> Result<Server, ServerError> {
+        self.socket = Some(UnixListener::bind(path)?);
+        Ok(self)
     }
 
     /// Where it listens.
@@ -64,27 +74,45 @@ impl Server {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
-            let stream = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            let (store, limits) = (Arc::clone(&self.store), self.limits.clone());
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted.map(|(stream, _)| {
+                    // Answers are small and someone waits for each.
+                    let _ = stream.set_nodelay(true);
+                    clients.spawn(async move {
+                        serve_client(stream, store, limits).await;
+                        drop(place);
+                    });
+                }),
+                accepted = accept(self.socket.as_ref()) => accepted.map(|stream| {
+                    clients.spawn(async move {
+                        serve_client(stream, store, limits).await;
+                        drop(place);
+                    });
+                }),
                 // Ended tasks are let go as they end, not at the next client.
                 Some(_) = clients.join_next() => continue,
             };
-            let Ok((stream, _)) = stream else {
+            if accepted.is_err() {
                 tokio::time::sleep(ACCEPT_REST).await;
-                continue;
-            };
-            let (store, limits) = (Arc::clone(&self.store), self.limits.clone());
-            clients.spawn(async move {
-                serve_client(stream, store, limits).await;
-                drop(place);
-            });
+            }
         }
     }
 }
 
-async fn serve_client(stream: TcpStream, store: Arc<Store>, limits: Limits) {
-    // Answers are small and someone waits for each.
-    let _ = stream.set_nodelay(true);
+/// The next client of the socket, if there is one.
+async fn accept(socket: Option<&UnixListener>) -> std::io::Result<UnixStream> {
+    match socket {
+        Some(socket) => Ok(socket.accept().await?.0),
+        None => std::future::pending().await,
+    }
+}
+
+async fn serve_client<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    store: Arc<Store>,
+    limits: Limits,
+) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(limits.message_bytes))
         .max_frame_size(Some(limits.message_bytes));
@@ -127,8 +155,8 @@ async fn serve_client(stream: TcpStream, store: Arc<Store>, limits: Limits) {
     }
 }
 
-async fn write_answers(
-    mut sink: SplitSink<WebSocketStream<TcpStream>, Message>,
+async fn write_answers<S: AsyncRead + AsyncWrite + Unpin>(
+    mut sink: SplitSink<WebSocketStream<S>, Message>,
     mut queue: mpsc::Receiver<Response>,
 ) {
     while let Some(response) = queue.recv().await {

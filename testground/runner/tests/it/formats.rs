@@ -97,7 +97,7 @@ fn mistakes_in_a_manifest_are_named_with_their_line() {
         (
             "runner = ",
             "runer = ",
-            "manifest.toml:5: unknown field `runer`",
+            "manifest.toml:5: unknown field `runer`, expected `builder` or `runner`; did you mean `runner`?",
         ),
         ("min = 2", "min = 5", "manifest.toml:11: instances: "),
         ("min = 2", "min = 0", "manifest.toml:11: instances: "),
@@ -117,6 +117,21 @@ fn mistakes_in_a_manifest_are_named_with_their_line() {
             "manifest.toml:10: `l/n` is no name",
         ),
         ("program = ", "programm = ", "did you mean `program`?"),
+        (
+            "default = 4 }",
+            "default = 4 }\nlab = { lans = 9 }",
+            "manifest.toml:12: `lans` is 1 to 8",
+        ),
+        (
+            "default = 4 }",
+            "default = 4 }\nlab = { lans = 2, interfaces = 2 }",
+            "manifest.toml:12: several `lans` or several `interfaces`",
+        ),
+        (
+            "default = 4 }",
+            "default = 4 }\nlab = { family = \"ipv5\" }",
+            "did you mean `ipv4`?",
+        ),
         (
             "default = \"30s\"",
             "default = \"a=b\"",
@@ -193,4 +208,24 @@ fn mistakes_in_a_composition_are_named_with_their_line() {
         let error = composition(&GROUPS.replace(right, wrong)).unwrap_err();
         assert!(error.contains(expected), "{error} does not have {expected}");
     }
+}
+
+#[test]
+fn faults_stand_in_a_manifest_and_in_a_composition() {
+    let list = |name: &str, percent: u32| {
+        format!(
+            "[{name}]\nend = \"9s\"\n[[{name}.fault]]\nkind = \"loss\"\nat = \"1s\"\npercent = {percent}\n"
+        )
+    };
+    let text = format!("{GOOD}{}", list("testcases.faults", 20));
+    let case = manifest(&text).unwrap().case("lan").unwrap().clone();
+    assert!(case.faults().is_some());
+    let error = manifest(&format!("{GOOD}{}", list("testcases.faults", 200))).unwrap_err();
+    assert!(error.contains("manifest.toml:21: `percent` is"), "{error}");
+
+    let text = format!("{GROUPS}{}", list("faults", 20));
+    let (parsed, _) = Composition::parse(Path::new("c.toml"), &text).unwrap();
+    assert!(parsed.faults().is_some());
+    let error = composition(&format!("{GROUPS}{}", list("faults", 200))).unwrap_err();
+    assert!(error.contains("c.toml:23: `percent` is"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic like tests")]
 
+mod faults;
 mod formats;
 mod running;
 mod sync;

@@ -406,9 +406,204 @@ fn a_bad_network_is_between_instances_and_not_before_the_sync_service() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// Functions of a shell that speaks with the sync service: `send` a request, `receive` an answer.
+const WEBSOCKET: &str = r#"
+exec 3<>/dev/tcp/$SYNC_SERVICE_HOST/$SYNC_SERVICE_PORT || exit 7
+printf 'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' >&3
+printf 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n' >&3
+while IFS= read -r line <&3 && [ "$line" != $'\r' ]; do :; done
+send() {
+  # Masked with zeros, and a length of two bytes.
+  printf "\\x81\\xfe\\x$(printf %02x $((${#1} >> 8)))\\x$(printf %02x $((${#1} & 255)))\\0\\0\\0\\0%s" "$1" >&3
+}
+receive() { IFS= read -r -d '}' answer <&3; echo "$answer" | tr -cd '[:print:]'; }
+names="run:$TEST_RUN:plan:$TEST_PLAN:case:$TEST_CASE"
+"#;
+
+#[test]
+fn an_instance_shapes_its_own_network() {
+    if !Lab::available_or_skip("an_instance_shapes_its_own_network") {
+        return;
+    }
+    let plan = Plan::new(&format!(
+        r#"{WEBSOCKET}
+        [ $TEST_SIDECAR = true ] || exit 8
+        send '{{"id":"i","barrier":{{"state":"'$names:states:network-initialized'","target":2}}}}'
+        receive
+        if [ $(hostname) = instance-0 ]; then
+            send '{{"id":"p","publish":{{"topic":"'$names:topics:network:instance-0'","payload":{{"network":"default","enable":true,"default":{{"loss":REQUESTED}},"callback_state":"shaped"}}}}}}'
+        fi
+        send '{{"id":"b","barrier":{{"state":"'$names:states:shaped'","target":1}}}}'
+        until receive | grep '"id":"b"'; do :; done
+        for n in 1 2 3 4 5 6 7 8; do echo $n > /dev/udp/10.77.0.1/9; echo $n > /dev/udp/10.77.0.2/9; done
+        {SUCCESS}
+        "#
+    ).replace("REQUESTED", "100"));
+    let output = plan.run(&["script", "--switch", "--out", "out"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains(" --switch --timeout"),
+        "{}",
+        said(&output)
+    );
+    let verdict = json(&plan.path("out/script/one/verdict.json"));
+    assert_eq!(verdict["shaped"], 1, "{verdict}");
+    assert!(verdict["switch"]["lost"].as_u64().unwrap() > 0, "{verdict}");
+
+    let script = fs::read_to_string(plan.path("plans/script/instance.sh")).unwrap();
+    let impossible = Plan::new(&script.replace("\"loss\":100", "\"loss\":101"));
+    let output = impossible.run(&["script", "--switch", "--timeout", "3s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let expected = "instance 0 asked for a network that it cannot have: loss is 1.01";
+    assert!(said(&output).contains(expected), "{}", said(&output));
+}
+
+#[test]
+fn the_runner_does_faults_of_the_network_and_orders_those_of_nodes() {
+    if !Lab::available_or_skip("the_runner_does_faults_of_the_network_and_orders_those_of_nodes") {
+        return;
+    }
+    // Instance 0 obeys; the last order it says it cannot.
+    let plan = Plan::new(&format!(
+        r#"{WEBSOCKET}
+        send '{{"id":"r","signal_entry":{{"state":"'$names:states:faults:ready'"}}}}'
+        send '{{"id":"b","barrier":{{"state":"'$names:states:faults:over'","target":1}}}}'
+        if [ $(hostname) = instance-0 ]; then
+            send '{{"id":"s","subscribe":{{"topic":"'$names:topics:faults:0'"}}}}'
+            for phase in begin end; do
+                until receive | grep "kill.*$phase"; do :; done
+                [ $phase = end ] && error=broken
+                send '{{"id":"d","publish":{{"topic":"'$names:topics:faults:done'","payload":{{"fault":1,"instance":0,"phase":"'$phase'","error":"'$error'"}}}}}}'
+            done
+        fi
+        until receive | grep '"id":"b"'; do :; done
+        {SUCCESS}"#
+    ));
+    fs::write(
+        plan.path("faults.toml"),
+        "end = \"1s\"\n[[fault]]\nkind = \"partition\"\nat = \"100ms\"\nvictims = [1]\n\
+         [[fault]]\nkind = \"kill\"\nat = \"200ms\"\nfor = \"100ms\"\nvictims = [0]\n",
+    )
+    .unwrap();
+    let output = plan.run(&[
+        "script",
+        "--faults",
+        "faults.toml",
+        "--out",
+        "out",
+        "--timeout",
+        "30s",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for expected in [
+        "faults: 1 partition, 1 kill; all have ended",
+        "kill of 0, 0.2 to 0.3 s: instance 0: broken",
+    ] {
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+    let verdict = json(&plan.path("out/script/one/verdict.json"));
+    assert_eq!(verdict["reasons"].as_array().unwrap().len(), 1, "{verdict}");
+    for fault in verdict["faults"].as_array().unwrap() {
+        assert!(fault["began"].as_u64() < fault["ended"].as_u64(), "{fault}");
+    }
+    let page = fs::read_to_string(plan.path("out/script/one/report.html")).unwrap();
+    assert!(page.contains("begins: partition") && page.contains("ends: kill"));
+}
+
+#[test]
+fn instances_on_any_lans_reach_the_sync_service() {
+    if !Lab::available_or_skip("instances_on_any_lans_reach_the_sync_service") {
+        return;
+    }
+    let plan = Plan::new(&format!(
+        r#"
+        exec 3<>/dev/tcp/$(echo $SYNC_SERVICE_HOST | tr -d '[]')/$SYNC_SERVICE_PORT || exit 7
+        echo $TEST_SUBNET $(ip -oneline -family inet address show scope global | awk '{{print $2, $4}}')
+        ip -family inet route show default
+        {SUCCESS}"#
+    ));
+    let manifest = plan.path("plans/script/manifest.toml");
+    for (lab, expected) in [
+        (
+            "lans = 2",
+            [
+                "10.77.0.0/24 eth0 10.77.0.1/24",
+                "10.77.1.0/24 eth1 10.77.1.2/24",
+            ],
+        ),
+        (
+            "interfaces = 2",
+            [
+                "10.77.0.0/24 eth0 10.77.0.1/24 eth1 10.77.1.1/24",
+                "10.77.0.0/24 eth0 10.77.0.2/24 eth1 10.77.1.2/24",
+            ],
+        ),
+        ("family = \"ipv6\"", ["fd77::/64", "fd77::/64"]),
+    ] {
+        let text = MANIFEST.replace(
+            "[testcases.params]",
+            &format!("lab = {{ {lab} }}\n[testcases.params]"),
+        );
+        fs::write(&manifest, text).unwrap();
+        let out = format!("out {lab}");
+        let output = plan.run(&["script", "--out", &out]);
+        assert!(output.status.success(), "{}", said(&output));
+        for (instance, expected) in expected.iter().enumerate() {
+            let log = plan
+                .path(&out)
+                .join(format!("script/one/single/{instance}/run.out"));
+            let log = fs::read_to_string(log).unwrap();
+            let mut lines = log.lines();
+            assert_eq!(lines.next().unwrap().trim_end(), *expected);
+            assert!(!log.contains("default"), "{log}");
+        }
+        if lab == "lans = 2" {
+            let output = plan.run(&["script", "--latency", "5ms"]);
+            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+            assert!(
+                said(&output).contains("`one` has 2 LANs"),
+                "{}",
+                said(&output)
+            );
+        }
+    }
+}
+
+#[test]
+fn faults_that_never_begin_are_no_proof_and_are_shown() {
+    if !Lab::available_or_skip("faults_that_never_begin_are_no_proof_and_are_shown") {
+        return;
+    }
+    let plan = Plan::new(&format!("echo $HEDGEROW_FAULTS > faults\n{SUCCESS}"));
+    fs::write(
+        plan.path("faults.toml"),
+        "end = \"9s\"\n[[fault]]\nkind = \"partition\"\nat = \"1s\"\nvictims = [1]\n",
+    )
+    .unwrap();
+    let output = plan.run(&["script", "--faults", "faults.toml", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for expected in [
+        "none of 1 faults began",
+        "faults: 1 partition; 0 have ended",
+        "--faults faults.toml",
+    ] {
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+    let case = plan.path("out/script/one");
+    let told = fs::read_to_string(case.join("single/0/faults")).unwrap();
+    assert_eq!(told, "1\n");
+    let verdict = json(&case.join("verdict.json"));
+    assert_eq!(verdict["faults"][0]["kind"], "partition");
+    assert_eq!(verdict["faults"][0]["victims"], serde_json::json!([1]));
+    // Where the network is to have faults there is a switch.
+    assert!(verdict["switch"].is_object(), "{verdict}");
+}
+
 #[test]
 fn what_is_not_there_is_refused_with_the_nearest_name_before_anything_starts() {
     let plan = Plan::new(SUCCESS);
+    let bad = "end = \"9s\"\n[[fault]]\nat = \"1s\"\nvictims = [2]\nkind = \"kill\"\n";
+    fs::write(plan.path("bad.toml"), bad).unwrap();
     for (args, expected) in [
         (&["scirpt"][..], "no plan `scirpt`; did you mean `script`?"),
         (&["script", "oen"], "did you mean `one`?"),
@@ -435,6 +630,14 @@ fn what_is_not_there_is_refused_with_the_nearest_name_before_anything_starts() {
             "`run all` runs each case as its manifest has it",
         ),
         (&["script", "--plans", "nowhere"], "no plans at nowhere"),
+        (
+            &["script", "--faults", "bad.toml"],
+            "bad.toml:4: no instance 2; there are 0 to 1",
+        ),
+        (
+            &["script", "--faults", "none.toml"],
+            "cannot read none.toml",
+        ),
     ] {
         let output = plan.run(args);
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));

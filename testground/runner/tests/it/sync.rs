@@ -334,6 +334,7 @@ async fn runs_do_not_hear_each_other() {
             sync_host: host.to_owned(),
             sync_port: port.parse().unwrap(),
             seed: 0,
+            faults: 0,
         }
     };
     for run in ["one", "two"] {

@@ -1,0 +1,205 @@
+//! Plans in which things go wrong: short versions of them, and programs that do not stand it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use lab::Lab;
+use serde_json::Value;
+
+use crate::{beside, run};
+
+/// A run of a plan with its own faults.
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new() -> Case {
+        let folder = tempfile::tempdir().unwrap();
+        Case { folder }
+    }
+
+    /// Runs a plan; whether it passed, and what was said. `None` where it cannot be run here.
+    fn run(
+        &self,
+        test: &str,
+        hedgerow: Option<&Path>,
+        args: &[&str],
+        faults: &str,
+    ) -> Option<(bool, String)> {
+        if !Lab::available_or_skip(test) {
+            return None;
+        }
+        let list = self.folder.path().join("faults.toml");
+        std::fs::write(&list, faults).unwrap();
+        let list = list.to_string_lossy();
+        let mut all = args.to_vec();
+        all.extend(["--faults", &list, "--set", "pace=300ms"]);
+        let (output, said) = run(test, hedgerow, &self.out(), &all)?;
+        Some((output.status.success(), said))
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    fn verdict(&self, case: &str) -> Value {
+        let path = self.out().join(case).join("verdict.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    /// The program `hedgerow`, changed: a shell script in which `REAL` is the true one.
+    fn wrapped(&self, test: &str, script: &str) -> Option<PathBuf> {
+        let hedgerow = beside("hedgerow", test)?;
+        let path = self.folder.path().join("wrapped.sh");
+        std::fs::write(&path, script.replace("REAL", hedgerow.to_str().unwrap())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Some(path)
+    }
+}
+
+#[test]
+fn both_sides_of_a_partition_go_on_and_become_one() {
+    let case = Case::new();
+    let faults =
+        "end = \"18s\"\n[[fault]]\nkind = \"partition\"\nat = \"1s\"\nfor = \"16s\"\nvictims = 2\n";
+    let test = "both_sides_of_a_partition_go_on_and_become_one";
+    let args = ["partition-heal", "halves", "--nodes", "4"];
+    let Some((passed, said)) = case.run(test, None, &args, faults) else {
+        return;
+    };
+    assert!(passed, "{said}");
+    assert!(
+        said.contains("faults: 1 partition; all have ended"),
+        "{said}"
+    );
+    let verdict = case.verdict("partition-heal/halves");
+    let fault = &verdict["faults"][0];
+    assert!(fault["began"].as_u64() < fault["ended"].as_u64(), "{fault}");
+    // Something was sent to the other side, and did not arrive.
+    assert!(verdict["switch"]["blocked"].as_u64() > Some(0), "{verdict}");
+    let page = case.out().join("partition-heal/halves/report.html");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("begins: partition") && page.contains("ends: partition"));
+}
+
+#[test]
+fn a_node_that_stands_still_stops_nobody() {
+    let case = Case::new();
+    let faults =
+        "end = \"9s\"\n[[fault]]\nkind = \"stop\"\nat = \"1s\"\nfor = \"7s\"\nvictims = 1\n";
+    let test = "a_node_that_stands_still_stops_nobody";
+    let Some((passed, said)) = case.run(test, None, &["slow-node", "--nodes", "4"], faults) else {
+        return;
+    };
+    assert!(passed, "{said}");
+}
+
+/// Every node is killed at once. That they are started again is the end of it: how nodes that are back
+/// answer before the ring is whole is what the long version looks at.
+const KILLS: &str = "end = \"2500ms\"\n\
+    [[fault]]\nkind = \"kill\"\nat = \"2s\"\nvictims = \"all\"\n";
+
+/// Keeps nothing over a restart.
+const FORGETFUL: &str = r#"#!/bin/bash
+case " $* " in
+*" node start "*) rm -rf "$2/store" ;;
+esac
+exec REAL "$@"
+"#;
+
+#[test]
+fn what_was_acknowledged_outlives_the_end_of_all_nodes_at_once() {
+    let case = Case::new();
+    let test = "what_was_acknowledged_outlives_the_end_of_all_nodes_at_once";
+    let args = ["churn", "--nodes", "4"];
+    let Some((passed, said)) = case.run(test, None, &args, KILLS) else {
+        return;
+    };
+    assert!(passed, "{said}");
+}
+
+#[test]
+fn a_program_that_forgets_fails_the_plan() {
+    let case = Case::new();
+    let test = "a_program_that_forgets_fails_the_plan";
+    let Some(forgetful) = case.wrapped(test, FORGETFUL) else {
+        return;
+    };
+    let args = ["churn", "--nodes", "4"];
+    let Some((passed, said)) = case.run(test, Some(&forgetful), &args, KILLS) else {
+        return;
+    };
+    assert!(!passed, "{said}");
+    assert!(
+        said.contains("H4: instance ") || said.contains("H3: instance "),
+        "{said}"
+    );
+}
+
+/// The disk of one node is full for a while.
+const FULL: &str = "end = \"8s\"\ndisk = \"256MiB\"\n\
+    [[fault]]\nkind = \"fill\"\nat = \"1s\"\nfor = \"5s\"\nvictims = 1\n";
+
+/// Ends when there is no room left.
+const QUITTER: &str = r#"#!/bin/bash
+case " $* " in
+*" node start "*) ;;
+*) exec REAL "$@" ;;
+esac
+REAL "$@" &
+node=$!
+while kill -0 $node 2>/dev/null; do
+    read -r left < <(df --output=avail "$2" 2>/dev/null | tail -n 1)
+    [ "$left" = 0 ] && kill -KILL $node
+    sleep 0.1
+done
+wait $node
+"#;
+
+#[test]
+fn a_node_with_a_full_disk_stays_and_stores_again_when_it_can() {
+    let case = Case::new();
+    let test = "a_node_with_a_full_disk_stays_and_stores_again_when_it_can";
+    let Some((passed, said)) = case.run(test, None, &["full-disk", "--nodes", "4"], FULL) else {
+        return;
+    };
+    assert!(passed, "{said}");
+}
+
+#[test]
+fn a_program_that_ends_when_its_disk_is_full_fails_the_plan() {
+    let case = Case::new();
+    let test = "a_program_that_ends_when_its_disk_is_full_fails_the_plan";
+    let Some(quitter) = case.wrapped(test, QUITTER) else {
+        return;
+    };
+    let args = ["full-disk", "--nodes", "4"];
+    let Some((passed, said)) = case.run(test, Some(&quitter), &args, FULL) else {
+        return;
+    };
+    assert!(!passed, "{said}");
+    assert!(said.contains("the node ended by itself"), "{said}");
+}
+
+#[test]
+fn a_bad_peer_stops_nobody() {
+    let test = "a_bad_peer_stops_nobody";
+    if !Lab::available_or_skip(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "flood",
+        "--nodes",
+        "5",
+        "--set",
+        "lasts=6s",
+        "--set",
+        "pace=300ms",
+    ];
+    let Some((output, said)) = run(test, None, folder.path(), &args) else {
+        return;
+    };
+    assert!(output.status.success(), "{said}");
+}
