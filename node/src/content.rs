@@ -151,11 +151,7 @@ impl Inner {
             Err(_) => return None,
         };
         let parts = links::of(cid, &bytes);
-        let mut ways = self.ways.lock();
-        for part in parts {
-            ways.parts.put(as_kept(&part), Arc::downgrade(session));
-        }
-        drop(ways);
+        self.note(&parts, session);
         // C4: hashed by bitswap and once more here; it is kept as a copy.
         let (name, content) = (*cid, bytes.clone());
         let block = replicas::hashing::run(move || Block::new(name, content)).await;
@@ -163,6 +159,14 @@ impl Inner {
             self.blocks.keep_copy(&block);
         }
         Some(bytes)
+    }
+
+    /// Remembers who gave what these blocks are parts of.
+    fn note(&self, parts: &[Cid], session: &Arc<Session>) {
+        let mut ways = self.ways.lock();
+        for part in parts {
+            ways.parts.put(as_kept(part), Arc::downgrade(session));
+        }
     }
 
     /// Connected peers that speak bitswap and are of no network of ours, whose nodes have

@@ -16,7 +16,7 @@ use crate::{
 
 /// Objects that are provided at a time; the one added longest ago makes room. Each is told
 /// to 20 peers twice a day, and is 64 bytes in the file.
-pub const MAX_PROVIDED: usize = 4096;
+pub(crate) const MAX_PROVIDED: usize = 4096;
 
 /// Longest file that is read.
 const MAX_FILE: u64 = 1024 * 1024;
