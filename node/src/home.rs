@@ -138,6 +138,11 @@ impl Home {
         self.root.join("api.token")
     }
 
+    /// The objects that are provided in Kademlia, a CID a line.
+    pub fn provided_file(&self) -> PathBuf {
+        self.root.join("provided")
+    }
+
     /// The peers remembered from earlier runs.
     pub fn peers_file(&self) -> PathBuf {
         self.root.join("peers.json")

@@ -9,13 +9,16 @@
 
 pub mod api;
 pub mod config;
+mod content;
 pub mod home;
 mod key;
+mod local_blocks;
 mod logging;
 mod mailbox;
 pub mod network;
 mod options;
 pub mod ports;
+mod provided;
 pub mod readiness;
 pub mod remembered;
 mod run;

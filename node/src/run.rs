@@ -1,6 +1,9 @@
 //! From a home and settings to a running node, and back.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm};
@@ -14,10 +17,13 @@ use crate::{
     StartOptions,
     api::{App, Doors, Services},
     config::Effective,
+    content::Content,
     home::{Home, OpenHome},
+    local_blocks::{LocalBlocks, TellingStore},
     mailbox::Mailbox,
     network::{self, Behaviour, Driver, Network, Parts, listen_addresses},
     ports::check_swarm_port,
+    provided::Provided,
     readiness::notify,
     remembered::RememberedPeers,
     stores,
@@ -85,12 +91,16 @@ impl Node {
         let ring = overlay.handle();
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
+        let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
+        let bitswap = bitswap::Behaviour::new(bitswap::Config::default(), Arc::new(local));
+        let bitswap_handle = bitswap.handle();
+        let telling = TellingStore::new(stores.blocks, bitswap_handle.clone());
         let blocks = blocks::Behaviour::with_copies(
             replicas::Config {
                 published: settings.cache.published.get(),
                 ..replicas::Config::default()
             },
-            stores.blocks,
+            Arc::new(telling),
             cache,
             ring.clone(),
             ring.clone(),
@@ -107,6 +117,7 @@ impl Node {
             overlay,
             blocks,
             dht,
+            bitswap,
         };
         let (behaviour, streams) = Behaviour::new(&home.keypair, &settings.network, parts)?;
         let mut swarm = build_swarm(&home.keypair, behaviour)?;
@@ -124,6 +135,8 @@ impl Node {
         let app = App::new(Services {
             network: network.clone(),
             overlay: ring.clone(),
+            content: Content::new(blocks_handle.clone(), bitswap_handle, network.clone()),
+            provided: Provided::load(home.home.provided_file(), network.clone()).await,
             blocks: blocks_handle,
             dht: dht_handle,
             mailbox: Mailbox::new(ring.clone()),

@@ -5,7 +5,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
 use cid::Cid;
+use http::Method;
 use node::{
     api::types::{DirectoryEntry, ObjectStat},
     start_failure::is_refusal,
@@ -147,6 +149,8 @@ async fn put(path: &Path, client: &Client, output: &Output) -> Result<(), Failur
         imported
     };
     let imported = imported.map_err(import_failure)?;
+    let path = format!("/api/v1/provided/{}", imported.cid);
+    client.call(Method::PUT, &path, Bytes::new(), None).await?;
     let (wanted, fewest) = blocks.replicas().unwrap_or_default();
     let result = json!({
         "cid": imported.cid.to_string(),

@@ -12,6 +12,7 @@ mod disks;
 mod docs;
 mod dolr;
 mod doors;
+mod gateway;
 mod gossip;
 mod interrupts;
 mod kademlia;

@@ -22,7 +22,7 @@ pub(crate) fn parse_cid(text: &str) -> Result<Cid, ApiError> {
         .map_err(|error| ApiError::bad_request(format!("{text:?} is not a CID: {error}")))
 }
 
-/// The bytes of a block, verified, from here or from its replicas.
+/// The bytes of a block, verified, from here, from its replicas or from another IPFS peer.
 #[utoipa::path(get, path = "/api/v1/blocks/{cid}", params(("cid" = String, Path)), responses(
     (status = 200, description = "the bytes", content_type = "application/vnd.ipld.raw"),
     (status = 400, body = Failure), (status = 404, body = Failure),
@@ -32,7 +32,7 @@ pub(crate) async fn get(
     Path(cid): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     let cid = parse_cid(&cid)?;
-    let got = app.blocks.get(&cid).await;
+    let got = app.content.get(&cid).await;
     let bytes = got.map_err(|error| ApiError::from(error).about(format_args!("block {cid}")))?;
     Ok(([(header::CONTENT_TYPE, "application/vnd.ipld.raw")], bytes))
 }

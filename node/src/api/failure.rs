@@ -85,6 +85,19 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The failure as text, for a reader with a browser.
+    pub(crate) fn into_text(self) -> Response {
+        let mut text = self.body.message;
+        if let Some(hint) = self.body.hint {
+            text.push('\n');
+            text.push_str(&hint);
+        }
+        text.push('\n');
+        (self.status, text).into_response()
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();

@@ -7,7 +7,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -75,8 +75,31 @@ impl Guard {
 /// Paths that tell nothing worth a token: whether the node runs, and the API's description.
 const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/api/v1/openapi.json"];
 
+/// Whether a request reads content by its CID, which needs no token (**V2**).
+fn reads_content(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && request.uri().path().starts_with("/ipfs/")
+}
+
+/// Whether a browser makes the request for a page of somebody else that is not left for the
+/// answer (**V3**): such a page must neither learn what this node can get nor make it fetch.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match text("sec-fetch-site") {
+        None | Some("same-origin" | "none") => false,
+        Some(_) => {
+            text("sec-fetch-mode") != Some("navigate") || text("sec-fetch-dest") != Some("document")
+        }
+    }
+}
+
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let open = OPEN_PATHS.contains(&request.uri().path());
+    let content = reads_content(&request);
+    let open = content || OPEN_PATHS.contains(&request.uri().path());
+    if content && is_embedded(request.headers()) {
+        let error = ApiError::forbidden("content is not given to pages of other origins");
+        return error.into_response();
+    }
     match guard.check(request.headers(), open) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
@@ -103,6 +126,34 @@ mod tests {
         assert!(!check(&[host, ("authorization", "Bearer secre")]));
         assert!(!check(&[host, ("authorization", "Bearer secret2")]));
         assert!(!check(&[host, ("authorization", "Basic secret")]));
+    }
+
+    #[test]
+    fn a_page_of_somebody_else_may_link_here_and_no_more() {
+        let embedded = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect();
+            is_embedded(&headers)
+        };
+        let foreign = ("sec-fetch-site", "cross-site");
+        let navigates = ("sec-fetch-mode", "navigate");
+        assert!(!embedded(&[]));
+        assert!(!embedded(&[("sec-fetch-site", "none")]));
+        assert!(!embedded(&[("sec-fetch-site", "same-origin")]));
+        assert!(!embedded(&[
+            foreign,
+            navigates,
+            ("sec-fetch-dest", "document")
+        ]));
+        assert!(embedded(&[
+            foreign,
+            navigates,
+            ("sec-fetch-dest", "iframe")
+        ]));
+        assert!(embedded(&[foreign, ("sec-fetch-mode", "no-cors")]));
+        assert!(embedded(&[("sec-fetch-site", "same-site")]));
     }
 
     #[test]

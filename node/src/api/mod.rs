@@ -8,6 +8,7 @@ mod convert;
 mod dht;
 mod dolr;
 mod failure;
+mod gateway;
 mod gossip;
 mod guard;
 mod kad;
@@ -17,6 +18,7 @@ mod openapi;
 mod outcome;
 mod overlay;
 mod peers;
+mod provided;
 mod serve;
 mod state;
 pub mod types;
@@ -74,12 +76,18 @@ fn router(app: App) -> Router {
             get(dolr::listen).post(dolr::send),
         )
         .route("/api/v1/blocks/{cid}", put(blocks::put).get(blocks::get))
+        .route("/api/v1/provided", get(provided::list))
+        .route(
+            "/api/v1/provided/{cid}",
+            put(provided::add).delete(provided::remove),
+        )
         .layer(DefaultBodyLimit::max(MAX_BLOCK))
         // Streams: never whole in memory, so without a limit on their length.
         .route("/api/v1/objects", post(objects::put))
         .route("/api/v1/objects/{cid}", get(objects::get))
         .route("/api/v1/objects/{cid}/stat", get(objects::stat))
         .route("/api/v1/objects/{cid}/ls", get(objects::ls))
+        .route("/ipfs/{*path}", get(gateway::get))
         .layer(axum::middleware::from_fn_with_state(
             app.clone(),
             state::limit,

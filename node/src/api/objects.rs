@@ -24,16 +24,22 @@ use super::{
 };
 
 /// Blocks of one request in flight: enough to hide round trips, 16 MiB at most.
-const IN_FLIGHT: usize = 16;
+pub(super) const IN_FLIGHT: usize = 16;
 
 /// Bytes between the export and the connection.
-const PIPE: usize = 1024 * 1024;
+pub(super) const PIPE: usize = 1024 * 1024;
 
 /// How long `stat` looks for copies: it answers people, who have what it is for already.
 const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Blocks of this node and its network.
-struct NodeBlocks(blocks::Handle);
+pub(super) struct NodeBlocks(App);
+
+impl NodeBlocks {
+    pub(super) fn new(app: App) -> Self {
+        Self(app)
+    }
+}
 
 #[async_trait::async_trait]
 impl BlockSink for NodeBlocks {
@@ -43,7 +49,7 @@ impl BlockSink for NodeBlocks {
         let block = replicas::hashing::run(move || blocks::Block::new(cid, bytes))
             .await
             .ok_or("the node is stopping")??;
-        self.0.put(block).await?;
+        self.0.blocks.put(block).await?;
         Ok(())
     }
 }
@@ -51,7 +57,7 @@ impl BlockSink for NodeBlocks {
 #[async_trait::async_trait]
 impl BlockSource for NodeBlocks {
     async fn get(&self, cid: &Cid) -> Result<Bytes, BoxError> {
-        Ok(self.0.get(cid).await?)
+        Ok(self.0.content.get(cid).await?)
     }
 }
 
@@ -66,10 +72,14 @@ pub(crate) async fn put(State(app): State<App>, body: Body) -> Result<Json<Impor
         concurrency: IN_FLIGHT,
         ..Options::default()
     };
-    let sink = NodeBlocks(app.blocks.clone());
+    let sink = NodeBlocks::new(app.clone());
     let imported = unixfs::import_reader(std::pin::pin!(reader), &sink, &options)
         .await
         .map_err(import_failed)?;
+    app.provided
+        .add(imported.cid)
+        .await
+        .map_err(ApiError::internal)?;
     Ok(Json(Imported {
         cid: imported.cid.to_string(),
         size: imported.size,
@@ -87,7 +97,7 @@ pub(crate) async fn get(
     Path(cid): Path<String>,
 ) -> Result<Response, ApiError> {
     let cid = parse_cid(&cid)?;
-    let source = RootOnce::new(cid, NodeBlocks(app.blocks.clone()));
+    let source = RootOnce::new(cid, NodeBlocks::new(app));
     let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
     if stat.kind != Kind::File {
         return Err(
@@ -126,7 +136,7 @@ pub(crate) async fn stat(
     Path(cid): Path<String>,
 ) -> Result<Json<ObjectStat>, ApiError> {
     let cid = parse_cid(&cid)?;
-    let source = NodeBlocks(app.blocks.clone());
+    let source = NodeBlocks::new(app.clone());
     let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
     let (copies, keepers) = tokio::join!(copies(&app, &cid), app.blocks.keepers(&cid));
     Ok(Json(ObjectStat {
@@ -168,7 +178,7 @@ pub(crate) async fn ls(
     Path(cid): Path<String>,
 ) -> Result<Json<Vec<DirectoryEntry>>, ApiError> {
     let cid = parse_cid(&cid)?;
-    let source = NodeBlocks(app.blocks.clone());
+    let source = NodeBlocks::new(app);
     let entries = unixfs::ls(&cid, &source, IN_FLIGHT)
         .await
         .map_err(export_failed)?;
@@ -192,7 +202,7 @@ fn import_failed(error: ImportError) -> ApiError {
     }
 }
 
-fn export_failed(error: ExportError) -> ApiError {
+pub(super) fn export_failed(error: ExportError) -> ApiError {
     match error {
         ExportError::Source { cid, source } => {
             let error = match source.downcast::<replicas::GetError>() {
@@ -202,6 +212,7 @@ fn export_failed(error: ExportError) -> ApiError {
             error.about(format_args!("block {cid}"))
         }
         ExportError::WrongKind { .. } => ApiError::bad_request(error),
+        ExportError::NotThere { .. } => ApiError::not_found(error),
         error => ApiError::internal(error),
     }
 }

@@ -6,7 +6,9 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use super::{blocks, dht, dolr, gossip, kad, node, objects, overlay, peers, types};
+use super::{
+    blocks, dht, dolr, gateway, gossip, kad, node, objects, overlay, peers, provided, types,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +27,8 @@ use super::{blocks, dht, dolr, gossip, kad, node, objects, overlay, peers, types
         dolr::publish, dolr::unpublish, dolr::locate, dolr::send, dolr::listen,
         blocks::get, blocks::put,
         objects::put, objects::get, objects::stat, objects::ls,
+        provided::list, provided::add, provided::remove,
+        gateway::get,
     ),
     components(schemas(types::Failure)),
     modifiers(&Token),

@@ -11,7 +11,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::ApiError;
-use crate::{config::Effective, mailbox::Mailbox, network::Network};
+use crate::{
+    config::Effective, content::Content, mailbox::Mailbox, network::Network, provided::Provided,
+};
 
 /// Requests handled at a time: a client with many blocks in flight needs dozens, and
 /// each may hold a block in memory.
@@ -26,6 +28,8 @@ pub(crate) struct Services {
     pub(crate) network: Network,
     pub(crate) overlay: overlay::Handle,
     pub(crate) blocks: blocks::Handle,
+    pub(crate) content: Content,
+    pub(crate) provided: Provided,
     pub(crate) dht: dht::Handle,
     pub(crate) mailbox: Mailbox,
     pub(crate) effective: Effective,

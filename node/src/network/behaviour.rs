@@ -4,14 +4,17 @@ use libp2p::{
     connection_limits::{self, ConnectionLimits},
     gossipsub, identify,
     identity::Keypair,
-    kad::{self, store::MemoryStore},
+    kad::{
+        self,
+        store::{MemoryStore, MemoryStoreConfig},
+    },
     memory_connection_limits, ping,
     swarm::{NetworkBehaviour, StreamProtocol, behaviour::toggle::Toggle},
 };
 use std::time::Duration;
 
 use super::streams;
-use crate::config;
+use crate::{config, provided::MAX_PROVIDED};
 
 /// Kademlia among the nodes of a LAN, as kubo names it.
 const KAD_LAN: StreamProtocol = StreamProtocol::new("/ipfs/lan/kad/1.0.0");
@@ -42,6 +45,7 @@ pub(crate) struct Behaviour {
     pub(crate) overlay: overlay::Behaviour,
     blocks: blocks::Behaviour,
     dht: dht::Behaviour,
+    bitswap: bitswap::Behaviour,
 }
 
 /// Behaviours that are made elsewhere because their handles are needed there.
@@ -49,6 +53,7 @@ pub(crate) struct Parts {
     pub(crate) overlay: overlay::Behaviour,
     pub(crate) blocks: blocks::Behaviour,
     pub(crate) dht: dht::Behaviour,
+    pub(crate) bitswap: bitswap::Behaviour,
 }
 
 impl Behaviour {
@@ -69,7 +74,8 @@ impl Behaviour {
             .then(|| mdns::Behaviour::new(mdns::Config::default(), peer))
             .transpose()?;
         let kad = settings.kademlia.then(|| {
-            let mut kad = kad::Behaviour::with_config(peer, MemoryStore::new(peer), kad_config());
+            let store = MemoryStore::with_config(peer, kad_store_config());
+            let mut kad = kad::Behaviour::with_config(peer, store, kad_config());
             kad.set_mode(Some(kad::Mode::Server));
             kad
         });
@@ -91,8 +97,17 @@ impl Behaviour {
             overlay: parts.overlay,
             blocks: parts.blocks,
             dht: parts.dht,
+            bitswap: parts.bitswap,
         };
         Ok((behaviour, streams))
+    }
+}
+
+/// Room for what is provided here, and for what a person provides besides.
+fn kad_store_config() -> MemoryStoreConfig {
+    MemoryStoreConfig {
+        max_provided_keys: MAX_PROVIDED + 1024,
+        ..MemoryStoreConfig::default()
     }
 }
 

@@ -28,6 +28,7 @@ use super::{
     Command, ConnectError, ConnectedPeer, Ends, addresses,
     behaviour::{Behaviour, BehaviourEvent},
     gossip, kademlia,
+    providing::Providing,
     rendezvous::{self, Found, Rendezvous},
 };
 use crate::remembered::{MAX_ADDRS, OFFERED, RememberedPeers};
@@ -67,6 +68,7 @@ pub(crate) struct Driver {
     bootstrap: Vec<Multiaddr>,
     rendezvous: Rendezvous,
     kad_queries: kademlia::Queries,
+    providing: Providing,
     topics: gossip::Topics,
 }
 
@@ -87,6 +89,7 @@ impl Driver {
             bootstrap,
             rendezvous: Rendezvous::new(me),
             kad_queries: kademlia::Queries::default(),
+            providing: Providing::new(me),
             topics: gossip::Topics::default(),
         };
         driver.look_for_company();
@@ -182,6 +185,14 @@ impl Driver {
             Command::Gossip(ask) => {
                 let gossip = &mut self.swarm.behaviour_mut().gossipsub;
                 self.topics.ask(gossip, ask);
+            }
+            Command::Provide(keys) => {
+                let kad = self.swarm.behaviour_mut().kad.as_mut();
+                self.providing.add(kad, keys);
+            }
+            Command::Unprovide(key) => {
+                let kad = self.swarm.behaviour_mut().kad.as_mut();
+                self.providing.remove(kad, &key);
             }
             Command::Kad(ask) => {
                 let wanted = ask.peer();
@@ -331,6 +342,11 @@ impl Driver {
     }
 
     fn on_kad(&mut self, event: kad::Event) {
+        if let kad::Event::RoutingUpdated { .. } = event
+            && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+        {
+            self.providing.go_on(kad);
+        }
         match event {
             kad::Event::RoutablePeer { peer, address }
             | kad::Event::PendingRoutablePeer { peer, address }
@@ -361,7 +377,11 @@ impl Driver {
             kad::Event::OutboundQueryProgressed {
                 id, result, step, ..
             } => {
-                if let Some(result) = self.kad_queries.on_progress(id, result, step.last) {
+                let kad = self.swarm.behaviour_mut().kad.as_mut();
+                let others = self.providing.on_progress(kad, id, result);
+                let others =
+                    others.and_then(|result| self.kad_queries.on_progress(id, result, step.last));
+                if let Some(result) = others {
                     self.on_rendezvous(id, result, step.last);
                 }
             }

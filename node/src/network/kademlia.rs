@@ -95,11 +95,15 @@ pub(crate) struct Queries {
 /// The key of provider records that `text` names: a CID's multihash, else the SHA-256
 /// multihash of the text. Other implementations take nothing but multihashes.
 pub fn provider_key(text: &str) -> RecordKey {
-    let multihash = match text.parse::<cid::Cid>() {
-        Ok(cid) => cid.hash().to_bytes(),
-        Err(_) => Code::Sha2_256.digest(text.as_bytes()).to_bytes(),
-    };
-    RecordKey::new(&multihash)
+    match text.parse::<cid::Cid>() {
+        Ok(cid) => key_of_cid(&cid),
+        Err(_) => RecordKey::new(&Code::Sha2_256.digest(text.as_bytes()).to_bytes()),
+    }
+}
+
+/// The key under which the providers of a block are found.
+pub(crate) fn key_of_cid(cid: &cid::Cid) -> RecordKey {
+    RecordKey::new(&cid.hash().to_bytes())
 }
 
 impl Queries {

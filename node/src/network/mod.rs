@@ -9,6 +9,7 @@ mod driver;
 mod gossip;
 mod kademlia;
 mod listen;
+mod providing;
 mod rendezvous;
 pub mod streams;
 mod transport;
@@ -18,6 +19,7 @@ pub(crate) use behaviour::{Behaviour, Parts};
 pub(crate) use driver::Driver;
 pub(crate) use gossip::Listener as GossipListener;
 pub use gossip::{GossipError, GossipMessage};
+pub(crate) use kademlia::key_of_cid;
 pub use kademlia::{KadError, provider_key};
 pub(crate) use listen::listen_addresses;
 pub use transport::{BoxedTransport, TransportError, build as build_transport};
@@ -57,6 +59,10 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<PeerId, ConnectError>>,
     },
     Kad(kademlia::Ask),
+    /// Keys that this node provides from now on.
+    Provide(Vec<RecordKey>),
+    /// One that it provides no more.
+    Unprovide(RecordKey),
     Gossip(gossip::Ask),
 }
 
@@ -203,6 +209,18 @@ impl Network {
     /// Who provides `key`, as Kademlia knows it; never empty.
     pub async fn kad_providers(&self, key: RecordKey) -> Result<Vec<PeerId>, KadError> {
         self.kad(|reply| kademlia::Ask::Providers(key, reply)).await
+    }
+
+    /// Provides keys in Kademlia from now on; others hear of them when there is somebody to
+    /// tell.
+    pub(crate) async fn provide_all(&self, keys: Vec<RecordKey>) {
+        // A node that is stopping provides nothing any more.
+        let _ = self.commands.send(Command::Provide(keys)).await;
+    }
+
+    /// Provides a key no more.
+    pub(crate) async fn provide_no_more(&self, key: RecordKey) {
+        let _ = self.commands.send(Command::Unprovide(key)).await;
     }
 
     async fn kad<T>(

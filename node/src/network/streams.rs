@@ -85,6 +85,7 @@ impl Behaviour {
             messages: None,
             streams: Some(StreamConfig {
                 protocol,
+                older: Vec::new(),
                 max_inbound,
             }),
             open_timeout: OPEN_TIMEOUT,
@@ -207,7 +208,7 @@ impl NetworkBehaviour for Behaviour {
         event: THandlerOutEvent<Self>,
     ) {
         match event {
-            wire::Event::StreamOpened { id, stream } => {
+            wire::Event::StreamOpened { id, stream, .. } => {
                 if let Some((_, _, reply)) = self.opening.remove(&id) {
                     let _ = reply.send(Ok(stream));
                 }

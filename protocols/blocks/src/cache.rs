@@ -130,6 +130,11 @@ impl Cache {
         true
     }
 
+    /// Whether a copy is kept; nothing is read.
+    pub fn has(&self, cid: &Cid) -> bool {
+        self.kept.lock().blocks.contains_key(cid)
+    }
+
     /// How much is kept.
     pub fn usage(&self) -> Usage {
         let kept = self.kept.lock();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cid::Cid;
 use overlay::{Contact, RouteError};
-use replicas::{GetError, PutError, PutReceipt, Stats, StoreError};
+use replicas::{Collection as _, GetError, PutError, PutReceipt, Stats, StoreError};
 
 use crate::store::{Store, Usage, Verified};
 use crate::{Block, Blocks};
@@ -47,6 +47,19 @@ impl Handle {
     /// Keeps a block here only.
     pub async fn put_local(&self, block: Block) -> Result<bool, StoreError> {
         self.store().put(block).await
+    }
+
+    /// The block if it is kept here or a copy of it is, not hashed.
+    pub async fn get_kept(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+        let id = cid.to_bytes().into();
+        self.replicas.collection().get(&id).await
+    }
+
+    /// Has a verified block that came from elsewhere kept here as a copy, in the background
+    /// and if there is room. Others can find it here.
+    pub fn keep_copy(&self, block: &Block) {
+        let id = block.cid().to_bytes().into();
+        self.replicas.keep_copy(&id, block.bytes());
     }
 
     /// Whether the block is kept here.

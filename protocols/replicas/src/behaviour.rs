@@ -193,6 +193,7 @@ impl<C: Collection> Behaviour<C> {
             messages: None,
             streams: Some(wire::StreamConfig {
                 protocol: C::PROTOCOL,
+                older: Vec::new(),
                 max_inbound: MAX_INBOUND_STREAMS,
             }),
             open_timeout: self.shared.config.open_timeout,
@@ -266,7 +267,7 @@ impl<C: Collection> NetworkBehaviour for Behaviour<C> {
         event: THandlerOutEvent<Self>,
     ) {
         match event {
-            wire::Event::StreamOpened { id, stream } => {
+            wire::Event::StreamOpened { id, stream, .. } => {
                 if let Some((_, reply)) = self.opening.remove(&id) {
                     let _ = reply.send(Ok(stream));
                 }

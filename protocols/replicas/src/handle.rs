@@ -44,6 +44,12 @@ impl<C: Collection> Handle<C> {
         place::put(&self.shared, id, bytes, true).await
     }
 
+    /// Has a verified item that came from elsewhere kept here as a copy, in the background
+    /// (R17). One that finds the queue full is not kept.
+    pub fn keep_copy(&self, id: &ItemId, item: &Bytes) {
+        self.shared.keep_copy(id, item);
+    }
+
     /// The item from here, or verified from whoever of its replica set has it first
     /// (R11). For items that never change; see [`Handle::get_newest`].
     pub async fn get(&self, id: &ItemId) -> Result<Bytes, GetError> {

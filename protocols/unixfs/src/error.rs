@@ -80,6 +80,14 @@ pub enum ExportError {
         /// What it should be.
         wanted: crate::Kind,
     },
+    /// A directory has no entry of the name.
+    #[error("there is no {name:?} in {cid}")]
+    NotThere {
+        /// The directory.
+        cid: Cid,
+        /// What was looked for.
+        name: String,
+    },
     /// The output could not be written.
     #[error("cannot write {}", path.display())]
     Write {

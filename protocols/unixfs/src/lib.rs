@@ -35,6 +35,7 @@ mod hamt;
 mod import;
 mod import_path;
 mod list;
+mod lookup;
 mod murmur3;
 mod names;
 mod part;
@@ -46,11 +47,12 @@ mod walk;
 pub use blocks::{BlockSink, BlockSource, BoxError, MemoryBlocks};
 pub use data::Kind;
 pub use error::{ExportError, ImportError, Malformed};
-pub use export::export_to_writer;
+pub use export::{export_range, export_to_writer};
 pub use export_path::{ExportOptions, Exported, export_to_path, part_path};
 pub use import::{Imported, import_reader};
 pub use import_path::import_path;
 pub use list::{Entry, Stat, ls, stat};
+pub use lookup::resolve;
 pub use profile::{
     CHUNK_SIZE, HAMT_FANOUT, HAMT_THRESHOLD, MAX_BLOCK, MAX_DIRECTORY_DEPTH, MAX_DIRECTORY_ENTRIES,
     MAX_FILE_DEPTH, MAX_FILE_LINKS, MAX_LINKS, MAX_NAME, MAX_SYMLINK, Options,

@@ -179,7 +179,7 @@ pub(crate) async fn entries<S: BlockSource + ?Sized>(
     Ok(links)
 }
 
-fn not_a_directory(cid: &Cid, found: Kind) -> ExportError {
+pub(crate) fn not_a_directory(cid: &Cid, found: Kind) -> ExportError {
     ExportError::WrongKind {
         cid: *cid,
         found,
@@ -233,7 +233,7 @@ async fn hamt_entries<S: BlockSource + ?Sized>(
 }
 
 /// How many bits of the hash a level takes.
-fn fanout_bits(node: &Node) -> Result<u32, Malformed> {
+pub(crate) fn fanout_bits(node: &Node) -> Result<u32, Malformed> {
     let fanout = node.data.fanout.unwrap_or(0);
     let known = node.data.hash_type == Some(MURMUR3)
         && fanout.is_power_of_two()

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -78,6 +79,8 @@ pub(crate) struct Walk<'a, S: ?Sized> {
     /// Blocks that may be fetched before their turn.
     ahead: Arc<Semaphore>,
     next_id: u64,
+    /// What lies outside is not fetched.
+    window: Range<u64>,
 }
 
 impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
@@ -101,7 +104,15 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
             arrived: HashMap::new(),
             ahead,
             next_id: 0,
+            window: 0..u64::MAX,
         }
+    }
+
+    /// Passes over the blocks that hold nothing of `window`; what a block at its edge holds
+    /// is given whole.
+    pub(crate) fn within(mut self, window: Range<u64>) -> Self {
+        self.window = window;
+        self
     }
 
     /// The next stretch; none at the end. Together they are the file, without gaps.
@@ -218,6 +229,9 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
         let mut end = parent.offset + total;
         for (link, size) in node.links.into_iter().zip(&data.blocksizes).rev() {
             end -= size;
+            if end + size <= self.window.start || end >= self.window.end {
+                continue;
+            }
             self.slots.push_front(Slot::Waiting(Pending {
                 cid: link.cid,
                 size: Some(*size),

@@ -35,8 +35,18 @@ pub struct MessageConfig {
 pub struct StreamConfig {
     /// Protocol id of raw streams.
     pub protocol: StreamProtocol,
+    /// Ids of older versions, accepted as well and offered where the peer does not speak
+    /// the newest; most protocols have none.
+    pub older: Vec<StreamProtocol>,
     /// How many streams the peer opened on this connection may wait for the behaviour to
     /// take them; further ones are reset. Streams that were taken are the behaviour's to
     /// bound, and the muxer's.
     pub max_inbound: usize,
+}
+
+impl StreamConfig {
+    /// All versions, the newest first.
+    pub(crate) fn protocols(&self) -> impl Iterator<Item = StreamProtocol> + '_ {
+        std::iter::once(&self.protocol).chain(&self.older).cloned()
+    }
 }

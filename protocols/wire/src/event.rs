@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use libp2p_swarm::Stream;
+use libp2p_swarm::{Stream, StreamProtocol};
 
 /// From the behaviour to the handler of one connection.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub enum Event {
         id: u64,
         /// The stream, negotiated and without a byte read or written.
         stream: Stream,
+        /// The version agreed on.
+        protocol: StreamProtocol,
     },
     /// A raw stream could not be opened.
     StreamFailed {

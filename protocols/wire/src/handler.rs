@@ -16,7 +16,7 @@ use libp2p_swarm::{
 };
 
 use crate::{
-    Command, Event, HandlerConfig, StreamError,
+    Command, Event, HandlerConfig, StreamConfig, StreamError,
     inbox::Inbox,
     outbox::{Outbox, Progress},
     upgrade::Upgrade,
@@ -69,9 +69,9 @@ impl Handler {
         }
     }
 
-    fn request(&self, protocol: StreamProtocol, purpose: Purpose) -> ToSwarm {
+    fn request(&self, protocols: Vec<StreamProtocol>, purpose: Purpose) -> ToSwarm {
         ConnectionHandlerEvent::OutboundSubstreamRequest {
-            protocol: SubstreamProtocol::new(Upgrade(vec![protocol]), purpose)
+            protocol: SubstreamProtocol::new(Upgrade(protocols), purpose)
                 .with_timeout(self.config.open_timeout),
         }
     }
@@ -108,7 +108,7 @@ impl Handler {
         }
     }
 
-    fn on_opened(&mut self, stream: Stream, purpose: Purpose) {
+    fn on_opened(&mut self, stream: Stream, protocol: StreamProtocol, purpose: Purpose) {
         match purpose {
             Purpose::Messages => {
                 if let Some(outbox) = &mut self.outbox {
@@ -117,7 +117,11 @@ impl Handler {
             }
             Purpose::Raw(id) => {
                 self.opening -= 1;
-                self.events.push_back(Event::StreamOpened { id, stream });
+                self.events.push_back(Event::StreamOpened {
+                    id,
+                    stream,
+                    protocol,
+                });
             }
         }
     }
@@ -165,7 +169,7 @@ impl Handler {
         let protocol = outbox.config.protocol.clone();
         match progress {
             Poll::Ready(Progress::Open) => {
-                return Poll::Ready(self.request(protocol, Purpose::Messages));
+                return Poll::Ready(self.request(vec![protocol], Purpose::Messages));
             }
             Poll::Ready(Progress::GaveUp(error)) => {
                 self.events
@@ -194,11 +198,7 @@ impl ConnectionHandler for Handler {
             .messages
             .iter()
             .map(|messages| messages.protocol.clone());
-        let streams = self
-            .config
-            .streams
-            .iter()
-            .map(|streams| streams.protocol.clone());
+        let streams = self.config.streams.iter().flat_map(StreamConfig::protocols);
         SubstreamProtocol::new(Upgrade(messages.chain(streams).collect()), ())
             .with_timeout(self.config.open_timeout)
     }
@@ -227,9 +227,9 @@ impl ConnectionHandler for Handler {
                 info: (),
             }) => self.on_inbound(stream, &protocol),
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
-                protocol: (stream, _),
+                protocol: (stream, protocol),
                 info,
-            }) => self.on_opened(stream, info),
+            }) => self.on_opened(stream, protocol, info),
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
                 self.on_open_failed(error, info);
             }
@@ -254,8 +254,8 @@ impl ConnectionHandler for Handler {
             && let Some(streams) = &self.config.streams
         {
             self.opening += 1;
-            let protocol = streams.protocol.clone();
-            return Poll::Ready(self.request(protocol, Purpose::Raw(id)));
+            let protocols = streams.protocols().collect();
+            return Poll::Ready(self.request(protocols, Purpose::Raw(id)));
         }
         if let Some(stream) = self.accepted.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Inbound(

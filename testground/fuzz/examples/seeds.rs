@@ -45,6 +45,9 @@ fn main() -> std::io::Result<()> {
     for (name, record) in records() {
         write(&corpus, "record", name, &record)?;
     }
+    for (name, message) in bitswap_messages() {
+        write(&corpus, "bitswap", name, &message)?;
+    }
     // Of the cores' targets the bytes mean nothing until they are read, so any will do.
     for (target, seeds, length) in [("hostile", 6, 600), ("network", 4, 300)] {
         for seed in 0..seeds {
@@ -60,6 +63,45 @@ fn write(corpus: &Path, target: &str, name: &str, data: &[u8]) -> std::io::Resul
     let folder = corpus.join(target);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(name), data)
+}
+
+fn bitswap_messages() -> Vec<(&'static str, Vec<u8>)> {
+    use bitswap::{Entry, Message, Payload, Prefix, Presence, WantType};
+    let cid: cid::Cid = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+        .parse()
+        .expect("a CID");
+    let v0: cid::Cid = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH"
+        .parse()
+        .expect("a CID");
+    let wants = Message {
+        entries: vec![
+            Entry::want(cid, WantType::Have),
+            Entry::want(v0, WantType::Block),
+            Entry::cancel(cid),
+        ],
+        full: true,
+        ..Message::default()
+    };
+    let answers = Message {
+        blocks: vec![Payload {
+            prefix: Prefix::of(&cid),
+            data: Bytes::from_static(b"a block"),
+        }],
+        presences: vec![(cid, Presence::Have), (v0, Presence::DontHave)],
+        pending_bytes: 7,
+        ..Message::default()
+    };
+    vec![
+        ("wants", wants.encode()),
+        ("answers", answers.encode()),
+        ("presences-without-cid", [0x22, 0].repeat(64)),
+        (
+            "entries-without-cid",
+            [vec![0x0a, 64], [0x0a, 0].repeat(32)].concat(),
+        ),
+        ("old-blocks", vec![0x12, 2, b'a', b'b']),
+        ("length-beyond-the-end", vec![0x0a, 0xff, 0xff, 0xff, 0x7f]),
+    ]
 }
 
 /// A node with as many addresses.

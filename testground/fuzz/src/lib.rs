@@ -13,6 +13,8 @@
 
 #[cfg(feature = "decoders")]
 mod allocated;
+#[cfg(feature = "decoders")]
+pub mod bitswap;
 mod bounds;
 #[cfg(feature = "decoders")]
 pub mod contact;
@@ -46,4 +48,6 @@ pub const TARGETS: &[Target] = &[
     ("contact", contact::run),
     #[cfg(feature = "decoders")]
     ("record", record::run),
+    #[cfg(feature = "decoders")]
+    ("bitswap", crate::bitswap::run),
 ];

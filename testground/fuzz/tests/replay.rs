@@ -55,6 +55,12 @@ fn record() {
     replay("record");
 }
 
+#[cfg(feature = "decoders")]
+#[test]
+fn bitswap() {
+    replay("bitswap");
+}
+
 #[test]
 fn hostile() {
     replay("hostile");

@@ -14,6 +14,8 @@ pub enum Peer {
     Js,
     /// py-libp2p.
     Py,
+    /// kubo, the daemon itself.
+    Kubo,
 }
 
 /// What the two sides are connected by.
@@ -67,11 +69,17 @@ pub enum Check {
     GossipOut,
     /// Hedgerow gets a message that the peer published.
     GossipIn,
+    /// Hedgerow finds files of a third peer in Kademlia and gets them by bitswap.
+    FetchOut,
+    /// A third peer finds files of Hedgerow in Kademlia and gets them by bitswap.
+    FetchIn,
+    /// The same bytes have the same CID on both sides.
+    SameCid,
 }
 
 impl Peer {
     /// All of them, in the order of the matrix.
-    pub const ALL: [Peer; 3] = [Peer::Go, Peer::Js, Peer::Py];
+    pub const ALL: [Peer; 4] = [Peer::Go, Peer::Js, Peer::Py, Peer::Kubo];
 
     /// Name on the command line and in files.
     pub fn name(self) -> &'static str {
@@ -79,6 +87,15 @@ impl Peer {
             Peer::Go => "go",
             Peer::Js => "js",
             Peer::Py => "py",
+            Peer::Kubo => "kubo",
+        }
+    }
+
+    /// Whether a check can be made with it: blocks and files are no part of libp2p.
+    pub fn has(self, check: Check) -> bool {
+        match check {
+            Check::FetchOut | Check::FetchIn | Check::SameCid => self == Peer::Kubo,
+            _ => true,
         }
     }
 }
@@ -117,7 +134,7 @@ impl Transport {
 
 impl Check {
     /// All of them, in the order of the matrix.
-    pub const ALL: [Check; 16] = [
+    pub const ALL: [Check; 19] = [
         Check::DialOut,
         Check::DialIn,
         Check::PingOut,
@@ -134,6 +151,9 @@ impl Check {
         Check::FindProvidersIn,
         Check::GossipOut,
         Check::GossipIn,
+        Check::FetchOut,
+        Check::FetchIn,
+        Check::SameCid,
     ];
 
     /// What it says, for a reader.
@@ -155,6 +175,9 @@ impl Check {
             Check::FindProvidersIn => "kad: a third peer finds providers at Hedgerow",
             Check::GossipOut => "gossipsub: the peer gets Hedgerow's message",
             Check::GossipIn => "gossipsub: Hedgerow gets the peer's message",
+            Check::FetchOut => "bitswap: Hedgerow gets files of a third peer, found by kad",
+            Check::FetchIn => "bitswap: a third peer gets files of Hedgerow, found by kad",
+            Check::SameCid => "UnixFS: the same files have the same CIDs on both sides",
         }
     }
 }

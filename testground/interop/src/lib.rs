@@ -1,10 +1,11 @@
 //! Foreign libp2p peers, really run beside a Hedgerow node, and the matrix of what works.
 //!
-//! The peers are small programs of our own around go-libp2p, js-libp2p and py-libp2p. They
+//! The peers are small programs of our own around go-libp2p, js-libp2p, py-libp2p and kubo. They
 //! speak the line protocol of `docs/specs/interop-peer.md`; the node is driven by its command
 //! `hedgerow` alone. Every process is in a network namespace of its own.
 
 pub mod cell;
+mod files;
 pub mod foreign;
 pub mod hedgerow;
 pub mod known;

@@ -59,6 +59,8 @@ pub enum Command {
     Provide {
         /// A CID.
         key: String,
+        /// The block that it names, for a peer that provides only what it has.
+        content: String,
     },
     /// Looks for provider records.
     FindProviders {
@@ -84,6 +86,18 @@ pub enum Command {
         /// The message.
         data: String,
     },
+    /// Stores a file or directory and provides it.
+    Add {
+        /// Where it is.
+        path: String,
+    },
+    /// Gets a file or directory.
+    Fetch {
+        /// Its CID.
+        key: String,
+        /// Where it goes.
+        path: String,
+    },
 }
 
 impl Command {
@@ -101,6 +115,8 @@ impl Command {
             Command::Subscribe { .. } => "subscribe",
             Command::Publish { .. } => "publish",
             Command::GossipWait { .. } => "gossip-wait",
+            Command::Add { .. } => "add",
+            Command::Fetch { .. } => "fetch",
         }
     }
 }

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     cell::{Check, Peer, Transport},
+    files,
     foreign::Foreign,
     hedgerow::Hedgerow,
     line::Command,
@@ -61,13 +62,18 @@ impl<'s> Setup<'s> {
     /// Measures everything. `versions` is what the peer says it is made of.
     pub fn measure(&self, versions: &mut Vec<String>) -> Measured {
         let mut measured = Measured::new();
-        let scenarios: [(Scenario<'s>, &[Check]); 4] = [
+        let scenarios: [(Scenario<'s>, &[Check]); 6] = [
             (Setup::hedgerow_asks, &ASKED_BY_HEDGEROW),
             (Setup::peer_asks, &ASKED_BY_PEER),
             (Setup::mdns, &BY_MDNS),
             (Setup::gossip, &BY_GOSSIP),
+            (Setup::hedgerow_fetches, &BY_FETCHING),
+            (Setup::peer_fetches, &BY_GIVING),
         ];
         for (scenario, checks) in scenarios {
+            if !checks.iter().all(|check| self.peer.has(*check)) {
+                continue;
+            }
             if let Err(error) = scenario(self, &mut measured, versions) {
                 // What was not reached failed for the same reason.
                 for check in checks {
@@ -114,7 +120,7 @@ impl<'s> Setup<'s> {
         });
         note(measured, Check::FindPeerOut, found).ok();
         third
-            .ask(Command::Provide { key: kept.clone() }, PATIENCE)
+            .ask(provide("kept by the peer"), PATIENCE)
             .context("the third peer")?;
         let found = node.until(
             "provider",
@@ -159,7 +165,7 @@ impl<'s> Setup<'s> {
 
         in_table?;
         node.identified(&peer.id(), PATIENCE)?;
-        peer.ask(Command::Provide { key: given.clone() }, PATIENCE)?;
+        peer.ask(provide("given by the peer"), PATIENCE)?;
         let found = node.until(
             "provider",
             PATIENCE,
@@ -206,7 +212,7 @@ impl<'s> Setup<'s> {
             found.and_then(|found| has_addrs(&found)),
         )
         .ok();
-        // The peer dials nobody whom it finds, so a connection is Hedgerow's doing.
+        // But for kubo no peer dials whom it finds, so a connection is Hedgerow's doing.
         let found = node.identified(&peer.id(), PATIENCE);
         note(measured, Check::MdnsOut, found.map(drop)).ok();
         Ok(())
@@ -249,6 +255,85 @@ impl<'s> Setup<'s> {
             .and_then(|_| listener.hears(&data, &peer.id(), PATIENCE));
         note(measured, Check::GossipIn, heard).ok();
         Ok(())
+    }
+
+    /// A third peer has files that Hedgerow knows nothing but the CIDs of. The peer in the
+    /// middle has the record of who has them, and nothing else.
+    fn hedgerow_fetches(&self, measured: &mut Measured, _: &mut Vec<String>) -> anyhow::Result<()> {
+        let lab = self.lab()?;
+        let node = self.node(&lab, false)?;
+        let (peer, mut third) = self.two_peers(&lab)?;
+        let addr = peer.addr()?;
+        again(|| node.run(&["peers", "connect", &addr]))?;
+        node.identified(&peer.id(), PATIENCE)?;
+
+        let folder = lab.logs().join("fetched-by-hedgerow");
+        let mut cids = Vec::new();
+        let fetched = files::make(&folder.join("from"), 1).and_then(|names| {
+            for name in &names {
+                let (from, to) = (folder.join("from").join(name), folder.join("to").join(name));
+                let cid = add(&mut third, &from)?;
+                let to_text = files::text(&to)?;
+                again(|| node.run(&["object", "get", &cid, "--output", &to_text]))
+                    .with_context(|| name.clone())?;
+                files::compare(&from, &to)?;
+                cids.push((from, cid));
+            }
+            Ok(())
+        });
+        note(measured, Check::FetchOut, fetched).ok();
+        let same = cids.iter().try_for_each(|(from, cid)| {
+            let put = node.json(&["object", "put", &files::text(from)?])?;
+            match put["cid"] == **cid {
+                true => Ok(()),
+                false => bail!("{}: {} and {cid}", from.display(), put["cid"]),
+            }
+        });
+        let same = match cids.is_empty() {
+            true => Err(anyhow::anyhow!("nothing was fetched")),
+            false => same,
+        };
+        note(measured, Check::SameCid, same).ok();
+        Ok(())
+    }
+
+    /// Hedgerow has files, and a third peer knows nothing but their CIDs, and the peer in the
+    /// middle.
+    fn peer_fetches(&self, measured: &mut Measured, _: &mut Vec<String>) -> anyhow::Result<()> {
+        let lab = self.lab()?;
+        let node = self.node(&lab, false)?;
+        let (mut peer, mut third) = self.two_peers(&lab)?;
+        let addr = peer.addr()?;
+        again(|| node.run(&["peers", "connect", &addr]))?;
+        node.identified(&peer.id(), PATIENCE)?;
+        peer.ask(Command::KadWait { peer: node.id() }, PATIENCE)?;
+
+        let folder = lab.logs().join("fetched-by-the-peer");
+        let fetched = files::make(&folder.join("from"), 2).and_then(|names| {
+            for name in &names {
+                let (from, to) = (folder.join("from").join(name), folder.join("to").join(name));
+                let put = node.json(&["object", "put", &files::text(&from)?])?;
+                let key = put["cid"].as_str().context("no CID")?.to_owned();
+                let path = files::text(&to)?;
+                third
+                    .ask(Command::Fetch { key, path }, PATIENCE)
+                    .with_context(|| name.clone())?;
+                files::compare(&from, &to)?;
+            }
+            Ok(())
+        });
+        note(measured, Check::FetchIn, fetched).ok();
+        Ok(())
+    }
+
+    /// Two peers that know each other.
+    fn two_peers(&self, lab: &Lab) -> anyhow::Result<(Foreign, Foreign)> {
+        let mut peer = self.foreign(lab, PEER, false)?;
+        let mut third = self.foreign(lab, THIRD, false)?;
+        third.ask(Command::Dial { addr: peer.addr()? }, PATIENCE)?;
+        third.ask(Command::KadWait { peer: peer.id() }, PATIENCE)?;
+        peer.ask(Command::KadWait { peer: third.id() }, PATIENCE)?;
+        Ok((peer, third))
     }
 
     fn lab(&self) -> anyhow::Result<Lab> {
@@ -299,6 +384,10 @@ const BY_MDNS: [Check; 2] = [Check::MdnsIn, Check::MdnsOut];
 
 const BY_GOSSIP: [Check; 2] = [Check::GossipOut, Check::GossipIn];
 
+const BY_FETCHING: [Check; 2] = [Check::FetchOut, Check::SameCid];
+
+const BY_GIVING: [Check; 1] = [Check::FetchIn];
+
 /// Notes a result, and gives it back for those that others depend on.
 fn note(measured: &mut Measured, check: Check, result: anyhow::Result<()>) -> anyhow::Result<()> {
     let noted = match &result {
@@ -307,6 +396,22 @@ fn note(measured: &mut Measured, check: Check, result: anyhow::Result<()>) -> an
     };
     measured.insert(check, noted);
     result.with_context(|| check.title())
+}
+
+/// Stores a file or directory at a peer; its CID.
+fn add(peer: &mut Foreign, path: &Path) -> anyhow::Result<String> {
+    let path = files::text(path)?;
+    let added = peer.ask(Command::Add { path }, PATIENCE)?;
+    let cid = added.get("cid").and_then(Value::as_str);
+    Ok(cid.context("no CID")?.to_owned())
+}
+
+/// Provides a text that stands for some content.
+fn provide(text: &str) -> Command {
+    Command::Provide {
+        key: key(text),
+        content: text.to_owned(),
+    }
 }
 
 /// The CID of a text that stands for some content.

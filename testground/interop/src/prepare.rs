@@ -14,6 +14,9 @@ use anyhow::{Context, bail};
 
 use crate::cell::Peer;
 
+/// The package of kubo's program; its version stands in `kubo/go.mod`.
+const KUBO: &str = "github.com/ipfs/kubo/cmd/ipfs";
+
 /// How a peer is started.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -26,7 +29,7 @@ pub struct Program {
 /// Why a peer cannot be built on this machine, in one line; none if it can.
 pub fn missing(peer: Peer) -> Option<String> {
     let tools: &[(&str, &[&str])] = match peer {
-        Peer::Go => &[("go", &["version"])],
+        Peer::Go | Peer::Kubo => &[("go", &["version"])],
         Peer::Js => &[("node", &["--version"]), ("npm", &["--version"])],
         Peer::Py => &[("python3", &["-c", "import venv, ensurepip"])],
     };
@@ -49,23 +52,36 @@ pub fn prepare(peer: Peer, sources: &Path, into: &Path) -> anyhow::Result<Progra
         Peer::Go => go(&sources, &into),
         Peer::Js => js(&sources, &into),
         Peer::Py => py(&sources, &into),
+        Peer::Kubo => kubo(&sources, &into),
     }
 }
 
 fn go(sources: &Path, into: &Path) -> anyhow::Result<Program> {
-    let path = into.join("peer");
+    Ok(Program {
+        path: go_build(".", sources, &into.join("peer"))?,
+        args: Vec::new(),
+    })
+}
+
+/// The program `ipfs` out of the module proxy, and the one that drives it.
+fn kubo(sources: &Path, into: &Path) -> anyhow::Result<Program> {
+    let ipfs = go_build(KUBO, sources, &into.join("ipfs"))?;
+    Ok(Program {
+        path: go_build(".", sources, &into.join("peer"))?,
+        args: vec!["--ipfs".into(), ipfs.into()],
+    })
+}
+
+fn go_build(package: &str, sources: &Path, into: &Path) -> anyhow::Result<PathBuf> {
     // Go knows itself what has changed.
     let mut build = Command::new("go");
     build
         .args(["build", "-trimpath", "-mod=readonly", "-o"])
-        .arg(&path)
-        .arg(".")
+        .arg(into)
+        .arg(package)
         .current_dir(sources);
     run(build)?;
-    Ok(Program {
-        path,
-        args: Vec::new(),
-    })
+    Ok(into.to_owned())
 }
 
 fn js(sources: &Path, into: &Path) -> anyhow::Result<Program> {

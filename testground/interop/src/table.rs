@@ -64,7 +64,8 @@ fn section(matrix: &Matrix, transport: Transport) -> String {
     let _ = writeln!(text, "| | {} |", names.join(" | "));
     let _ = writeln!(text, "|---|{}", "---|".repeat(peers.len()));
     let mut notes: Vec<String> = Vec::new();
-    for check in Check::ALL {
+    let possible = |check: &Check| peers.iter().any(|peer| peer.has(*check));
+    for check in Check::ALL.into_iter().filter(possible) {
         let marks: Vec<String> = peers
             .iter()
             .map(|peer| {

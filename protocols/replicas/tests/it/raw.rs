@@ -41,6 +41,7 @@ impl Raw {
             messages: None,
             streams: Some(wire::StreamConfig {
                 protocol: Map::PROTOCOL,
+                older: Vec::new(),
                 max_inbound: 16,
             }),
             open_timeout: Duration::from_secs(5),

@@ -37,6 +37,7 @@ pub(crate) fn both() -> HandlerConfig {
         }),
         streams: Some(StreamConfig {
             protocol: STREAMS,
+            older: Vec::new(),
             max_inbound: 2,
         }),
         open_timeout: Duration::from_secs(5),
@@ -50,6 +51,7 @@ pub(crate) fn raw(protocol: StreamProtocol) -> HandlerConfig {
         messages: None,
         streams: Some(StreamConfig {
             protocol,
+            older: Vec::new(),
             max_inbound: 8,
         }),
         open_timeout: Duration::from_secs(5),

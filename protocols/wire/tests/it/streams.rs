@@ -13,7 +13,7 @@ async fn streams_are_handed_to_both_sides() {
     let (mut a, mut b) = connected(both(), both()).await;
     a.command(b.peer, Command::OpenStream { id: 42 });
     let mut ours = wait(&mut a, &mut b, |event| match event {
-        Event::StreamOpened { id: 42, stream } => Some(stream),
+        Event::StreamOpened { id: 42, stream, .. } => Some(stream),
         _ => None,
     })
     .await;
@@ -40,6 +40,29 @@ async fn streams_are_handed_to_both_sides() {
         let mut rest = Vec::new();
         ours.read_to_end(&mut rest).await.expect("a clean end");
         assert!(rest.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_older_version_is_spoken_where_there_is_no_newer_one() {
+    let old = StreamProtocol::new("/test/old/1.0.0");
+    let mut config = raw(StreamProtocol::new("/test/new/1.1.0"));
+    let streams = config.streams.as_mut().expect("raw streams");
+    streams.older.push(old.clone());
+    let (mut a, mut b) = connected(config, raw(old.clone())).await;
+    a.command(b.peer, Command::OpenStream { id: 1 });
+    let agreed = wait(&mut a, &mut b, |event| match event {
+        Event::StreamOpened {
+            id: 1, protocol, ..
+        } => Some(protocol),
+        _ => None,
+    })
+    .await;
+    assert_eq!(agreed, old);
+    b.command(a.peer, Command::OpenStream { id: 2 });
+    wait(&mut a, &mut b, |event| {
+        matches!(event, Event::Inbound(_)).then_some(())
     })
     .await;
 }

@@ -41,7 +41,10 @@ fn names_of_commands_are_those_of_the_specification() {
         Command::MdnsWait { peer: peer() },
         Command::KadWait { peer: peer() },
         Command::FindPeer { peer: peer() },
-        Command::Provide { key: key() },
+        Command::Provide {
+            key: key(),
+            content: "c".to_owned(),
+        },
         Command::FindProviders { key: key() },
         Command::Subscribe { topic: topic() },
         Command::Publish {
@@ -51,6 +54,13 @@ fn names_of_commands_are_those_of_the_specification() {
         Command::GossipWait {
             topic: topic(),
             data: data(),
+        },
+        Command::Add {
+            path: "p".to_owned(),
+        },
+        Command::Fetch {
+            key: key(),
+            path: "p".to_owned(),
         },
     ];
     let rows = page.lines().filter(|line| line.starts_with("| `"));

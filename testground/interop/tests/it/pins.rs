@@ -39,4 +39,6 @@ fn python_packages_are_pinned() {
 fn go_modules_replace_nothing() {
     let module = read("go/go.mod");
     assert!(!module.contains("replace") && module.contains("go-libp2p v0.51.0"));
+    let module = read("kubo/go.mod");
+    assert!(!module.contains("replace") && module.contains("ipfs/kubo v0.43.1"));
 }

@@ -98,7 +98,9 @@ fn the_page_says_what_was_measured() {
 fn a_row_for_each_check_and_all_of_the_page_is_deterministic() {
     let page = table::page(&matrix(&known()));
     for check in Check::ALL {
-        assert_eq!(page.matches(&format!("\n| {check} |")).count(), 1);
+        // Neither of the two has blocks.
+        let rows = usize::from(Peer::Go.has(check));
+        assert_eq!(page.matches(&format!("\n| {check} |")).count(), rows);
     }
     assert_eq!(page, table::page(&matrix(&known())));
 }
@@ -113,4 +115,18 @@ fn json_says_the_same() {
         (&"go".into(), &"tcp".into(), &"dial-out".into())
     );
     assert_eq!(cell["verdict"], "pass");
+}
+
+#[test]
+fn a_peer_without_blocks_has_no_cells_of_them() {
+    let mut matrix = Matrix::new("hedgerow 1".to_owned());
+    for peer in Peer::ALL {
+        matrix.add(&known(), peer, Transport::Tcp, &all_pass());
+    }
+    let fetches = |peer| {
+        let of = |cell: &&interop::matrix::Cell| cell.peer == peer && cell.check == Check::FetchIn;
+        matrix.cells.iter().filter(of).count()
+    };
+    assert_eq!(fetches(Peer::Kubo), 1);
+    assert_eq!(fetches(Peer::Go), 0);
 }

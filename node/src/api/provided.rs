@@ -1,0 +1,43 @@
+//! What is provided in Kademlia (A15).
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+
+use super::{App, blocks::parse_cid, failure::ApiError, types::Failure};
+
+/// The provided objects, the one added last first.
+#[utoipa::path(get, path = "/api/v1/provided", responses((status = 200, body = [String])))]
+pub(crate) async fn list(State(app): State<App>) -> Json<Vec<String>> {
+    let cids = app.provided.list();
+    Json(cids.iter().map(ToString::to_string).collect())
+}
+
+/// Provides an object from now on, also after the next start.
+#[utoipa::path(put, path = "/api/v1/provided/{cid}", params(("cid" = String, Path)), responses(
+    (status = 204), (status = 400, body = Failure), (status = 500, body = Failure)))]
+pub(crate) async fn add(
+    State(app): State<App>,
+    Path(cid): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let added = app.provided.add(parse_cid(&cid)?).await;
+    added.map_err(ApiError::internal)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Provides it no more. Its blocks stay, and are given to peers that ask for them.
+#[utoipa::path(delete, path = "/api/v1/provided/{cid}", params(("cid" = String, Path)), responses(
+    (status = 204), (status = 400, body = Failure), (status = 404, body = Failure),
+    (status = 500, body = Failure)))]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Path(cid): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let removed = app.provided.remove(&parse_cid(&cid)?).await;
+    match removed.map_err(ApiError::internal)? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(ApiError::not_found(format!("{cid} is not provided"))),
+    }
+}
