@@ -97,6 +97,7 @@ impl Content {
         let elsewhere = match &error {
             GetError::NotFound { .. }
             | GetError::Damaged { .. }
+            | GetError::MayBeLost { .. }
             | GetError::Unavailable { .. }
             | GetError::Timeout { .. }
             | GetError::Placement(_) => inner.search(&cid).await,
