@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 const MIB: usize = 1024 * 1024;
 
 /// Sizes around what makes a difference: nothing, less than a chunk, a chunk, several of them.
-const SIZES: [usize; 7] = [0, 1, 1000, MIB - 1, MIB, MIB + 1, 5 * MIB + 3];
+const SIZES: [usize; 7] = [1, 1000, MIB - 1, MIB, MIB + 1, 5 * MIB + 3, 0];
 
 /// Makes files and a directory with files in it; their names, one after the other. `seed`
 /// makes their content another one.
