@@ -504,7 +504,7 @@ impl Client {
 
     fn asked_of(&self, peer: PeerId, which: impl Fn(&Ask) -> bool) -> Vec<Cid> {
         let asked = |want: &&Want| want.asked.state(&peer).is_some_and(&which);
-        let wants = self.wants.iter().filter(|(_, want)| asked(&want));
+        let wants = self.wants.iter().filter(|(_, want)| asked(want));
         wants.map(|(cid, _)| *cid).collect()
     }
 
