@@ -166,7 +166,7 @@ fn a_browser_reads_files_and_directories() {
     assert_eq!(status(&format!("/ipfs/{site}/index.html/no"), &[]), 400);
     assert_eq!(status("/ipfs/nothing", &[]), 400);
     assert_eq!(status(&format!("/ipfs/{site}?format=tar"), &[]), 400);
-    let absent = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    let absent = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq";
     assert_eq!(status(&format!("/ipfs/{absent}"), &[]), 404);
     let foreign = ask(lab, "GET", &path, &["Host: rebound.example:4748"]);
     assert_eq!(foreign.status, 403);
