@@ -28,28 +28,35 @@ pub type BoxedTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
 /// The transports of every Hedgerow node.
 pub fn build(keypair: &Keypair) -> Result<BoxedTransport, TransportError> {
-    let quic = || {
-        quic::tokio::Transport::new(quic::Config::new(keypair))
-            .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
-    };
-    let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    // WebSocket resolves names itself: TLS is for a name, which is gone once resolved.
+    // WebSocket resolves names itself: TLS is for a name, which is gone once resolved. It
+    // comes first, as it knows its addresses by their end and leaves the others alone, where
+    // a resolver takes any.
+    let plain = direct(keypair)?;
     let resolving = dns::tokio::Transport::system(tcp())
-        .and_then(|named| Ok((named, dns::tokio::Transport::system(quic())?)))
-        .and_then(|(named, quic)| Ok((named, quic, dns::tokio::Transport::system(tcp())?)));
+        .and_then(|named| Ok((named, dns::tokio::Transport::system(plain)?)));
     match resolving {
-        Ok((named, quic, tcp)) => {
-            let tcp = secured(tcp, keypair)?;
+        Ok((named, direct)) => {
             let ws = secured(websocket::Config::new(named), keypair)?;
-            Ok(any_of(quic.boxed(), ws, tcp))
+            Ok(either(ws, direct))
         }
         Err(error) => {
             // A machine without /etc/resolv.conf still has peers with plain addresses.
             tracing::info!(%error, "no name resolver: /dns addresses cannot be dialled");
             let ws = secured(websocket::Config::new(tcp()), keypair)?;
-            Ok(any_of(quic().boxed(), ws, secured(tcp(), keypair)?))
+            Ok(either(ws, direct(keypair)?))
         }
     }
+}
+
+fn tcp() -> tcp::tokio::Transport {
+    tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+}
+
+/// QUIC and TCP, for addresses without names.
+fn direct(keypair: &Keypair) -> Result<BoxedTransport, TransportError> {
+    let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+    Ok(either(quic, secured(tcp(), keypair)?))
 }
 
 /// Authenticated by noise, multiplexed by yamux.
@@ -67,10 +74,15 @@ where
         .boxed())
 }
 
-/// Each takes the addresses that are its own: those of WebSocket end in `/ws` or `/wss`.
-fn any_of(quic: BoxedTransport, ws: BoxedTransport, tcp: BoxedTransport) -> BoxedTransport {
-    let streams = OrTransport::new(ws, tcp).map(|either, _| either.into_inner());
-    OrTransport::new(quic, streams)
+/// The first that takes an address has it.
+fn either<A, B>(first: A, second: B) -> BoxedTransport
+where
+    A: Transport<Output = (PeerId, StreamMuxerBox)> + Send + Unpin + 'static,
+    A: Transport<Error: Send + Sync, Dial: Send, ListenerUpgrade: Send>,
+    B: Transport<Output = (PeerId, StreamMuxerBox)> + Send + Unpin + 'static,
+    B: Transport<Error: Send + Sync, Dial: Send, ListenerUpgrade: Send>,
+{
+    OrTransport::new(first, second)
         .map(|either, _| either.into_inner())
         .boxed()
 }

@@ -10,6 +10,7 @@ import { mdns } from '@libp2p/mdns'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
@@ -44,6 +45,9 @@ async function transports (listen) {
   if (listen.some(address => address.includes('/quic-v1'))) {
     const { quic } = await import('@chainsafe/libp2p-quic')
     return [quic()]
+  }
+  if (listen.some(address => address.endsWith('/ws'))) {
+    return [webSockets()]
   }
   return [tcp()]
 }
