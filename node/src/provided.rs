@@ -57,10 +57,10 @@ impl Provided {
     pub(crate) async fn add(&self, cid: Cid) -> Result<(), HomeError> {
         let dropped = {
             let mut roots = self.0.roots.lock();
-            if roots.contains(&cid) {
-                return Ok(());
+            // One that is there already may not be on disk yet.
+            if !roots.contains(&cid) {
+                roots.push_back(cid);
             }
-            roots.push_back(cid);
             match roots.len() > MAX_PROVIDED {
                 true => roots.pop_front(),
                 false => None,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm};
+use libp2p::{Multiaddr, Swarm, identity::Keypair, multiaddr::Protocol, swarm};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
@@ -120,7 +120,8 @@ impl Node {
             bitswap,
         };
         let (behaviour, streams) = Behaviour::new(&home.keypair, &settings.network, parts)?;
-        let mut swarm = build_swarm(&home.keypair, behaviour)?;
+        let websocket = uses_websocket(&settings.network.listen);
+        let mut swarm = build_swarm(&home.keypair, behaviour, websocket)?;
         let explicit = !settings.network.listen.is_empty();
         listen(&mut swarm, listen_addresses(&settings.network), explicit)?;
 
@@ -214,11 +215,22 @@ impl Node {
     }
 }
 
-fn build_swarm(keypair: &Keypair, behaviour: Behaviour) -> anyhow::Result<Swarm<Behaviour>> {
+/// Who names a WebSocket address to listen on wants it, also to dial. For all others there
+/// would only be more that a peer's addresses make this node do.
+fn uses_websocket(listen: &[Multiaddr]) -> bool {
+    let is_ws = |part| matches!(part, Protocol::Ws(_) | Protocol::Wss(_));
+    listen.iter().any(|address| address.iter().any(is_ws))
+}
+
+fn build_swarm(
+    keypair: &Keypair,
+    behaviour: Behaviour,
+    websocket: bool,
+) -> anyhow::Result<Swarm<Behaviour>> {
     let config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_CONNECTION)
         .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
-    let transport = network::build_transport(keypair)?;
+    let transport = network::build_transport(keypair, websocket)?;
     Ok(Swarm::new(
         transport,
         behaviour,

@@ -142,7 +142,7 @@ impl Builder {
         let blocks = blocks::Behaviour::new(replicas::Config::default(), store, placement);
         let (raw, raw_handle, inbound) = streams::Behaviour::new(RAW_PROTOCOL, MAX_RAW);
         let blocks_handle = blocks.handle();
-        let transport = node::network::build_transport(key).map_err(Failure::other)?;
+        let transport = node::network::build_transport(key, false).map_err(Failure::other)?;
         let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE);
         let behaviour = Bench { raw, blocks };
         let swarm = Swarm::new(transport, behaviour, key.public().to_peer_id(), config);

@@ -141,7 +141,12 @@ pub(crate) async fn stat(
     let (copies, keepers) = tokio::join!(copies(&app, &cid), app.blocks.keepers(&cid));
     Ok(Json(ObjectStat {
         copies,
-        keepers: keepers?.into_iter().map(describe_keeper).collect(),
+        // A node that does not know its neighbours yet knows all the rest of this.
+        keepers: keepers
+            .unwrap_or_default()
+            .into_iter()
+            .map(describe_keeper)
+            .collect(),
         cid: cid.to_string(),
         kind: stat.kind.to_string(),
         size: stat.size,

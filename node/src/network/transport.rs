@@ -15,6 +15,9 @@ use libp2p::{
     noise, quic, tcp, websocket, yamux,
 };
 
+/// Largest message of WebSocket, bytes: twice that of noise.
+const MAX_WS_MESSAGE: usize = 128 * 1024;
+
 /// How long a connection may take until it is authenticated and multiplexed.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -26,26 +29,39 @@ pub struct TransportError(#[from] noise::Error);
 /// What a swarm is built on.
 pub type BoxedTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
-/// The transports of every Hedgerow node.
-pub fn build(keypair: &Keypair) -> Result<BoxedTransport, TransportError> {
-    // WebSocket resolves names itself: TLS is for a name, which is gone once resolved. It
-    // comes first, as it knows its addresses by their end and leaves the others alone, where
-    // a resolver takes any.
+/// The transports of a Hedgerow node: TCP and QUIC, and where it is `websocket` that too.
+pub fn build(keypair: &Keypair, websocket: bool) -> Result<BoxedTransport, TransportError> {
     let plain = direct(keypair)?;
-    let resolving = dns::tokio::Transport::system(tcp())
-        .and_then(|named| Ok((named, dns::tokio::Transport::system(plain)?)));
-    match resolving {
-        Ok((named, direct)) => {
-            let ws = secured(websocket::Config::new(named), keypair)?;
-            Ok(either(ws, direct))
-        }
+    let direct = match dns::tokio::Transport::system(plain) {
+        Ok(resolving) => resolving.boxed(),
         Err(error) => {
             // A machine without /etc/resolv.conf still has peers with plain addresses.
             tracing::info!(%error, "no name resolver: /dns addresses cannot be dialled");
-            let ws = secured(websocket::Config::new(tcp()), keypair)?;
-            Ok(either(ws, direct(keypair)?))
+            direct(keypair)?
         }
+    };
+    if !websocket {
+        return Ok(direct);
     }
+    // WebSocket resolves names itself: TLS is for a name, which is gone once resolved. It
+    // comes first, as it knows its addresses by their end and leaves the others alone, where
+    // a resolver takes any.
+    let ws = match dns::tokio::Transport::system(tcp()) {
+        Ok(resolving) => secured(bounded(websocket::Config::new(resolving)), keypair)?,
+        Err(_) => secured(bounded(websocket::Config::new(tcp())), keypair)?,
+    };
+    Ok(either(ws, direct))
+}
+
+/// Refuses messages that noise would not send: room for a message is made when its length is
+/// announced, by anybody. That of the peers that are dialled has the library's bound.
+fn bounded<T>(mut config: websocket::Config<T>) -> websocket::Config<T>
+where
+    T: Transport<Error: Send, Dial: Send, ListenerUpgrade: Send> + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    config.set_max_data_size(MAX_WS_MESSAGE);
+    config
 }
 
 fn tcp() -> tcp::tokio::Transport {

@@ -31,7 +31,7 @@ impl Default for Config {
             open_timeout: Duration::from_secs(10),
             have_timeout: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(5),
-            block_timeout: Duration::from_secs(120),
+            block_timeout: Duration::from_secs(30),
             avoid_for: Duration::from_secs(60),
             retry_after: Duration::from_secs(5),
             write_timeout: Duration::from_secs(20),

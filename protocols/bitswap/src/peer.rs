@@ -88,6 +88,10 @@ impl Peer {
     }
 
     /// Notes whether there is a connection.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state.lock().connected
+    }
+
     pub(crate) fn set_connected(&self, connected: bool) {
         self.state.lock().connected = connected;
     }

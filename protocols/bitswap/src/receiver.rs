@@ -53,8 +53,11 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stream: Stream
         if !matches!(stream.read(&mut first).await, Ok(1)) {
             return;
         }
-        let (Ok(_one), Ok(_all)) = tokio::join!(peer.reading.acquire(), shared.reading.acquire())
-        else {
+        // In this order: who has used up its own room waits without holding that of others.
+        let Ok(_one) = peer.reading.acquire().await else {
+            return;
+        };
+        let Ok(_all) = shared.reading.acquire().await else {
             return;
         };
         let mut frame = (&first[..]).chain(&mut stream);
@@ -78,7 +81,12 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stream: Stream
 async fn take(shared: &Arc<Shared>, peer: &Arc<Peer>, message: Message) {
     if message.full || !message.entries.is_empty() {
         let mut wants = shared.wants.lock();
-        let refused = wants.update(peer.id, message.entries, message.full);
+        // What is read after the end of the last connection would stay for ever: the list
+        // of who is gone has been cleared (Z9).
+        let refused = match peer.is_connected() {
+            true => wants.update(peer.id, message.entries, message.full),
+            false => 0,
+        };
         drop(wants);
         shared.counters.wants_refused.add(refused as u64);
         shared.wake(peer);

@@ -118,9 +118,7 @@ pub(crate) async fn get<C: Collection>(
             shared.keep_copy(id, &item);
             Ok(item)
         }
-        Err(GetError::NotFound { asked } | GetError::MayBeLost { asked })
-            if here == Kept::Damaged =>
-        {
+        Err(GetError::NotFound { asked }) if here == Kept::Damaged => {
             Err(GetError::Damaged { asked })
         }
         Err(error) => Err(error),

@@ -1,16 +1,21 @@
 //! Asking who of its replica set has an item.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use libp2p_identity::PeerId;
+use tokio::time::timeout;
 
 use crate::collection::{Collection, ItemId};
 use crate::fetch::GetError;
 use crate::message::{Request, Response};
 use crate::pool::RequestError;
 use crate::shared::Shared;
+
+/// How long a keeper may take to say whether it has an item: people wait for this answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A node whose duty it is to keep an item.
 #[derive(Clone, Debug)]
@@ -35,11 +40,14 @@ pub(crate) async fn keepers<C: Collection>(
             Ok(shared.collection.version(id).await?.is_some())
         } else {
             let request = Request::Has { id: id.clone() };
-            let reply = shared.pool.ask(contact, request, Bytes::new()).await;
-            reply.and_then(|reply| match reply.response {
-                Response::Held { version } => Ok(version.is_some()),
-                _ => Err(RequestError::Nonsense),
-            })
+            let asked = shared.pool.ask(contact, request, Bytes::new());
+            let reply = timeout(PATIENCE, asked).await;
+            reply
+                .unwrap_or(Err(RequestError::Timeout))
+                .and_then(|reply| match reply.response {
+                    Response::Held { version } => Ok(version.is_some()),
+                    _ => Err(RequestError::Nonsense),
+                })
         };
         let peer = contact.peer;
         Ok(Keeper { peer, has })

@@ -157,8 +157,10 @@ impl Pool {
                     Err(Ended) => return Err(RequestError::Ended),
                 },
                 () = self.overdue(&stream, begin) => {
-                    // Whatever hangs behind it would wait as long.
-                    stream.close();
+                    // Where nothing moves, whatever hangs behind it would wait as long.
+                    if stream.moved() + self.config.request_timeout <= Instant::now() {
+                        stream.close();
+                    }
                     return Err(RequestError::Timeout);
                 }
             }

@@ -109,7 +109,9 @@ impl<C: Collection> Shared<C> {
     /// The same of whatever belongs to `key`.
     pub(crate) fn may_be_lost_at(&self, key: Guid) -> bool {
         let k = self.config.replicas;
-        self.placement.lost_together(key, k) > k / 2
+        // Only those next to the key know who stood there.
+        self.placement.local_replica_set(key, k).is_some()
+            && self.placement.lost_together(key, k) > k / 2
     }
 
     /// There is no copy of the item here: a publication of it ends.

@@ -127,7 +127,7 @@ pub(crate) fn start(
         overlay,
     };
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
-    let transport = node::network::build_transport(keypair)?;
+    let transport = node::network::build_transport(keypair, false)?;
     let mut swarm = Swarm::new(transport, behaviour, peer, config);
     swarm.listen_on(listen)?;
     let (sender, commands) = mpsc::channel(QUEUE);

@@ -28,6 +28,9 @@ const KIND: &str = "application/vnd.ipld.car; version=1; order=dfs; dups=n";
 /// Blocks on their way: 16 MiB at most.
 const AHEAD: usize = 8;
 
+/// Links looked at for those: many may be to what was written.
+const LOOK_AHEAD: usize = 64;
+
 /// Different blocks of one CAR: each is remembered, 100 bytes, so that none comes twice.
 const MAX_BLOCKS: usize = 262_144;
 
@@ -115,13 +118,15 @@ async fn write(
     section(out, &[&wire::encode(&head)]).await?;
     let mut seen = HashSet::from([root]);
     section(out, &[&root.to_bytes(), &block]).await?;
-    let mut waiting = links::of(&root, &block);
-    waiting.reverse();
+    let mut waiting = Vec::new();
+    append_links(&mut waiting, &root, &block, &seen);
     drop(block);
     let mut ahead = Ahead::default();
     loop {
-        let next = waiting.iter().rev().filter(|cid| !seen.contains(cid));
-        ahead.start(app, next.take(AHEAD));
+        // Links may be many and to what was written: others have their turn between them.
+        tokio::task::consume_budget().await;
+        let near = waiting.iter().rev().take(LOOK_AHEAD);
+        ahead.start(app, near.filter(|cid| !seen.contains(cid)));
         let Some(cid) = waiting.pop() else {
             return Ok(());
         };
@@ -134,13 +139,22 @@ async fn write(
         }
         let block = ahead.take(app, cid).await?;
         section(out, &[&cid.to_bytes(), &block]).await?;
-        let mut links = links::of(&cid, &block);
-        links.reverse();
-        waiting.append(&mut links);
+        append_links(&mut waiting, &cid, &block, &seen);
         if waiting.len() > MAX_WAITING {
             return Err(Broken::TooMany);
         }
     }
+}
+
+/// Puts the links of a block that are still to be followed on top, the first uppermost, each
+/// once.
+fn append_links(waiting: &mut Vec<Cid>, cid: &Cid, block: &[u8], seen: &HashSet<Cid>) {
+    let mut here = HashSet::new();
+    let links = links::of(cid, block).into_iter();
+    let fresh: Vec<Cid> = links
+        .filter(|link| !seen.contains(link) && here.insert(*link))
+        .collect();
+    waiting.extend(fresh.into_iter().rev());
 }
 
 async fn section(out: &mut (impl AsyncWrite + Unpin), parts: &[&[u8]]) -> std::io::Result<()> {

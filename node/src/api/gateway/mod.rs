@@ -196,6 +196,8 @@ fn fixed(target: &Target, etag: &str, kind: &str) -> HeaderMap {
         (header::CONTENT_TYPE, kind),
         (header::ETAG, etag),
         (header::CACHE_CONTROL, FOR_EVER),
+        // One URL gives the content, the block or a CAR (V5).
+        (header::VARY, "Accept"),
         (HeaderName::from_static("x-ipfs-path"), &target.path),
     ];
     for (name, value) in pairs {

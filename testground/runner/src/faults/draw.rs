@@ -133,11 +133,11 @@ impl Drawing<'_> {
         chance: &mut ChaCha8Rng,
     ) -> Result<(), FormatError> {
         for victim in victims {
-            let mut now = begin + within(entry.up, chance);
+            let mut now = begin.saturating_add(within(entry.up, chance));
             while now < until {
-                let back = (now + within(entry.down, chance)).min(until);
+                let back = now.saturating_add(within(entry.down, chance)).min(until);
                 self.add(entry, vec![*victim], now, back)?;
-                now = back + within(entry.up, chance);
+                now = back.saturating_add(within(entry.up, chance));
             }
         }
         Ok(())
