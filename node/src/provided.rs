@@ -57,10 +57,10 @@ impl Provided {
     pub(crate) async fn add(&self, cid: Cid) -> Result<(), HomeError> {
         let dropped = {
             let mut roots = self.0.roots.lock();
-            // One that is there already may not be on disk yet.
-            if !roots.contains(&cid) {
-                roots.push_back(cid);
+            if roots.contains(&cid) {
+                return Ok(());
             }
+            roots.push_back(cid);
             match roots.len() > MAX_PROVIDED {
                 true => roots.pop_front(),
                 false => None,
@@ -70,7 +70,13 @@ impl Provided {
             self.0.network.provide_no_more(key_of_cid(&dropped)).await;
         }
         self.0.network.provide_all(vec![key_of_cid(&cid)]).await;
-        self.write().await
+        let written = self.write().await;
+        if written.is_err() {
+            // Else the next try would find it, and it would be gone after a restart.
+            self.0.roots.lock().retain(|root| *root != cid);
+            self.0.network.provide_no_more(key_of_cid(&cid)).await;
+        }
+        written
     }
 
     /// Provides it no more; whether it was. What others have heard expires within two days.
