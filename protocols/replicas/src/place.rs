@@ -215,10 +215,6 @@ impl Placing {
                 return Err(PutError::NoQuorum { quorum, receipt });
             };
             receipt.note(answer);
-            if receipt.stored_on.len() + receipt.pending.len() < quorum {
-                // Whoever is still to answer cannot change that.
-                return Err(PutError::NoQuorum { quorum, receipt });
-            }
         }
         drop(needed);
         // No put is over while one of its tasks waits for its share of the budget: else the
