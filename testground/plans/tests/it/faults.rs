@@ -62,7 +62,7 @@ impl Case {
 fn both_sides_of_a_partition_go_on_and_become_one() {
     let case = Case::new();
     let faults =
-        "end = \"18s\"\n[[fault]]\nkind = \"partition\"\nat = \"1s\"\nfor = \"16s\"\nvictims = 2\n";
+        "end = \"42s\"\n[[fault]]\nkind = \"partition\"\nat = \"1s\"\nfor = \"40s\"\nvictims = 2\n";
     let test = "both_sides_of_a_partition_go_on_and_become_one";
     let args = ["partition-heal", "halves", "--nodes", "4"];
     let Some((passed, said)) = case.run(test, None, &args, faults) else {
