@@ -60,6 +60,8 @@ pub struct Overlay<P: Peer> {
     pub(crate) tuning: bool,
     /// When a leaf was last lost.
     pub(crate) leaf_died: Option<Time>,
+    /// When all leafs were last asked because several may have died (P15).
+    pub(crate) asked_all: Option<Time>,
     /// How often the table is probed.
     pub(crate) pace: Pace,
     /// Messages handed to a next hop that has not acknowledged them.
@@ -110,6 +112,7 @@ impl<P: Peer> Overlay<P> {
             meeting: None,
             tuning: false,
             leaf_died: None,
+            asked_all: None,
             pace: Pace::default(),
             hops: Hops::default(),
             quotas: Quotas::default(),

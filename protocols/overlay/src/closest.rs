@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guid::{Guid, Span};
 
-use crate::{Contact, LeafSet, Lost};
+use crate::{Contact, LeafSet, Lost, Newcomer};
 
 /// The `k` nodes closest to `key`, closest first, if `me` and its leaf set decide it.
 ///
@@ -39,10 +39,12 @@ const MADE_UP: Duration = Duration::from_secs(60);
 
 /// Of the `k` nodes closest to `key` the most that were lost together, before others could
 /// make up for any of them; all of them at a node that is alone but knows that others are.
+/// Who came after they were lost kept nothing with them.
 pub(crate) fn lost_together(
     me: &Contact,
     leaf_set: &LeafSet,
     lost: &[Lost],
+    newcomers: &[Newcomer],
     key: Guid,
     k: usize,
 ) -> usize {
@@ -53,8 +55,13 @@ pub(crate) fn lost_together(
         // When the last of them was lost, whoever was lost before had been replaced.
         let earliest = last.since.saturating_sub(MADE_UP);
         let there = lost.iter().filter(|one| one.since >= earliest);
+        let came_later = |guid| {
+            let mut later = newcomers.iter().filter(|new| new.since > last.since);
+            later.any(|new| new.guid == guid)
+        };
         let mut nodes: Vec<(Guid, Option<Duration>)> = leaf_set
             .contacts()
+            .filter(|leaf| !came_later(leaf.guid))
             .chain([me])
             .map(|contact| (contact.guid, None))
             .chain(there.map(|one| (one.guid, Some(one.since))))
@@ -140,7 +147,7 @@ mod tests {
             larger: vec![contact(130), contact(140)],
         };
         let together = |gone: &[(u128, u64)], key| {
-            lost_together(&me, &leaf_set, &lost(gone), Guid::new(key), 3)
+            lost_together(&me, &leaf_set, &lost(gone), &[], Guid::new(key), 3)
         };
         assert_eq!(together(&[], 112), 0);
         // 110 and 120 were the closest beside this node.
@@ -156,10 +163,30 @@ mod tests {
     }
 
     #[test]
+    fn who_came_after_the_loss_does_not_stand_in_for_the_lost() {
+        let me = contact(100);
+        let leaf_set = LeafSet {
+            smaller: vec![contact(90)],
+            larger: vec![contact(111), contact(112), contact(130)],
+        };
+        let together = |came: u64| {
+            let newcomers = [111, 112].map(|guid| Newcomer {
+                guid: Guid::new(guid),
+                since: Duration::from_secs(came),
+            });
+            let gone = lost(&[(110, 500), (120, 530)]);
+            lost_together(&me, &leaf_set, &gone, &newcomers, Guid::new(112), 3)
+        };
+        // They were given copies before the others died, and after that they were not.
+        assert_eq!(together(400), 1);
+        assert_eq!(together(531), 2);
+    }
+
+    #[test]
     fn to_a_node_alone_all_that_it_knows_of_are_lost() {
         let alone = LeafSet::default();
         let lost_of = |gone: &[(u128, u64)]| {
-            lost_together(&contact(100), &alone, &lost(gone), Guid::new(5), 3)
+            lost_together(&contact(100), &alone, &lost(gone), &[], Guid::new(5), 3)
         };
         assert_eq!(lost_of(&[]), 0);
         assert_eq!(lost_of(&[(77, 0)]), 3);

@@ -157,7 +157,14 @@ impl Handle {
     /// of others.
     pub fn lost_together(&self, key: Guid, k: usize) -> usize {
         let snapshot = Arc::clone(&self.snapshot.borrow());
-        crate::closest::lost_together(&snapshot.me, &snapshot.leaf_set, &snapshot.lost, key, k)
+        crate::closest::lost_together(
+            &snapshot.me,
+            &snapshot.leaf_set,
+            &snapshot.lost,
+            &snapshot.newcomers,
+            key,
+            k,
+        )
     }
 
     /// The nodes a message to `key` passes, from this one to the root.

@@ -53,5 +53,5 @@ pub use objects::{Holder, ObjectReply, Published};
 pub use overlay_core::{
     AppId, Full, LocationConfig, MAX_LIFETIME_SECS, MAX_PAYLOAD, MAX_ROOTS, MAX_SPREAD, MAX_WANTED,
 };
-pub use snapshot::{Cell, Counters, LeafSet, Lost, Neighbour, Snapshot, State};
+pub use snapshot::{Cell, Counters, LeafSet, Lost, Neighbour, Newcomer, Snapshot, State};
 pub use upcalls::{AppConfig, Delivery, Forward, Gate, Responder, Upcall, Upcalls};

@@ -181,6 +181,8 @@ impl Behaviour {
         self.publish_at = None;
         let mut snapshot = crate::snapshot::take(&self.core);
         snapshot.counters = self.counters;
+        let now = self.clock.now().since(overlay_core::Time::ZERO);
+        snapshot.newcomers = crate::snapshot::newcomers(&self.snapshot.borrow(), &snapshot, now);
         let kept: BTreeSet<PeerId> = match snapshot.state {
             State::Left => BTreeSet::new(),
             State::Joining | State::Active => contacts(&snapshot).map(|known| known.peer).collect(),

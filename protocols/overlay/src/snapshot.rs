@@ -89,6 +89,15 @@ pub struct Lost {
     pub since: Duration,
 }
 
+/// A neighbour that was none when this node took its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newcomer {
+    /// Its place on the ring.
+    pub guid: Guid,
+    /// When it became a neighbour, since the start of this node.
+    pub since: Duration,
+}
+
 /// The state of a node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -108,6 +117,8 @@ pub struct Snapshot {
     /// Neighbours that died or left and are not back; and of a node alone those that it
     /// was named and does not reach.
     pub lost: Vec<Lost>,
+    /// Neighbours that came after this node had its place, and are not back from being lost.
+    pub newcomers: Vec<Newcomer>,
     /// What has happened since the start.
     pub counters: Counters,
 }
@@ -145,6 +156,80 @@ pub(crate) fn take(core: &Overlay<PeerId>) -> Snapshot {
         routing_table: cells.collect(),
         neighbourhood: near.collect(),
         lost: lost.collect(),
+        newcomers: Vec::new(),
         counters: Counters::default(),
+    }
+}
+
+/// Those of the `next` snapshot's neighbours that are new since the node had its place, given
+/// the snapshot `before` and what time it is since the node's start.
+pub(crate) fn newcomers(before: &Snapshot, next: &Snapshot, now: Duration) -> Vec<Newcomer> {
+    if before.state != State::Active {
+        return Vec::new();
+    }
+    let known = |guid: Guid| before.leaf_set.contacts().any(|leaf| leaf.guid == guid);
+    let back = |guid: Guid| before.lost.iter().any(|lost| lost.guid == guid);
+    let of = |guid: Guid| match known(guid) {
+        true => before
+            .newcomers
+            .iter()
+            .find(|new| new.guid == guid)
+            .copied(),
+        false => (!back(guid)).then_some(Newcomer { guid, since: now }),
+    };
+    let leafs = next.leaf_set.contacts();
+    leafs.filter_map(|leaf| of(leaf.guid)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p_identity::PeerId;
+
+    use super::*;
+
+    fn contact(guid: u128) -> Contact {
+        Contact {
+            guid: Guid::new(guid),
+            peer: PeerId::random(),
+            addrs: Vec::new(),
+        }
+    }
+
+    fn snapshot(leafs: &[u128], lost: &[u128]) -> Snapshot {
+        let lost = lost.iter().map(|guid| Lost {
+            guid: Guid::new(*guid),
+            since: Duration::ZERO,
+        });
+        Snapshot {
+            state: State::Active,
+            me: contact(0),
+            leaf_set: LeafSet {
+                smaller: Vec::new(),
+                larger: leafs.iter().map(|guid| contact(*guid)).collect(),
+            },
+            known_arc: None,
+            routing_table: Vec::new(),
+            neighbourhood: Vec::new(),
+            lost: lost.collect(),
+            newcomers: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    #[test]
+    fn who_came_later_is_a_newcomer_and_who_is_back_is_none() {
+        let mut first = snapshot(&[1, 2], &[7]);
+        let mut second = snapshot(&[1, 3, 7], &[]);
+        second.newcomers = newcomers(&first, &second, Duration::from_secs(5));
+        let three = Newcomer {
+            guid: Guid::new(3),
+            since: Duration::from_secs(5),
+        };
+        assert_eq!(second.newcomers, [three]);
+        let third = snapshot(&[3, 7], &[]);
+        assert_eq!(newcomers(&second, &third, Duration::from_secs(9)), [three]);
+        // Those whom a joiner finds were there before it.
+        first.state = State::Joining;
+        assert_eq!(newcomers(&first, &second, Duration::from_secs(5)), []);
     }
 }

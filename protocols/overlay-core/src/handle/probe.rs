@@ -184,6 +184,7 @@ impl<P: Peer> Overlay<P> {
         }
         let found = self.peers.get(&contact.peer).is_some_and(|peer| peer.found);
         if self.is_member(contact.guid) {
+            self.note_lost(now, contact.clone(), true);
             self.remove_peer(now, contact.peer, true);
         } else if self.leafs.wants(contact.guid) && (!found || !self.leafs.is_settled()) {
             self.remember_failed(now, contact.guid);
@@ -505,7 +506,7 @@ impl<P: Peer> Overlay<P> {
             self.end_second_stage(now);
         } else {
             self.send_probe(now, peer, probe.again());
-            if probe.tries == 0 {
+            if probe.tries == 1 {
                 self.ask_all_if_more_died(now, peer);
             }
         }

@@ -35,7 +35,9 @@ impl<P: Peer> Overlay<P> {
         self.timers.cancel(Timer::Probe(peer));
         let guid = state.contact.guid;
         // Others were not asked because it would have been closer.
-        let stood_before_others = state.probing().is_some_and(|probe| probe.is_full());
+        let stood_before_others = state
+            .probing()
+            .is_some_and(|probe| probe.is_full() && !probe.announced);
         self.joining.seeds.remove(&peer);
         let sides = self.leafs.sides_of(guid);
         // Those it was told of before it died itself have nobody who tells of them.
@@ -106,10 +108,16 @@ impl<P: Peer> Overlay<P> {
     pub(crate) fn ask_all_if_more_died(&mut self, now: Time, silent: P) {
         let silent = self.peers.get(&silent).map(|peer| peer.contact.guid);
         let soon = self.silence() * 2;
-        let lately = self.leaf_died.is_some_and(|died| now.since(died) < soon);
-        if !lately || !silent.is_some_and(|guid| self.leafs.contains(guid)) {
+        let lately = |at: Option<Time>| at.is_some_and(|at| now.since(at) < soon);
+        // Where messages are lost, of those asked some miss a first wait though they live:
+        // all would be asked again and again.
+        if !lately(self.leaf_died) || lately(self.asked_all) {
             return;
         }
+        if !silent.is_some_and(|guid| self.leafs.contains(guid)) {
+            return;
+        }
+        self.asked_all = Some(now);
         for leaf in self.leafs.members() {
             self.probe(now, &leaf, true, false);
         }

@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use overlay_core::{Input, Outcome};
+use overlay_core::{Config, Input, Outcome, State};
 
-use crate::net::Net;
+use crate::net::{Net, Node};
 
 #[test]
 fn leaf_sets_are_whole_again_after_deaths_one_by_one() {
@@ -102,6 +103,56 @@ fn a_lost_connection_to_a_dead_node_is_noticed_before_the_next_heartbeat() {
     let request = net.route(0, key);
     net.run(Duration::from_millis(20));
     assert!(matches!(net.done[&request], Ok(Outcome::Replied { .. })));
+}
+
+/// Of a leaf set that is asked where messages are lost, somebody always misses an answer.
+#[test]
+fn a_death_where_messages_are_lost_does_not_have_everyone_asked_over_and_over() {
+    let config = Config {
+        leaf_set: 32,
+        heartbeat: Duration::from_secs(30),
+        probe_timeout: Duration::from_secs(3),
+        min_probe_timeout: Duration::from_millis(250),
+        ..Config::default()
+    };
+    let mut net = Net::grow_with(8, config, 100);
+    net.loss = 50;
+    net.run(Duration::from_secs(60));
+    let probes = |net: &Net| -> u64 { net.nodes.values().map(|node| node.stats().probes).sum() };
+    net.kill(20);
+    let before = probes(&net);
+    net.run(Duration::from_secs(120));
+    // Each of the 32 leafs asks the dead one thrice and the end of a side once, the one that
+    // watched it tells the others, and each may ask all of its leafs once.
+    let asked = probes(&net) - before;
+    assert!(asked < 80 * 100, "{asked} questions after one death");
+}
+
+/// Its place is as empty as a dead one's: what it keeps cannot be had.
+#[test]
+fn who_was_restarted_before_it_was_missed_is_lost_until_it_is_back() {
+    let mut net = Net::grow(9, 12);
+    net.forget(3);
+    let others: Vec<_> = net
+        .nodes
+        .keys()
+        .copied()
+        .filter(|node| *node != 3)
+        .collect();
+    for node in &others {
+        net.input(*node, Input::PeerGone(3));
+    }
+    let guid = net.contacts[&3].guid;
+    let lost = |net: &Net, node: Node| net.nodes[&node].lost().any(|(lost, _)| lost == guid);
+    // Who asks it tells it of the network, and it joins at once.
+    let mut missed: BTreeSet<Node> = BTreeSet::new();
+    while net.nodes[&3].state() != State::Active {
+        net.run(Duration::from_millis(1));
+        missed.extend(others.iter().copied().filter(|node| lost(&net, *node)));
+    }
+    assert!(missed.iter().eq(&others));
+    net.run(Duration::from_secs(1));
+    assert!(!others.iter().any(|node| lost(&net, *node)));
 }
 
 /// A right neighbour whose every answer was lost lives all the same, and those next to it
