@@ -107,7 +107,7 @@ impl<P: Peer> Overlay<P> {
     /// to find out one after the other would take a probe's whole time for each.
     pub(crate) fn ask_all_if_more_died(&mut self, now: Time, silent: P) {
         let silent = self.peers.get(&silent).map(|peer| peer.contact.guid);
-        let soon = self.silence() * 2;
+        let soon = self.silence();
         let lately = |at: Option<Time>| at.is_some_and(|at| now.since(at) < soon);
         // Where messages are lost, of those asked some miss a first wait though they live:
         // all would be asked again and again.
