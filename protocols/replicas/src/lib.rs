@@ -30,6 +30,7 @@ mod keep;
 mod keepers;
 mod limiter;
 mod message;
+mod moving;
 mod nearest;
 mod overlay_placement;
 mod place;

@@ -210,11 +210,14 @@ impl Placing {
             mut waiting,
         } = self;
         let quorum = receipt.wanted / 2 + 1;
-        while receipt.stored_on.len() < quorum {
-            let Some(answer) = answers.recv().await else {
-                return Err(PutError::NoQuorum { quorum, receipt });
-            };
-            receipt.note(answer);
+        // Where too many have failed nothing is gained by waiting for those that are slow.
+        while receipt.stored_on.len() < quorum
+            && receipt.stored_on.len() + receipt.pending.len() >= quorum
+        {
+            match answers.recv().await {
+                Some(answer) => receipt.note(answer),
+                None => break,
+            }
         }
         drop(needed);
         // No put is over while one of its tasks waits for its share of the budget: else the
@@ -226,7 +229,10 @@ impl Placing {
             }
         })
         .await;
-        Ok(receipt)
+        match receipt.stored_on.len() >= quorum {
+            true => Ok(receipt),
+            false => Err(PutError::NoQuorum { quorum, receipt }),
+        }
     }
 }
 

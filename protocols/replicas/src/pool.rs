@@ -11,7 +11,7 @@ use libp2p_identity::PeerId;
 use overlay::Contact;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::config::{Config, MAX_PEERS};
 use crate::message::{Refusal, Request};
@@ -21,9 +21,6 @@ use crate::stream::{Ended, Reply, Stream};
 /// opened. As many as a get has in flight: items on several streams come in pieces of a
 /// packet each, which over QUIC costs a tenth of the throughput.
 const PIPELINE: usize = 16;
-
-/// How many times as long a request may take as without a byte moving on its stream.
-const PATIENT_TIMES: u32 = 4;
 
 /// Asks the Swarm task for a stream to a peer.
 pub(crate) struct Open {
@@ -142,23 +139,27 @@ impl Pool {
         request: Request,
         body: Bytes,
     ) -> Result<Reply, RequestError> {
+        let patience = self.config.request_timeout;
+        let begin = Instant::now();
         // A pooled stream may have ended unnoticed, a fresh one has not: one more try.
         for last in [false, true] {
             let (stream, fresh) = self.stream(peer, to, last).await?;
-            let begin = Instant::now();
+            let sent = Instant::now();
             let asked = stream.ask(request.clone(), body.clone());
             tokio::select! {
                 reply = asked => match reply {
                     Ok(reply) => {
-                        peer.took(begin.elapsed());
+                        peer.took(sent.elapsed());
                         return refuse(reply);
                     }
                     Err(Ended) if !fresh && !last => {}
                     Err(Ended) => return Err(RequestError::Ended),
                 },
-                () = self.overdue(&stream, begin) => {
+                // A stream on which bytes move may only be slow, as many are where the way
+                // out is (R6).
+                () = stream.progress().overdue(begin, patience) => {
                     // Where nothing moves, whatever hangs behind it would wait as long.
-                    if stream.moved() + self.config.request_timeout <= Instant::now() {
+                    if stream.progress().stands_still(patience) {
                         stream.close();
                     }
                     return Err(RequestError::Timeout);
@@ -166,20 +167,6 @@ impl Pool {
             }
         }
         Err(RequestError::Ended)
-    }
-
-    /// Pending until a request has waited long enough: a stream on which bytes move may only
-    /// be slow, as many are where the way out is (R6).
-    async fn overdue(&self, stream: &Stream, begin: Instant) {
-        let patience = self.config.request_timeout;
-        let latest = begin + patience * PATIENT_TIMES;
-        loop {
-            let due = (stream.moved().max(begin) + patience).min(latest);
-            if due <= Instant::now() {
-                return;
-            }
-            sleep_until(due).await;
-        }
     }
 
     /// A stream with room, or a new one; `fresh` says which.

@@ -17,6 +17,7 @@ use crate::message::{
     Refusal, Request, RequestHeader, Response, ResponseHeader, StreamError, read_body, read_header,
     write_message,
 };
+use crate::moving::{Moving, Progress};
 use crate::shared::Shared;
 
 /// A peer may leave its stream open unused for so long: twice what ours do by default.
@@ -38,17 +39,16 @@ where
     C: Collection,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    // Each way for itself: who sends and does not read is not waited for.
+    let (came, went) = (Arc::<Progress>::default(), Arc::<Progress>::default());
     let (reader, writer) = stream.split();
+    let reader = Moving::new(reader, Arc::clone(&came));
+    let writer = Moving::new(writer, Arc::clone(&went));
     let (answers, queue) = mpsc::channel(MAX_REQUESTS_PER_STREAM);
     // Reading goes on while answers are written: two sides that only write would wait
     // for each other forever.
-    let writing = tokio::spawn(write_answers(
-        writer,
-        queue,
-        shared.config.request_timeout,
-        Arc::clone(&shared),
-    ));
-    let read = read_requests(&shared, peer, reader, &answers);
+    let writing = tokio::spawn(write_answers(writer, queue, went, Arc::clone(&shared)));
+    let read = read_requests(&shared, peer, reader, &came, &answers);
     let outcome = tokio::select! {
         outcome = read => outcome,
         () = answers.closed() => Ok(()),
@@ -69,6 +69,7 @@ async fn read_requests<C, R>(
     shared: &Arc<Shared<C>>,
     peer: PeerId,
     reader: R,
+    came: &Progress,
     answers: &mpsc::Sender<Answer>,
 ) -> Result<(), StreamError>
 where
@@ -98,12 +99,9 @@ where
             Request::Get { .. } => Some(shared.inbound.take(peer, C::MAX_ITEM).await),
             _ => None,
         };
-        let body = timeout(
-            shared.config.request_timeout,
-            read_body(&mut reader, body, allowed),
-        )
-        .await
-        .map_err(|_| StreamError::Io(std::io::ErrorKind::TimedOut.into()))??;
+        let body = read_body(&mut reader, body, allowed);
+        let body = came.within(shared.config.request_timeout, body).await;
+        let body = body.ok_or(StreamError::Io(std::io::ErrorKind::TimedOut.into()))??;
         shared.counters.bytes_received.add(body.len() as u64);
 
         let (shared, answers) = (Arc::clone(shared), answers.clone());
@@ -138,12 +136,13 @@ where
 async fn write_answers<C, W>(
     mut writer: W,
     mut queue: mpsc::Receiver<Answer>,
-    patience: Duration,
+    went: Arc<Progress>,
     shared: Arc<Shared<C>>,
 ) where
     C: Collection,
     W: AsyncWrite + Unpin,
 {
+    let patience = shared.config.request_timeout;
     while let Some(answer) = queue.recv().await {
         let write = async {
             write_message(&mut writer, &answer.header, &answer.body).await?;
@@ -153,9 +152,9 @@ async fn write_answers<C, W>(
             Ok::<(), std::io::Error>(())
         };
         // A peer that asks and does not read holds memory: it loses its stream.
-        match timeout(patience, write).await {
-            Ok(Ok(())) => shared.counters.bytes_sent.add(answer.body.len() as u64),
-            Ok(Err(_)) | Err(_) => return,
+        match went.within(patience, write).await {
+            Some(Ok(())) => shared.counters.bytes_sent.add(answer.body.len() as u64),
+            Some(Err(_)) | None => return,
         }
     }
     let _ = timeout(patience, writer.close()).await;

@@ -1,22 +1,21 @@
 //! Our end of a stream to a peer: many requests under way, answers in any order (R3).
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::message::{
     Request, RequestHeader, Response, ResponseHeader, StreamError, read_body, read_header,
     write_message,
 };
+use crate::moving::{Moving, Progress};
 use crate::server::READ_AHEAD;
 
 /// Requests that wait to be written on one stream.
@@ -48,7 +47,7 @@ pub(crate) struct Stream {
 struct State {
     closed: AtomicBool,
     /// When bytes last went either way.
-    moved: Mutex<Instant>,
+    progress: Arc<Progress>,
     stop: Notify,
     pending: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
 }
@@ -57,7 +56,7 @@ impl State {
     fn new() -> State {
         State {
             closed: AtomicBool::new(false),
-            moved: Mutex::new(Instant::now()),
+            progress: Arc::default(),
             stop: Notify::new(),
             pending: Mutex::default(),
         }
@@ -72,56 +71,6 @@ impl State {
     }
 }
 
-/// A stream that notes when bytes go through it.
-struct Moving<S> {
-    stream: S,
-    state: Arc<State>,
-}
-
-impl<S> Moving<S> {
-    fn new(stream: S, state: Arc<State>) -> Moving<S> {
-        Moving { stream, state }
-    }
-
-    fn note(&self, bytes: &Poll<std::io::Result<usize>>) {
-        if matches!(bytes, Poll::Ready(Ok(1..))) {
-            *self.state.moved.lock() = Instant::now();
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Moving<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut [u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, into);
-        self.note(&read);
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Moving<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, from);
-        self.note(&written);
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
-    }
-}
-
 /// The stream ended before the answer came.
 pub(crate) struct Ended;
 
@@ -132,7 +81,7 @@ impl Stream {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let state = Arc::new(State::new());
-        let (reader, writer) = Moving::new(stream, Arc::clone(&state)).split();
+        let (reader, writer) = Moving::new(stream, Arc::clone(&state.progress)).split();
         let (queue, asked) = mpsc::channel(QUEUE);
         tokio::spawn({
             let state = Arc::clone(&state);
@@ -174,8 +123,8 @@ impl Stream {
     }
 
     /// When bytes last went either way.
-    pub(crate) fn moved(&self) -> Instant {
-        *self.state.moved.lock()
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.state.progress
     }
 
     /// Ends the stream; what waits on it fails.

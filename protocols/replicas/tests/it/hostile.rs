@@ -98,17 +98,8 @@ async fn garbage_and_oversized_frames_end_the_stream_and_nothing_else() {
     let oversized = wire::frame_header(MAX_HEADER + 1).to_vec();
     let garbage = [&[20][..], &[0xff; 20]].concat();
     let endless = vec![0xff; 64];
-    // A put that announces more than an item may have: n, b and q, in CBOR.
-    let mut huge = wire::encode(&Announce {
-        b: u32::MAX,
-        n: 1,
-        q: Put {
-            put: Id {
-                id: bytes::Bytes::from_static(b"item-1"),
-            },
-        },
-    });
-    huge.splice(0..0, wire::frame_header(huge.len()).to_vec());
+    // A put that announces more than an item may have.
+    let huge = announcement(&name(1), u32::MAX);
     for (number, bad) in [oversized, garbage, endless, huge].into_iter().enumerate() {
         let (mut stream, running) = open_to(&net).await;
         stream.write_all(&bad).await.unwrap();
@@ -126,6 +117,43 @@ async fn garbage_and_oversized_frames_end_the_stream_and_nothing_else() {
         .put(id.clone(), item(&id, 1, b"x"))
         .await
         .unwrap();
+}
+
+/// A way on which little comes through is waited for as long as something does; a peer that
+/// sends nothing more loses its stream, and what was held for it.
+#[tokio::test(start_paused = true)]
+async fn who_sends_slowly_is_heard_to_the_end_and_who_stops_is_not() {
+    let net = Net::start(1).await;
+    let id = name(1);
+    let bytes = item(&id, 1, &[7; 40_000]);
+    let pause = crate::net::config().request_timeout * 2 / 3;
+    for (number, pieces) in [(0, 4), (1, 2)] {
+        let (mut stream, running) = open_to(&net).await;
+        let begin = announcement(&id, bytes.len() as u32);
+        stream.write_all(&begin).await.unwrap();
+        for piece in bytes.chunks(bytes.len().div_ceil(4)).take(pieces) {
+            tokio::time::sleep(pause).await;
+            stream.write_all(piece).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        let mut answer = [0; 1];
+        let answered = stream.read_exact(&mut answer).await.is_ok();
+        assert_eq!(answered, pieces == 4, "case {number}");
+        running.abort();
+    }
+}
+
+/// A put that says how many bytes follow: n, b and q, in CBOR.
+fn announcement(id: &replicas::ItemId, bytes: u32) -> Vec<u8> {
+    let mut header = wire::encode(&Announce {
+        b: bytes,
+        n: 1,
+        q: Put {
+            put: Id { id: id.clone() },
+        },
+    });
+    header.splice(0..0, wire::frame_header(header.len()).to_vec());
+    header
 }
 
 #[derive(serde::Serialize)]

@@ -1,0 +1,106 @@
+//! Waiting for as long as bytes move (R6): where the way is slow, a large item takes long,
+//! and what hangs moves nothing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::io::{AsyncRead, AsyncWrite};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+/// As long as bytes move, something may take so many times as long as it may without.
+const PATIENT_TIMES: u32 = 4;
+
+/// When bytes last went through a stream.
+pub(crate) struct Progress(Mutex<Instant>);
+
+impl Default for Progress {
+    fn default() -> Progress {
+        Progress(Mutex::new(Instant::now()))
+    }
+}
+
+impl Progress {
+    fn note(&self, bytes: &Poll<std::io::Result<usize>>) {
+        if matches!(bytes, Poll::Ready(Ok(1..))) {
+            *self.0.lock() = Instant::now();
+        }
+    }
+
+    /// Whether nothing has moved for so long.
+    pub(crate) fn stands_still(&self, patience: Duration) -> bool {
+        *self.0.lock() + patience <= Instant::now()
+    }
+
+    /// Waits until something that began at `begin` is overdue: nothing has moved for
+    /// `patience` since then, or it has taken several times as long.
+    pub(crate) async fn overdue(&self, begin: Instant, patience: Duration) {
+        let latest = begin + patience * PATIENT_TIMES;
+        loop {
+            let moved = *self.0.lock();
+            let due = (moved.max(begin) + patience).min(latest);
+            if due <= Instant::now() {
+                return;
+            }
+            sleep_until(due).await;
+        }
+    }
+
+    /// What `work` gives, or `None` when it is overdue.
+    pub(crate) async fn within<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.overdue(Instant::now(), patience) => None,
+        }
+    }
+}
+
+/// A stream, or one half of it, that notes when bytes go through it.
+pub(crate) struct Moving<S> {
+    stream: S,
+    progress: Arc<Progress>,
+}
+
+impl<S> Moving<S> {
+    pub(crate) fn new(stream: S, progress: Arc<Progress>) -> Moving<S> {
+        Moving { stream, progress }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Moving<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        self.progress.note(&read);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Moving<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, from);
+        self.progress.note(&written);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
