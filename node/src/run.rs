@@ -147,6 +147,7 @@ impl Node {
             started,
             stop: stop.clone(),
             requests: Services::permits(),
+            streams: Services::stream_permits(),
         });
         let token = home.token.clone();
         let closing = stop.clone();

@@ -174,6 +174,22 @@ fn a_browser_reads_files_and_directories() {
     let embedded = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"];
     assert_eq!(status(&path, &embedded), 403);
     assert_eq!(ask(lab, "PUT", &path, &[HOST]).status, 401);
+    let car = format!("/ipfs/{site}?format=car");
+    let navigates = [
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Mode: navigate",
+        "Sec-Fetch-Dest: document",
+    ];
+    assert_eq!(status(&car, &navigates), 403);
+    assert_eq!(status(&path, &navigates), 200);
+
+    // Whatever there is, if there is anything; and a failure is not kept.
+    let any = ["If-None-Match: *"];
+    assert_eq!(status(&car, &any), 304);
+    assert_eq!(status(&format!("/ipfs/{site}?format=raw"), &any), 304);
+    let missing = get(lab, &format!("/ipfs/{absent}?format=raw"), &any);
+    assert_eq!(missing.status, 404);
+    assert_eq!(missing.header("cache-control"), Some("no-store"));
 }
 
 /// The CIDs of a CAR's blocks in their order, each block hashed.

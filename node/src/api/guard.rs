@@ -85,12 +85,15 @@ fn reads_content(request: &Request) -> bool {
 /// answer (**V3**): such a page must neither learn what this node can get nor make it fetch.
 fn is_embedded(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    match text("sec-fetch-site") {
-        None | Some("same-origin" | "none") => false,
-        Some(_) => {
-            text("sec-fetch-mode") != Some("navigate") || text("sec-fetch-dest") != Some("document")
-        }
-    }
+    is_for_another_site(headers)
+        && (text("sec-fetch-mode") != Some("navigate")
+            || text("sec-fetch-dest") != Some("document"))
+}
+
+/// Whether a browser makes the request for a page of somebody else.
+pub(crate) fn is_for_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {

@@ -97,7 +97,7 @@ pub(crate) async fn get(
     Path(cid): Path<String>,
 ) -> Result<Response, ApiError> {
     let cid = parse_cid(&cid)?;
-    let source = RootOnce::new(cid, NodeBlocks::new(app));
+    let source = RootOnce::new(cid, NodeBlocks::new(app.clone()));
     let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
     if stat.kind != Kind::File {
         return Err(
@@ -105,8 +105,10 @@ pub(crate) async fn get(
                 .with_hint("list it with /ls and get the files in it"),
         );
     }
+    let permit = app.stream()?;
     let (near, mut far) = tokio::io::duplex(PIPE);
     tokio::spawn(async move {
+        let _permit = permit;
         match unixfs::export_to_writer(&cid, &source, &mut far, IN_FLIGHT).await {
             // A failure here shows as a body that is shorter than its Content-Length.
             Err(error) => tracing::debug!(%cid, %error, "export broke off"),

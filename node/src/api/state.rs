@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::ApiError;
@@ -18,6 +18,10 @@ use crate::{
 /// Requests handled at a time: a client with many blocks in flight needs dozens, and
 /// each may hold a block in memory.
 const MAX_REQUESTS: usize = 128;
+
+/// Files and CARs on their way to clients at a time. Each may have 32 MiB of blocks on their
+/// way to it, and a client that reads slowly keeps what it has.
+const MAX_STREAMS: usize = 128;
 
 /// The node's services, shared by the handlers.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ pub(crate) struct Services {
     pub(crate) started: Instant,
     pub(crate) stop: CancellationToken,
     pub(crate) requests: Semaphore,
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl Services {
@@ -45,11 +50,25 @@ impl Services {
     pub(crate) fn permits() -> Semaphore {
         Semaphore::new(MAX_REQUESTS)
     }
+
+    /// As many files as are on their way at a time.
+    pub(crate) fn stream_permits() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(MAX_STREAMS))
+    }
 }
 
 impl App {
     pub(crate) fn new(services: Services) -> Self {
         Self(Arc::new(services))
+    }
+
+    /// The right to send a file, for as long as it is kept.
+    pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let permit = Arc::clone(&self.streams).try_acquire_owned();
+        permit.map_err(|_| {
+            ApiError::unavailable(format!("{MAX_STREAMS} files are on their way to clients"))
+                .with_hint("try again when one of them has come to its end")
+        })
     }
 }
 

@@ -51,7 +51,7 @@ pub use export::{export_range, export_to_writer};
 pub use export_path::{ExportOptions, Exported, export_to_path, part_path};
 pub use import::{Imported, import_reader};
 pub use import_path::import_path;
-pub use list::{Entry, Stat, ls, stat};
+pub use list::{Child, Entry, Stat, children, ls, stat};
 pub use lookup::resolve;
 pub use profile::{
     CHUNK_SIZE, HAMT_FANOUT, HAMT_THRESHOLD, MAX_BLOCK, MAX_DIRECTORY_DEPTH, MAX_DIRECTORY_ENTRIES,

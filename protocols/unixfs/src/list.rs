@@ -45,6 +45,17 @@ pub struct Entry {
     pub kind: Kind,
 }
 
+/// A name in a directory, as its link has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// Its name: a single one, safe to make a file of.
+    pub name: String,
+    /// What it stands for.
+    pub cid: Cid,
+    /// Bytes of all of its blocks, as the link declares.
+    pub cumulative_size: u64,
+}
+
 /// Describes what a CID names, from its root block alone.
 pub async fn stat<S: BlockSource + ?Sized>(cid: &Cid, source: &S) -> Result<Stat, ExportError> {
     let malformed = |reason| ExportError::malformed(cid, reason);
@@ -95,6 +106,35 @@ pub async fn stat<S: BlockSource + ?Sized>(cid: &Cid, source: &S) -> Result<Stat
     })
 }
 
+/// What a directory links to, by name. Gets the blocks of the directory alone, at most
+/// `concurrency` of them at a time.
+pub async fn children<S: BlockSource + ?Sized>(
+    cid: &Cid,
+    source: &S,
+    concurrency: usize,
+) -> Result<Vec<Child>, ExportError> {
+    let links = links(cid, source, concurrency).await?.into_iter();
+    let children = links.map(|Link { cid, name, tsize }| Child {
+        name,
+        cid,
+        cumulative_size: tsize,
+    });
+    let mut children: Vec<Child> = children.collect();
+    children.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(children)
+}
+
+async fn links<S: BlockSource + ?Sized>(
+    cid: &Cid,
+    source: &S,
+    concurrency: usize,
+) -> Result<Vec<Link>, ExportError> {
+    match fetch_node(source, cid).await? {
+        Fetched::Raw(_) => Err(not_a_directory(cid, Kind::File)),
+        Fetched::Node(node) => entries(cid, node, source, concurrency).await,
+    }
+}
+
 /// The entries of a directory, by name. Gets the root block of each entry that is not a raw block,
 /// at most `concurrency` of them at a time.
 pub async fn ls<S: BlockSource + ?Sized>(
@@ -102,11 +142,7 @@ pub async fn ls<S: BlockSource + ?Sized>(
     source: &S,
     concurrency: usize,
 ) -> Result<Vec<Entry>, ExportError> {
-    let node = match fetch_node(source, cid).await? {
-        Fetched::Raw(_) => return Err(not_a_directory(cid, Kind::File)),
-        Fetched::Node(node) => node,
-    };
-    let mut links = entries(cid, node, source, concurrency).await?.into_iter();
+    let mut links = links(cid, source, concurrency).await?.into_iter();
     let mut entries = Vec::with_capacity(links.len());
     let mut describing = FuturesUnordered::new();
     loop {

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::io::ReaderStream;
 
-use super::{Target, fixed, is_known, unchanged};
+use super::{Target, fixed, is_known, names_tag, unchanged};
 use crate::{
     api::{App, failure::ApiError, objects::PIPE},
     content::links,
@@ -51,12 +51,16 @@ pub(super) async fn respond(
 ) -> Result<Response, ApiError> {
     let cid = target.cid;
     let etag = format!("W/\"{cid}.car\"");
-    if is_known(headers, etag.trim_start_matches("W/")) {
+    let strong = etag.trim_start_matches("W/");
+    if names_tag(headers, strong) {
         return Ok(unchanged(&etag));
     }
     // What cannot be begun is an error and no broken CAR.
     let got = app.content.get(&cid).await;
     let root = got.map_err(|error| ApiError::from(error).about(format_args!("block {cid}")))?;
+    if is_known(headers, strong) {
+        return Ok(unchanged(&etag));
+    }
     let fixed = fixed(target, &etag, KIND);
     let name = [(
         header::CONTENT_DISPOSITION,
@@ -65,10 +69,12 @@ pub(super) async fn respond(
     if *method == Method::HEAD {
         return Ok((fixed, name).into_response());
     }
+    let permit = app.stream()?;
     let (near, mut far) = tokio::io::duplex(PIPE);
     let (stopped, broken) = tokio::sync::oneshot::channel();
     let app = app.clone();
     tokio::spawn(async move {
+        let _permit = permit;
         match write(&app, cid, root, &mut far).await {
             Ok(()) => {
                 let _ = stopped.send(());

@@ -56,9 +56,11 @@ pub(super) async fn respond(
     if *method == Method::HEAD {
         return Ok((status, answer).into_response());
     }
+    let permit = app.stream()?;
     let (near, mut far) = tokio::io::duplex(PIPE);
     let (cid, source) = (target.cid, NodeBlocks::new(app.clone()));
     tokio::spawn(async move {
+        let _permit = permit;
         match export_range(&cid, &source, &mut far, first..end, IN_FLIGHT).await {
             // A failure here shows as a body that is shorter than its Content-Length.
             Err(error) => tracing::debug!(%cid, %error, "an answer broke off"),

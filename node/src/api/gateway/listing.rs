@@ -2,30 +2,25 @@
 
 use std::fmt::Write;
 
-use unixfs::{Entry, Kind};
+use unixfs::Child;
 
 /// Entries that are shown; the page of more is of no use to anybody.
 const MAX_SHOWN: usize = 10_000;
 
 /// The entries of a directory, with links to them.
-pub(super) fn page(path: &str, entries: &[Entry]) -> String {
+pub(super) fn page(path: &str, entries: &[Child]) -> String {
     let title = escape(path);
     let mut page = format!(
         "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
          <body><h1>{title}</h1>\n<table>\n"
     );
     for entry in entries.iter().take(MAX_SHOWN) {
-        let slash = if entry.kind == Kind::Directory {
-            "/"
-        } else {
-            ""
-        };
         let _ = writeln!(
             page,
-            "<tr><td><a href=\"./{}{slash}\">{}{slash}</a></td><td>{}</td><td><code>{}</code></td></tr>",
+            "<tr><td><a href=\"./{}\">{}</a></td><td>{}</td><td><code>{}</code></td></tr>",
             encode(&entry.name),
             escape(&entry.name),
-            entry.size,
+            entry.cumulative_size,
             entry.cid
         );
     }
@@ -78,13 +73,12 @@ mod tests {
 
     #[test]
     fn a_name_is_nothing_but_a_name() {
-        let entry = Entry {
+        let entry = Child {
             name: "<b>\"a b\".html".to_owned(),
             cid: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
                 .parse()
                 .unwrap(),
-            size: 3,
-            kind: Kind::File,
+            cumulative_size: 3,
         };
         let page = page("/ipfs/x/", std::slice::from_ref(&entry));
         assert!(

@@ -19,6 +19,7 @@ use self::format::Format;
 use super::{
     App,
     failure::ApiError,
+    guard,
     objects::{IN_FLIGHT, NodeBlocks, export_failed},
 };
 
@@ -73,16 +74,24 @@ pub(crate) async fn get(
     let answer = answer(&app, &method, &uri, &path, &options, &headers).await;
     let mut response = match answer {
         Ok(response) => response,
-        // V11: for people, and not for ever.
         Err(error) => error.into_text(),
     };
+    // V11: what fails now may be there later.
+    let fails = !response.status().is_success() && response.status() != StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
+    if fails {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (
             HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin",
         ),
     ];
@@ -101,6 +110,11 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let format = Format::of(options.format.as_deref(), headers)?;
+    if format != Format::Content && guard::is_for_another_site(headers) {
+        // V3: a browser that is given a file to keep tells the page whether it came.
+        let error = "blocks and CARs are not given to pages of other origins";
+        return Err(ApiError::forbidden(error));
+    }
     let mut names = path.split('/');
     let root = super::blocks::parse_cid(names.next().unwrap_or_default())?;
     let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
@@ -126,11 +140,14 @@ async fn answer(
 async fn raw(app: &App, target: &Target, headers: &HeaderMap) -> Result<Response, ApiError> {
     let cid = target.cid;
     let etag = format!("\"{cid}.raw\"");
-    if is_known(headers, &etag) {
+    if names_tag(headers, &etag) {
         return Ok(unchanged(&etag));
     }
     let got = app.content.get(&cid).await;
     let bytes = got.map_err(|error| ApiError::from(error).about(format_args!("block {cid}")))?;
+    if is_known(headers, &etag) {
+        return Ok(unchanged(&etag));
+    }
     let fixed = fixed(target, &etag, "application/vnd.ipld.raw");
     let name = format!("attachment; filename=\"{cid}.bin\"");
     Ok((fixed, [(header::CONTENT_DISPOSITION, name)], bytes).into_response())
@@ -166,7 +183,7 @@ async fn content(
                 if is_known(headers, &etag) {
                     return Ok(unchanged(&etag));
                 }
-                let entries = unixfs::ls(&target.cid, &source, IN_FLIGHT).await;
+                let entries = unixfs::children(&target.cid, &source, IN_FLIGHT).await;
                 let page = listing::page(&target.path, &entries.map_err(export_failed)?);
                 return Ok(
                     (fixed(&target, &etag, "text/html; charset=utf-8"), page).into_response()
@@ -209,14 +226,22 @@ fn fixed(target: &Target, etag: &str, kind: &str) -> HeaderMap {
     headers
 }
 
-/// Whether the client says that it has this (V7).
+/// Whether the client says that it has this, which was found (V7).
 fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    given_tags(headers).any(|tag| tag == "*" || tag == etag)
+}
+
+/// Whether the client names this tag: then it has the content, found or not.
+fn names_tag(headers: &HeaderMap, etag: &str) -> bool {
+    given_tags(headers).any(|tag| tag == etag)
+}
+
+fn given_tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lists = headers.get_all(header::IF_NONE_MATCH).iter();
     let lists = lists.filter_map(|value| value.to_str().ok());
     lists
         .flat_map(|list| list.split(','))
         .map(|tag| tag.trim().trim_start_matches("W/"))
-        .any(|tag| tag == "*" || tag == etag)
 }
 
 fn unchanged(etag: &str) -> Response {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use unixfs::{Kind, MemoryBlocks, Options};
 
-use crate::support::{Nowhere, export, import, read, splitmix64};
+use crate::support::{Counting, Nowhere, export, import, read, splitmix64};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -194,6 +194,18 @@ async fn other_layouts_are_read() {
             assert_eq!(entry.name, format!("{i:08}"));
             assert_eq!((entry.size, entry.kind), (1, Kind::File));
         }
+        let counting = Counting {
+            blocks: load(&archive.name),
+            ..Counting::default()
+        };
+        let children = unixfs::children(&cid, &counting, 4).await.unwrap();
+        let names = |(child, entry): (&unixfs::Child, &unixfs::Entry)| {
+            child.name == entry.name && child.cid == entry.cid
+        };
+        assert!(children.iter().zip(&listed).all(names) && children.len() == listed.len());
+        // Names need no block of what they stand for.
+        let asked = counting.asked.lock().unwrap().clone();
+        assert!(children.iter().all(|child| !asked.contains(&child.cid)));
         let out = temp.path().join("directory");
         export(&cid, &blocks, &out).await.unwrap();
         assert_eq!(fs::read(out.join("00000299")).unwrap(), b"x");
