@@ -40,7 +40,7 @@ pub(super) struct Conducted {
     pub(super) faults: Vec<FaultVerdict>,
     /// Requests for a network that were met.
     pub(super) shaped: usize,
-    /// Why others were not.
+    /// Why others were not, and reports that were none.
     pub(super) refused: Vec<String>,
 }
 
@@ -95,6 +95,11 @@ pub(super) fn conduct(stage: &Stage<'_>, stop: oneshot::Receiver<()>) -> Conduct
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = done {
+        // Nobody is left to end them at their time.
+        conductor.active.clear();
+        if let Err(error) = conductor.apply() {
+            conductor.complain(error.to_string());
+        }
         for verdict in &mut conductor.done.faults {
             verdict.fail(&error);
         }
@@ -146,7 +151,15 @@ impl Conductor<'_> {
                     is_ready?;
                     begin = Some(Instant::now());
                 }
-                report = done.next() => self.note(&report?),
+                report = done.next() => match report {
+                    Ok(report) => self.note(&report),
+                    // An instance's nonsense is not to leave the others without an end of
+                    // their faults; what it was to report stays open.
+                    Err(SyncError::Payload(error)) => {
+                        self.complain(format!("an instance's report of a fault is none: {error}"));
+                    }
+                    Err(error) => return Err(error),
+                },
                 Some((instance, payload)) = requests.recv() => {
                     self.shape(&client, instance, &payload).await?;
                 }
@@ -185,17 +198,24 @@ impl Conductor<'_> {
         }
         self.done.shaped += 1;
         if !state.is_empty() {
-            client.signal_entry(&state).await?;
+            match client.signal_entry(&state).await {
+                Err(SyncError::Refused(reason)) => self.refuse(instance, &reason),
+                signalled => signalled.map(drop)?,
+            }
         }
         Ok(())
     }
 
-    /// As many reasons as anybody reads.
     fn refuse(&mut self, instance: usize, reason: &str) {
+        self.complain(format!(
+            "instance {instance} asked for a network that it cannot have: {reason}"
+        ));
+    }
+
+    /// As many complaints as anybody reads.
+    fn complain(&mut self, text: String) {
         const MOST: usize = 100;
         if self.done.refused.len() < MOST {
-            let text =
-                format!("instance {instance} asked for a network that it cannot have: {reason}");
             self.done.refused.push(text);
         }
     }

@@ -456,6 +456,16 @@ fn an_instance_shapes_its_own_network() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let expected = "instance 0 asked for a network that it cannot have: loss is 1.01";
     assert!(said(&output).contains(expected), "{}", said(&output));
+
+    // A name that the service refuses is one more reason, and no end of the others' requests.
+    let endless = Plan::new(&script.replace(
+        "\"callback_state\":\"shaped",
+        &format!("\"callback_state\":\"{}", "x".repeat(2000)),
+    ));
+    let output = endless.run(&["script", "--switch", "--timeout", "3s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let expected = "instance 0 asked for a network that it cannot have: ";
+    assert!(said(&output).contains(expected), "{}", said(&output));
 }
 
 #[test]
@@ -469,6 +479,7 @@ fn the_runner_does_faults_of_the_network_and_orders_those_of_nodes() {
         send '{{"id":"r","signal_entry":{{"state":"'$names:states:faults:ready'"}}}}'
         send '{{"id":"b","barrier":{{"state":"'$names:states:faults:over'","target":1}}}}'
         if [ $(hostname) = instance-0 ]; then
+            send '{{"id":"n","publish":{{"topic":"'$names:topics:faults:done'","payload":{{"nonsense":1}}}}}}'
             send '{{"id":"s","subscribe":{{"topic":"'$names:topics:faults:0'"}}}}'
             for phase in begin end; do
                 until receive | grep "kill.*$phase"; do :; done
@@ -498,11 +509,12 @@ fn the_runner_does_faults_of_the_network_and_orders_those_of_nodes() {
     for expected in [
         "faults: 1 partition, 1 kill; all have ended",
         "kill of 0, 0.2 to 0.3 s: instance 0: broken",
+        "an instance's report of a fault is none",
     ] {
         assert!(said(&output).contains(expected), "{}", said(&output));
     }
     let verdict = json(&plan.path("out/script/one/verdict.json"));
-    assert_eq!(verdict["reasons"].as_array().unwrap().len(), 1, "{verdict}");
+    assert_eq!(verdict["reasons"].as_array().unwrap().len(), 2, "{verdict}");
     for fault in verdict["faults"].as_array().unwrap() {
         assert!(fault["began"].as_u64() < fault["ended"].as_u64(), "{fault}");
     }
