@@ -40,6 +40,11 @@ fn bytes(seed: u64, size: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(size).collect()
 }
 
+/// Writes a file of so many bytes, others for each `seed`.
+pub(crate) fn write(path: &Path, seed: u64, size: usize) -> anyhow::Result<()> {
+    fs::write(path, bytes(seed * 100, size)).with_context(|| path.display().to_string())
+}
+
 /// Whether two files or directories are the same.
 pub(crate) fn compare(one: &Path, other: &Path) -> anyhow::Result<()> {
     if one.is_dir() {

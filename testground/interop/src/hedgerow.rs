@@ -14,6 +14,9 @@ use serde_json::Value;
 /// How long the node may take to start.
 const START: Duration = Duration::from_secs(30);
 
+/// How long a command may take.
+const COMMAND: Duration = Duration::from_secs(30);
+
 /// How often to ask for a state that the command does not wait for.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -97,13 +100,19 @@ impl<'a> Hedgerow<'a> {
     }
 
     fn output(&self, args: &[&str]) -> anyhow::Result<Vec<u8>> {
+        self.patient(args, COMMAND)
+    }
+
+    /// Runs `hedgerow --json`, which has to succeed within a time; what it says.
+    pub fn patient(&self, args: &[&str], within: Duration) -> anyhow::Result<Vec<u8>> {
+        let within = format!("{}s", within.as_secs());
         let everywhere = [
             "--home",
             &self.home,
             "--no-progress",
             "--json",
             "--timeout",
-            "30s",
+            &within,
         ];
         let args = everywhere.iter().chain(args);
         let output = self.lab.output(self.node, &self.program, args)?;

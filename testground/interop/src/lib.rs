@@ -14,3 +14,4 @@ pub mod matrix;
 pub mod measure;
 pub mod prepare;
 pub mod table;
+pub mod throughput;

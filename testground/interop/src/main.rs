@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -13,9 +13,9 @@ use interop::{
     known::Known,
     matrix::{Matrix, Verdict},
     measure::Setup,
-    prepare, table,
+    prepare, table, throughput,
 };
-use lab::Lab;
+use lab::{Lab, Shape};
 
 /// Set to anything, makes a peer that cannot be run a failure.
 const REQUIRED: &str = "LAB_REQUIRED";
@@ -32,6 +32,14 @@ struct Cli {
 enum Command {
     /// Measure, and fail if a cell fails that is no known gap
     Matrix(Options),
+    /// How fast a file comes over an emulated link, ours and kubo's
+    Throughput(Throughput),
+    /// The lab's switch, which the lab starts itself
+    #[command(hide = true)]
+    Switch {
+        /// Decides which frames are lost
+        seed: u64,
+    },
 }
 
 #[derive(Args)]
@@ -53,11 +61,43 @@ struct Options {
     hedgerow: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Throughput {
+    /// Size of the file
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    mib: usize,
+    /// One way
+    #[arg(long, value_name = "TIME", default_value = "25ms", value_parser = humantime::parse_duration)]
+    latency: Duration,
+    /// Share of frames that are lost each way
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    loss: f64,
+    /// Bits a second each way [default: no limit]
+    #[arg(long, value_name = "MBIT")]
+    rate: Option<u64>,
+    /// How often each pair is measured
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    runs: u64,
+    /// tcp or quic-v1
+    #[arg(long, value_name = "TRANSPORT", value_parser = transport, default_value = "tcp")]
+    transport: Transport,
+    /// The program `hedgerow` [default: beside this one]
+    #[arg(long, value_name = "PATH")]
+    hedgerow: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
-    let Cli {
-        command: Command::Matrix(options),
-    } = Cli::parse();
-    matrix(&options).unwrap_or_else(|error| {
+    let done = match Cli::parse().command {
+        Command::Matrix(options) => matrix(&options),
+        Command::Throughput(options) => throughput(&options).map(|()| ExitCode::SUCCESS),
+        Command::Switch { seed } => lab::switch(seed)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
+    };
+    done.unwrap_or_else(|error| {
         eprintln!("interop: {error:#}");
         ExitCode::FAILURE
     })
@@ -70,7 +110,7 @@ fn matrix(options: &Options) -> anyhow::Result<ExitCode> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
     let beside = beside()?;
     let into = beside.parent().context("no target folder")?.join("interop");
-    let hedgerow = hedgerow(options, &beside)?;
+    let hedgerow = hedgerow(options.hedgerow.as_deref(), &beside)?;
     let known = Known::load(&sources.join("known-gaps.toml"))?;
     let mut matrix = Matrix::new(version(&hedgerow)?);
     for peer in chosen(&options.peer, &Peer::ALL) {
@@ -111,6 +151,42 @@ fn matrix(options: &Options) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn throughput(options: &Throughput) -> anyhow::Result<()> {
+    if !Lab::available_or_skip("the throughput") {
+        return Ok(());
+    }
+    let size = options.mib * 1024 * 1024;
+    throughput::check(size, options.runs)?;
+    let beside = beside()?;
+    let hedgerow = hedgerow(options.hedgerow.as_deref(), &beside)?;
+    if let Some(reason) = prepare::missing(Peer::Kubo) {
+        bail!("kubo cannot be built here: {reason}");
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let into = beside.parent().context("no target folder")?.join("interop");
+    let kubo = prepare::prepare(Peer::Kubo, sources, &into)?;
+    let setup = throughput::Setup {
+        hedgerow: &hedgerow,
+        kubo: &kubo,
+        switch: std::env::current_exe()?,
+        transport: options.transport,
+        shape: Shape {
+            latency: options.latency,
+            loss: options.loss / 100.0,
+            rate: options.rate.map(|mbit| mbit * 1_000_000),
+            ..Shape::default()
+        },
+        size,
+        runs: options.runs,
+    };
+    let lines = setup.measure(|run| eprintln!("{run}"))?;
+    match options.json {
+        true => println!("{}", serde_json::to_string_pretty(&lines)?),
+        false => print!("{}", throughput::table(&lines)),
+    }
+    Ok(())
+}
+
 /// A line for each cell that is not simply right, and the number of the others.
 fn report(matrix: &Matrix) {
     for cell in &matrix.cells {
@@ -142,8 +218,8 @@ fn beside() -> anyhow::Result<PathBuf> {
         .to_owned())
 }
 
-fn hedgerow(options: &Options, beside: &Path) -> anyhow::Result<PathBuf> {
-    if let Some(path) = &options.hedgerow {
+fn hedgerow(given: Option<&Path>, beside: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(path) = given {
         return path
             .canonicalize()
             .with_context(|| path.display().to_string());
