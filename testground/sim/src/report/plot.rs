@@ -139,10 +139,10 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-/// In the order in which they first appear.
+/// Those that have a place on the axis, in the order in which they first appear.
 fn series_of(table: &Table) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for figure in &table.figures {
+    for figure in table.figures.iter().filter(|figure| figure.x.is_some()) {
         if !all.contains(&figure.series) {
             all.push(figure.series.clone());
         }

@@ -23,7 +23,8 @@ pub(super) fn gnutella(options: &Options) -> Result<Made, TableError> {
         minutes: 138,
         loss,
     };
-    make(options, "churn", &[line(0.0), line(0.05)])
+    let lines = [line(0.0), line(0.05)];
+    make(options, "churn", "messages lost, percent", &lines)
 }
 
 /// Exponential sessions, from minutes to hours.
@@ -38,10 +39,15 @@ pub(super) fn sessions(options: &Options) -> Result<Made, TableError> {
         loss: 0.0,
     };
     let lines: Vec<Line> = means.iter().map(line).collect();
-    make(options, "churn-sessions", &lines)
+    make(options, "churn-sessions", "mean session, minutes", &lines)
 }
 
-fn make(options: &Options, name: &str, lines: &[Line]) -> Result<Made, TableError> {
+fn make(
+    options: &Options,
+    name: &str,
+    axis: &'static str,
+    lines: &[Line],
+) -> Result<Made, TableError> {
     let (nodes, lasts) = match options.quick {
         true => (80, 240),
         false => (1_000.min(options.most_nodes), 1_800),
@@ -70,7 +76,7 @@ fn make(options: &Options, name: &str, lines: &[Line]) -> Result<Made, TableErro
              acknowledgements included. A lookup whose asker dies within a minute is not lost.",
             lasts / 60
         ),
-        axis: "mean session, minutes",
+        axis,
         readings,
     })
 }
@@ -102,13 +108,17 @@ fn measure(line: &Line, seed: u64, nodes: usize, lasts: u64) -> Result<Vec<Readi
         true => format!("{sessions} {minutes} min, {:.0}% loss", loss * 100.0),
         false => format!("{sessions} {minutes} min"),
     };
+    let x = match sessions {
+        "gnutella" => loss * 100.0,
+        _ => minutes as f64,
+    };
     let reading = |what: &str, value: f64| {
         Reading::new(
             format!("{what}, {sessions}"),
             format!("{what}, {name}"),
             value,
         )
-        .with_x(minutes as f64)
+        .with_x(x)
     };
     let stretch = reading("delay stretch", report.stretch);
     let control = reading("control messages", report.control_all);
