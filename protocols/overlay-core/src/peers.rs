@@ -23,13 +23,27 @@ pub(crate) struct Lost<P> {
     pub(crate) contact: Contact<P>,
     /// When it was lost.
     pub(crate) since: Time,
-    /// Whether it said so. Then it says so too when it is back.
-    pub(crate) left: bool,
+    pub(crate) how: HowLost,
     /// From when on a neighbour's word that it lives is worth a question.
     pub(crate) hearsay_from: Time,
     /// When it is asked next whether it is back, and how often it was.
     pub(crate) due: Time,
     pub(crate) tries: u32,
+}
+
+/// How a node was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HowLost {
+    /// It was a leaf and was found dead: others may be cut off with it.
+    Dead,
+    /// It was a leaf and said that it has no place now: it is about to have one.
+    Restarted,
+    /// It was a leaf and said that it leaves. It says so too when it is back.
+    Left,
+    /// It was named to a node alone, and is silent.
+    Named,
+    /// The same, for so long that nobody reckons with it any more.
+    Absent,
 }
 
 /// Everyone something is going on with, by name.

@@ -73,6 +73,8 @@ pub struct Behaviour {
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) leaf_set_changed: bool,
+    /// When this node became active, since its start.
+    pub(crate) active_since: Option<Duration>,
     /// When the snapshot is due, if anything changed.
     pub(crate) publish_at: Option<Instant>,
     pub(crate) handle: Handle,
@@ -125,6 +127,7 @@ impl Behaviour {
             snapshot,
             changes,
             leaf_set_changed: false,
+            active_since: None,
             publish_at: None,
             handle,
             closing: VecDeque::new(),

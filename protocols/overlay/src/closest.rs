@@ -35,7 +35,7 @@ pub(crate) fn closest(
 
 /// How long the others may take to make up for a lost neighbour's copies. Whoever is lost
 /// within that time of another is lost together with it.
-const MADE_UP: Duration = Duration::from_secs(60);
+pub(crate) const MADE_UP: Duration = Duration::from_secs(60);
 
 /// Of the `k` nodes closest to `key` the most that were lost together, before others could
 /// make up for any of them; all of them at a node that is alone but knows that others are.

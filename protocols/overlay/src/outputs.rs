@@ -182,7 +182,11 @@ impl Behaviour {
         let mut snapshot = crate::snapshot::take(&self.core);
         snapshot.counters = self.counters;
         let now = self.clock.now().since(overlay_core::Time::ZERO);
-        snapshot.newcomers = crate::snapshot::newcomers(&self.snapshot.borrow(), &snapshot, now);
+        if snapshot.state == State::Active {
+            self.active_since.get_or_insert(now);
+        }
+        let before = Arc::clone(&self.snapshot.borrow());
+        snapshot.newcomers = crate::snapshot::newcomers(&before, &snapshot, now, self.active_since);
         let kept: BTreeSet<PeerId> = match snapshot.state {
             State::Left => BTreeSet::new(),
             State::Joining | State::Active => contacts(&snapshot).map(|known| known.peer).collect(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::closest::MADE_UP;
 use guid::{Guid, Span};
 use libp2p_identity::PeerId;
 use overlay_core::Overlay;
@@ -89,7 +90,7 @@ pub struct Lost {
     pub since: Duration,
 }
 
-/// A neighbour that was none when this node took its place.
+/// A neighbour that joined a network that stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Newcomer {
     /// Its place on the ring.
@@ -117,7 +118,8 @@ pub struct Snapshot {
     /// Neighbours that died or left and are not back; and of a node alone those that it
     /// was named and does not reach.
     pub lost: Vec<Lost>,
-    /// Neighbours that came after this node had its place, and are not back from being lost.
+    /// Neighbours that came when this node had had its place for a minute, and did not come
+    /// back from being lost: what they keep is what they were given since.
     pub newcomers: Vec<Newcomer>,
     /// What has happened since the start.
     pub counters: Counters,
@@ -161,12 +163,17 @@ pub(crate) fn take(core: &Overlay<PeerId>) -> Snapshot {
     }
 }
 
-/// Those of the `next` snapshot's neighbours that are new since the node had its place, given
-/// the snapshot `before` and what time it is since the node's start.
-pub(crate) fn newcomers(before: &Snapshot, next: &Snapshot, now: Duration) -> Vec<Newcomer> {
-    if before.state != State::Active {
-        return Vec::new();
-    }
+/// Those of the `next` snapshot's neighbours that joined a network that stood, given the
+/// snapshot `before`, what time it is and when the node became active, since its start. Who
+/// comes within a minute of that, or to a node alone, may be back like this node itself.
+pub(crate) fn newcomers(
+    before: &Snapshot,
+    next: &Snapshot,
+    now: Duration,
+    active: Option<Duration>,
+) -> Vec<Newcomer> {
+    let stands = active.is_some_and(|active| now >= active + MADE_UP);
+    let stands = stands && before.leaf_set.contacts().next().is_some();
     let known = |guid: Guid| before.leaf_set.contacts().any(|leaf| leaf.guid == guid);
     let back = |guid: Guid| before.lost.iter().any(|lost| lost.guid == guid);
     let of = |guid: Guid| match known(guid) {
@@ -175,7 +182,7 @@ pub(crate) fn newcomers(before: &Snapshot, next: &Snapshot, now: Duration) -> Ve
             .iter()
             .find(|new| new.guid == guid)
             .copied(),
-        false => (!back(guid)).then_some(Newcomer { guid, since: now }),
+        false => (stands && !back(guid)).then_some(Newcomer { guid, since: now }),
     };
     let leafs = next.leaf_set.contacts();
     leafs.filter_map(|leaf| of(leaf.guid)).collect()
@@ -218,18 +225,20 @@ mod tests {
 
     #[test]
     fn who_came_later_is_a_newcomer_and_who_is_back_is_none() {
-        let mut first = snapshot(&[1, 2], &[7]);
-        let mut second = snapshot(&[1, 3, 7], &[]);
-        second.newcomers = newcomers(&first, &second, Duration::from_secs(5));
+        let at = Duration::from_secs;
+        let (first, mut second) = (snapshot(&[1, 2], &[7]), snapshot(&[1, 3, 7], &[]));
+        second.newcomers = newcomers(&first, &second, at(90), Some(at(30)));
         let three = Newcomer {
             guid: Guid::new(3),
-            since: Duration::from_secs(5),
+            since: at(90),
         };
         assert_eq!(second.newcomers, [three]);
         let third = snapshot(&[3, 7], &[]);
-        assert_eq!(newcomers(&second, &third, Duration::from_secs(9)), [three]);
-        // Those whom a joiner finds were there before it.
-        first.state = State::Joining;
-        assert_eq!(newcomers(&first, &second, Duration::from_secs(5)), []);
+        assert_eq!(newcomers(&second, &third, at(95), Some(at(30))), [three]);
+        // All may have been switched on at once.
+        assert_eq!(newcomers(&first, &second, at(89), Some(at(30))), []);
+        assert_eq!(newcomers(&first, &second, at(90), None), []);
+        let alone = snapshot(&[], &[]);
+        assert_eq!(newcomers(&alone, &second, at(900), Some(at(30))), []);
     }
 }

@@ -2,7 +2,7 @@
 
 use guid::Guid;
 
-use crate::peers::{Lost, MAX_LOST};
+use crate::peers::{HowLost, Lost, MAX_LOST};
 use crate::timers::Timer;
 use crate::{Contact, Overlay, Peer, State, Time};
 
@@ -13,9 +13,13 @@ const MAX_TRIES: u32 = 16;
 /// How often the wait for the next question doubles.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// How often who was only named to a node alone, and was silent, is asked: over some eight
-/// minutes with the usual period. It may have been gone for long.
+/// How often who was only named to a node alone, and was silent, is asked: over an hour with
+/// the usual period. It may have been gone for long.
 const NAMED_TRIES: u32 = 5;
+
+/// Periods for which such a node counts as lost, five minutes with the usual one: as long as
+/// those of a site may take that are all switched on at once.
+const NAMED_PERIODS: u32 = 20;
 
 /// After how many periods who has left is asked, once: some three hours with the usual one.
 /// Who comes back says so itself.
@@ -26,10 +30,10 @@ impl<P: Peer> Overlay<P> {
     /// sets are not asked again: where a network was cut, each node has lost leafs. So has
     /// a node alone that was named others, all of them silent.
     pub(crate) fn note_lost(&mut self, now: Time, contact: Contact<P>, announced: bool) {
-        let tries = if self.leafs.contains(contact.guid) {
-            0
+        let (how, tries) = if self.leafs.contains(contact.guid) {
+            (HowLost::Dead, 0)
         } else if self.leafs.members().is_empty() && self.has_been_named(contact.peer) {
-            MAX_TRIES - NAMED_TRIES
+            (HowLost::Named, MAX_TRIES - NAMED_TRIES)
         } else {
             return;
         };
@@ -44,10 +48,26 @@ impl<P: Peer> Overlay<P> {
             self.remember_lost(Lost {
                 contact,
                 since: now,
-                left: false,
+                how,
                 hearsay_from,
                 due,
                 tries,
+            });
+        }
+    }
+
+    /// A neighbour on the ring says that it has no place: it has been restarted, and what it
+    /// keeps cannot be had until it has joined.
+    pub(crate) fn note_restarted(&mut self, now: Time, contact: Contact<P>) {
+        if self.leafs.contains(contact.guid) && !self.lost.contains_key(&contact.peer) {
+            let due = now + self.config.heal_period;
+            self.remember_lost(Lost {
+                contact,
+                since: now,
+                how: HowLost::Restarted,
+                hearsay_from: due,
+                due,
+                tries: 0,
             });
         }
     }
@@ -60,7 +80,7 @@ impl<P: Peer> Overlay<P> {
             self.remember_lost(Lost {
                 contact,
                 since: now,
-                left: true,
+                how: HowLost::Left,
                 hearsay_from: due,
                 due,
                 tries: MAX_TRIES - 1,
@@ -106,7 +126,7 @@ impl<P: Peer> Overlay<P> {
     }
 
     /// Neighbours that were lost and are not back, and since when; and of a node alone
-    /// those that it was named and that have not answered.
+    /// those that it was named lately and that have not answered.
     pub fn lost(&self) -> impl Iterator<Item = (Guid, Time)> + '_ {
         let alone = self.state == State::Active && self.leafs.members().is_empty();
         let asked = self
@@ -115,6 +135,7 @@ impl<P: Peer> Overlay<P> {
             .filter(move |(peer, _)| alone && !self.lost.contains_key(&peer.contact.peer))
             .map(|(peer, probe)| (peer.contact.guid, probe.sent));
         let lost = self.lost.values();
+        let lost = lost.filter(|lost| lost.how != HowLost::Absent);
         lost.map(|lost| (lost.contact.guid, lost.since))
             .chain(asked)
     }
@@ -125,14 +146,21 @@ impl<P: Peer> Overlay<P> {
         let period = self.config.heal_period;
         self.timers.set(Timer::Heal, now + period);
         self.begin_next_meeting(now);
-        let due = self.lost.values_mut().filter(|lost| lost.due <= now);
+        for lost in self.lost.values_mut() {
+            if lost.how == HowLost::Named && now.since(lost.since) >= period * NAMED_PERIODS {
+                lost.how = HowLost::Absent;
+            }
+        }
+        let due = self.lost.values_mut();
+        let due = due.filter(|lost| lost.due <= now && lost.tries < MAX_TRIES);
         let Some(lost) = due.min_by_key(|lost| lost.due) else {
             return;
         };
         lost.tries += 1;
         lost.due = now + period * 2u32.pow(lost.tries.min(MAX_DOUBLINGS));
-        let (contact, tries) = (lost.contact.clone(), lost.tries);
-        if tries >= MAX_TRIES {
+        let (contact, tries, how) = (lost.contact.clone(), lost.tries, lost.how);
+        // Who is absent is named again and again, and is to stay so.
+        if tries >= MAX_TRIES && how != HowLost::Absent {
             self.lost.remove(&contact.peer);
         }
         self.probe_once(now, &contact);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use guid::Guid;
 
 use crate::message::Part;
-use crate::peers::{Asks, MAX_PEERS, MAX_PROBES, Probing};
+use crate::peers::{Asks, HowLost, MAX_PEERS, MAX_PROBES, Probing};
 use crate::timers::Timer;
 use crate::{Config, Contact, Message, Output, Overlay, Peer, State, Time, View};
 
@@ -42,10 +42,15 @@ impl<P: Peer> Overlay<P> {
         if peer.contact.addrs.is_empty() {
             peer.contact.addrs = contact.addrs.clone();
         }
-        if peer
-            .probing()
-            .is_some_and(|probe| probe.is_full() || asks != Asks::View)
-        {
+        let asked = peer.probing();
+        if asked.is_some_and(|probe| probe.is_full() || asks != Asks::View) {
+            // Others stand behind it from now on, who are asked if it is silent (P15).
+            if asks == Asks::View
+                && !announced
+                && let Some(probe) = self.peers.probing_mut(&contact.peer)
+            {
+                probe.announced = false;
+            }
             return;
         }
         self.send_probe(
@@ -80,8 +85,13 @@ impl<P: Peer> Overlay<P> {
 
     /// Asks a node whose silence is expected: it is not asked a second time.
     pub(crate) fn probe_once(&mut self, now: Time, contact: &Contact<P>) {
+        let asked = self
+            .peers
+            .probing_mut(&contact.peer)
+            .is_some_and(|probe| probe.is_full());
         self.probe(now, contact, true, true);
-        if let Some(probe) = self.peers.probing_mut(&contact.peer) {
+        // Who is being asked in earnest has all tries.
+        if let Some(probe) = self.peers.probing_mut(&contact.peer).filter(|_| !asked) {
             probe.tries = self.config.probe_retries;
         }
     }
@@ -184,7 +194,7 @@ impl<P: Peer> Overlay<P> {
         }
         let found = self.peers.get(&contact.peer).is_some_and(|peer| peer.found);
         if self.is_member(contact.guid) {
-            self.note_lost(now, contact.clone(), true);
+            self.note_restarted(now, contact.clone());
             self.remove_peer(now, contact.peer, true);
         } else if self.leafs.wants(contact.guid) && (!found || !self.leafs.is_settled()) {
             self.remember_failed(now, contact.guid);
@@ -331,9 +341,10 @@ impl<P: Peer> Overlay<P> {
             peer.rtt.told(Duration::from_micros(micros.into()));
         }
         let contact = peer.contact.clone();
-        if back.is_some_and(|back| !back.left) {
+        if back.is_some_and(|back| !matches!(back.how, HowLost::Left | HowLost::Restarted)) {
             // Who was cut off together is back together.
-            let others = self.lost.values().filter(|lost| !lost.left).cloned();
+            let others = self.lost.values();
+            let others = others.filter(|lost| lost.how != HowLost::Left).cloned();
             for lost in others.collect::<Vec<_>>() {
                 self.probe_once(now, &lost.contact);
             }
@@ -506,7 +517,7 @@ impl<P: Peer> Overlay<P> {
             self.end_second_stage(now);
         } else {
             self.send_probe(now, peer, probe.again());
-            if probe.tries == 1 {
+            if probe.tries + 1 == self.config.probe_retries {
                 self.ask_all_if_more_died(now, peer);
             }
         }

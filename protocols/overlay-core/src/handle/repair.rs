@@ -109,8 +109,8 @@ impl<P: Peer> Overlay<P> {
         let silent = self.peers.get(&silent).map(|peer| peer.contact.guid);
         let soon = self.silence();
         let lately = |at: Option<Time>| at.is_some_and(|at| now.since(at) < soon);
-        // Where messages are lost, of those asked some miss a first wait though they live:
-        // all would be asked again and again.
+        // Once in that time: where messages are lost, of all those asked some are silent though
+        // they live, and all would be asked again and again.
         if !lately(self.leaf_died) || lately(self.asked_all) {
             return;
         }

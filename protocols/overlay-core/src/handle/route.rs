@@ -340,6 +340,9 @@ impl<P: Peer> Overlay<P> {
         };
         self.timers.cancel(Timer::Hop(id));
         // It will be taken in again when it has joined and says so.
+        if let Some(next) = &hop.next {
+            self.note_restarted(now, next.clone());
+        }
         self.remove_peer(now, from, true);
         if let Some(next) = &hop.next {
             self.failed.remove(&next.guid);

@@ -81,6 +81,25 @@ fn a_node_alone_knows_that_those_it_was_named_exist() {
     net.assert_leaf_sets();
 }
 
+/// A machine that was taken elsewhere is to say some day that there is nothing.
+#[test]
+fn those_that_were_named_and_are_silent_for_long_are_not_reckoned_with() {
+    let mut net = Net::grow(5, 2);
+    for node in 0..2 {
+        net.silent.insert(node);
+    }
+    let node = net.add();
+    net.tell(node, 1);
+    net.run_until_active(node);
+    net.run(Duration::from_secs(330));
+    // Whoever remembers it names it again and again.
+    for _ in 0..100 {
+        assert_eq!(net.nodes[&node].lost().count(), 0);
+        net.tell(node, 1);
+        net.run(Duration::from_millis(700));
+    }
+}
+
 #[test]
 fn those_a_joiner_was_named_in_vain_are_the_networks_to_know() {
     let mut net = Net::grow(6, 4);

@@ -155,6 +155,23 @@ fn who_was_restarted_before_it_was_missed_is_lost_until_it_is_back() {
     assert!(!others.iter().any(|node| lost(&net, *node)));
 }
 
+/// The same, seen by a message that it did not take.
+#[test]
+fn who_refuses_a_message_is_lost_until_it_is_back() {
+    let mut net = Net::grow(10, 12);
+    let guid = net.contacts[&3].guid;
+    net.forget(3);
+    net.route(0, guid);
+    let mut missed = false;
+    while net.nodes[&3].state() != State::Active {
+        net.run(Duration::from_millis(1));
+        missed |= net.nodes[&0].lost().any(|(lost, _)| lost == guid);
+    }
+    assert!(missed);
+    net.run(Duration::from_secs(1));
+    assert_eq!(net.nodes[&0].lost().count(), 0);
+}
+
 /// A right neighbour whose every answer was lost lives all the same, and those next to it
 /// say so: it is asked once more, and not only by the rounds of healing.
 #[test]
