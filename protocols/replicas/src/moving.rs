@@ -13,25 +13,45 @@ use tokio::time::{Instant, sleep_until};
 /// As long as bytes move, something may take so many times as long as it may without.
 const PATIENT_TIMES: u32 = 4;
 
-/// When bytes last went through a stream.
-pub(crate) struct Progress(Mutex<Instant>);
+/// Fewer bytes than these are no progress: else a byte now and then would keep what is held for a
+/// peer as long as it likes.
+const STEP: usize = 16 * 1024;
+
+/// When bytes last went through a stream, a step of them at a time.
+pub(crate) struct Progress(Mutex<Moved>);
+
+struct Moved {
+    at: Instant,
+    /// Bytes since then.
+    since: usize,
+}
 
 impl Default for Progress {
     fn default() -> Progress {
-        Progress(Mutex::new(Instant::now()))
+        Progress(Mutex::new(Moved {
+            at: Instant::now(),
+            since: 0,
+        }))
     }
 }
 
 impl Progress {
     fn note(&self, bytes: &Poll<std::io::Result<usize>>) {
-        if matches!(bytes, Poll::Ready(Ok(1..))) {
-            *self.0.lock() = Instant::now();
+        if let Poll::Ready(Ok(bytes)) = bytes {
+            let mut moved = self.0.lock();
+            moved.since += bytes;
+            if moved.since >= STEP {
+                *moved = Moved {
+                    at: Instant::now(),
+                    since: 0,
+                };
+            }
         }
     }
 
     /// Whether nothing has moved for so long.
     pub(crate) fn stands_still(&self, patience: Duration) -> bool {
-        *self.0.lock() + patience <= Instant::now()
+        self.0.lock().at + patience <= Instant::now()
     }
 
     /// Waits until something that began at `begin` is overdue: nothing has moved for
@@ -39,7 +59,7 @@ impl Progress {
     pub(crate) async fn overdue(&self, begin: Instant, patience: Duration) {
         let latest = begin + patience * PATIENT_TIMES;
         loop {
-            let moved = *self.0.lock();
+            let moved = self.0.lock().at;
             let due = (moved.max(begin) + patience).min(latest);
             if due <= Instant::now() {
                 return;

@@ -79,11 +79,11 @@ pub enum PutError {
 }
 
 fn reasons(receipt: &PutReceipt) -> String {
-    let reasons: Vec<String> = receipt
-        .failed
-        .iter()
-        .map(|(peer, reason)| format!("{peer}: {reason}"))
-        .collect();
+    let failed = receipt.failed.iter();
+    let failed = failed.map(|(peer, reason)| format!("{peer}: {reason}"));
+    let pending = receipt.pending.iter();
+    let pending = pending.map(|peer| format!("{peer}: no answer yet"));
+    let reasons: Vec<String> = failed.chain(pending).collect();
     match reasons.is_empty() {
         true => String::new(),
         false => format!(" ({})", reasons.join("; ")),

@@ -122,7 +122,7 @@ impl Stream {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// When bytes last went either way.
+    /// Tells whether bytes move, either way.
     pub(crate) fn progress(&self) -> &Progress {
         &self.state.progress
     }

@@ -125,16 +125,23 @@ async fn garbage_and_oversized_frames_end_the_stream_and_nothing_else() {
 async fn who_sends_slowly_is_heard_to_the_end_and_who_stops_is_not() {
     let net = Net::start(1).await;
     let id = name(1);
-    let bytes = item(&id, 1, &[7; 40_000]);
+    let bytes = item(&id, 1, &[7; 100_000]);
     let pause = crate::net::config().request_timeout * 2 / 3;
-    for (number, pieces) in [(0, 4), (1, 2)] {
+    let quarter = bytes.len().div_ceil(4);
+    // All of it; half of it; and all of it, but next to nothing at a time.
+    for (number, (size, pieces)) in [(quarter, 4), (quarter, 2), (100, 1000)]
+        .into_iter()
+        .enumerate()
+    {
         let (mut stream, running) = open_to(&net).await;
         let begin = announcement(&id, bytes.len() as u32);
         stream.write_all(&begin).await.unwrap();
-        for piece in bytes.chunks(bytes.len().div_ceil(4)).take(pieces) {
+        for piece in bytes.chunks(size).take(pieces) {
             tokio::time::sleep(pause).await;
-            stream.write_all(piece).await.unwrap();
-            stream.flush().await.unwrap();
+            // Who is given up has no stream to write to.
+            if stream.write_all(piece).await.is_err() || stream.flush().await.is_err() {
+                break;
+            }
         }
         let mut answer = [0; 1];
         let answered = stream.read_exact(&mut answer).await.is_ok();
