@@ -148,6 +148,7 @@ impl Node {
             stop: stop.clone(),
             requests: Services::permits(),
             streams: Services::stream_permits(),
+            open_streams: Services::stream_permits(),
         });
         let token = home.token.clone();
         let closing = stop.clone();

@@ -13,7 +13,7 @@ use axum::{
 };
 use subtle::ConstantTimeEq;
 
-use super::failure::ApiError;
+use super::{failure::ApiError, gateway};
 
 /// What the loopback door checks.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     let open = content || OPEN_PATHS.contains(&request.uri().path());
     if content && is_embedded(request.headers()) {
         let error = ApiError::forbidden("content is not given to pages of other origins");
-        return error.into_response();
+        return gateway::secured(error.into_text());
     }
     match guard.check(request.headers(), open) {
         Ok(()) => next.run(request).await,

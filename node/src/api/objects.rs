@@ -13,7 +13,7 @@ use axum::{
 use cid::Cid;
 use futures::TryStreamExt;
 use tokio::io::AsyncWriteExt;
-use tokio_util::io::{ReaderStream, StreamReader};
+use tokio_util::io::StreamReader;
 use unixfs::{BlockSink, BlockSource, BoxError, ExportError, ImportError, Kind, Options, RootOnce};
 
 use super::{
@@ -105,15 +105,14 @@ pub(crate) async fn get(
                 .with_hint("list it with /ls and get the files in it"),
         );
     }
-    let permit = app.stream()?;
-    let (near, mut far) = tokio::io::duplex(PIPE);
+    let (body, mut out, permit) = app.stream()?;
     tokio::spawn(async move {
         let _permit = permit;
-        match unixfs::export_to_writer(&cid, &source, &mut far, IN_FLIGHT).await {
+        match unixfs::export_to_writer(&cid, &source, &mut out, IN_FLIGHT).await {
             // A failure here shows as a body that is shorter than its Content-Length.
             Err(error) => tracing::debug!(%cid, %error, "export broke off"),
             Ok(_) => {
-                let _ = far.shutdown().await;
+                let _ = out.shutdown().await;
             }
         }
     });
@@ -122,11 +121,7 @@ pub(crate) async fn get(
         (header::CONTENT_LENGTH, stat.size.to_string()),
         (header::ETAG, format!("\"{cid}\"")),
     ];
-    Ok((
-        headers,
-        Body::from_stream(ReaderStream::with_capacity(near, PIPE)),
-    )
-        .into_response())
+    Ok((headers, body).into_response())
 }
 
 /// What an object is, from its root block alone.

@@ -1,16 +1,27 @@
 //! What every handler has at hand.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    io::DuplexStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_io_timeout::TimeoutWriter;
+use tokio_util::{io::ReaderStream, sync::CancellationToken};
 
-use super::failure::ApiError;
+use super::{failure::ApiError, objects::PIPE};
 use crate::{
     config::Effective, content::Content, mailbox::Mailbox, network::Network, provided::Provided,
 };
@@ -19,9 +30,15 @@ use crate::{
 /// each may hold a block in memory.
 const MAX_REQUESTS: usize = 128;
 
-/// Files and CARs on their way to clients at a time. Each may have 32 MiB of blocks on their
-/// way to it, and a client that reads slowly keeps what it has.
-const MAX_STREAMS: usize = 128;
+/// Files and CARs on their way to clients of each door at a time: those with the token, and those
+/// of the gateway, who need none. Each may have 32 MiB of blocks on their way to it.
+const MAX_STREAMS: usize = 64;
+
+/// A client that takes nothing for so long has no stream any more.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Where a file goes to a client.
+pub(crate) type Outlet = Pin<Box<TimeoutWriter<DuplexStream>>>;
 
 /// The node's services, shared by the handlers.
 #[derive(Clone)]
@@ -43,6 +60,7 @@ pub(crate) struct Services {
     pub(crate) stop: CancellationToken,
     pub(crate) requests: Semaphore,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) open_streams: Arc<Semaphore>,
 }
 
 impl Services {
@@ -51,7 +69,7 @@ impl Services {
         Semaphore::new(MAX_REQUESTS)
     }
 
-    /// As many files as are on their way at a time.
+    /// As many files as are on their way through a door at a time.
     pub(crate) fn stream_permits() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(MAX_STREAMS))
     }
@@ -62,14 +80,28 @@ impl App {
         Self(Arc::new(services))
     }
 
-    /// The right to send a file, for as long as it is kept.
-    pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned();
-        permit.map_err(|_| {
-            ApiError::unavailable(format!("{MAX_STREAMS} files are on their way to clients"))
-                .with_hint("try again when one of them has come to its end")
-        })
+    /// The body of an answer to who has shown the token, and where to write it. It is the
+    /// client's for as long as the permit is kept.
+    pub(crate) fn stream(&self) -> Result<(Body, Outlet, OwnedSemaphorePermit), ApiError> {
+        stream(&self.streams)
     }
+
+    /// The same for who needs none.
+    pub(crate) fn open_stream(&self) -> Result<(Body, Outlet, OwnedSemaphorePermit), ApiError> {
+        stream(&self.open_streams)
+    }
+}
+
+fn stream(permits: &Arc<Semaphore>) -> Result<(Body, Outlet, OwnedSemaphorePermit), ApiError> {
+    let permit = Arc::clone(permits).try_acquire_owned().map_err(|_| {
+        ApiError::unavailable(format!("{MAX_STREAMS} files are on their way to clients"))
+            .with_hint("try again when one of them has come to its end")
+    })?;
+    let (near, far) = tokio::io::duplex(PIPE);
+    let mut far = TimeoutWriter::new(far);
+    far.set_timeout(Some(STALLED));
+    let body = Body::from_stream(ReaderStream::with_capacity(near, PIPE));
+    Ok((body, Box::pin(far), permit))
 }
 
 impl std::ops::Deref for App {

@@ -15,11 +15,10 @@ use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     task::JoinHandle,
 };
-use tokio_util::io::ReaderStream;
 
 use super::{Target, fixed, is_known, names_tag, unchanged};
 use crate::{
-    api::{App, failure::ApiError, objects::PIPE},
+    api::{App, failure::ApiError},
     content::links,
 };
 
@@ -69,29 +68,28 @@ pub(super) async fn respond(
     if *method == Method::HEAD {
         return Ok((fixed, name).into_response());
     }
-    let permit = app.stream()?;
-    let (near, mut far) = tokio::io::duplex(PIPE);
+    let (content, mut out, permit) = app.open_stream()?;
     let (stopped, broken) = tokio::sync::oneshot::channel();
     let app = app.clone();
     tokio::spawn(async move {
         let _permit = permit;
-        match write(&app, cid, root, &mut far).await {
+        match write(&app, cid, root, &mut out).await {
             Ok(()) => {
                 let _ = stopped.send(());
-                let _ = far.shutdown().await;
+                let _ = out.shutdown().await;
             }
             // The sender is dropped, which breaks the answer off: it has no length that
             // would show what is missing.
             Err(error) => tracing::debug!(%cid, %error, "a CAR broke off"),
         }
     });
-    let content = ReaderStream::with_capacity(near, PIPE);
     let end = futures::stream::once(async move {
         broken
             .await
             .map(|()| Bytes::new())
-            .map_err(|_| std::io::Error::other("a block is missing"))
+            .map_err(|_| axum::Error::new("a block is missing"))
     });
+    let content = content.into_data_stream();
     let body = Body::from_stream(futures::StreamExt::chain(content, end));
     Ok((fixed, name, body).into_response())
 }

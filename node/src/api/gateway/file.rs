@@ -1,12 +1,10 @@
 //! Files, whole and in parts (V5, V7).
 
 use axum::{
-    body::Body,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use tokio::io::AsyncWriteExt;
-use tokio_util::io::ReaderStream;
 use unixfs::export_range;
 
 use super::{
@@ -17,7 +15,7 @@ use super::{
 use crate::api::{
     App,
     failure::ApiError,
-    objects::{IN_FLIGHT, NodeBlocks, PIPE, export_failed},
+    objects::{IN_FLIGHT, NodeBlocks, export_failed},
 };
 
 /// Bytes from which a type is guessed where there is no name.
@@ -56,20 +54,18 @@ pub(super) async fn respond(
     if *method == Method::HEAD {
         return Ok((status, answer).into_response());
     }
-    let permit = app.stream()?;
-    let (near, mut far) = tokio::io::duplex(PIPE);
+    let (body, mut out, permit) = app.open_stream()?;
     let (cid, source) = (target.cid, NodeBlocks::new(app.clone()));
     tokio::spawn(async move {
         let _permit = permit;
-        match export_range(&cid, &source, &mut far, first..end, IN_FLIGHT).await {
+        match export_range(&cid, &source, &mut out, first..end, IN_FLIGHT).await {
             // A failure here shows as a body that is shorter than its Content-Length.
             Err(error) => tracing::debug!(%cid, %error, "an answer broke off"),
             Ok(_) => {
-                let _ = far.shutdown().await;
+                let _ = out.shutdown().await;
             }
         }
     });
-    let body = Body::from_stream(ReaderStream::with_capacity(near, PIPE));
     Ok((status, answer, body).into_response())
 }
 

@@ -2,17 +2,30 @@
 
 use std::fmt::Write;
 
+use axum::http::Uri;
 use unixfs::Child;
 
 /// Entries that are shown; the page of more is of no use to anybody.
 const MAX_SHOWN: usize = 10_000;
+
+/// What a page of somebody else is shown in place of what it links to (V3): the same whether
+/// there is anything, and a link to it.
+pub(super) fn doorstep(uri: &Uri) -> String {
+    let place = escape(uri.path_and_query().map_or("/", |place| place.as_str()));
+    format!(
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{place}</title></head>\n\
+         <body><p>Another site links to this content of your Hedgerow network:</p>\n\
+         <p><a href=\"{place}\">{place}</a></p></body></html>\n"
+    )
+}
 
 /// The entries of a directory, with links to them.
 pub(super) fn page(path: &str, entries: &[Child]) -> String {
     let title = escape(path);
     let mut page = format!(
         "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
-         <body><h1>{title}</h1>\n<table>\n"
+         <body><h1>{title}</h1>\n<table>\n\
+         <tr><th>name</th><th>bytes of all blocks</th><th>CID</th></tr>\n"
     );
     for entry in entries.iter().take(MAX_SHOWN) {
         let _ = writeln!(

@@ -9,7 +9,7 @@ mod range;
 use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
 };
 use cid::Cid;
 use serde::Deserialize;
@@ -71,15 +71,20 @@ pub(crate) async fn get(
     Query(options): Query<Options>,
     headers: HeaderMap,
 ) -> Response {
-    let answer = answer(&app, &method, &uri, &path, &options, &headers).await;
-    let mut response = match answer {
-        Ok(response) => response,
-        Err(error) => error.into_text(),
+    let answer = match guard::is_for_another_site(&headers) {
+        true => Ok(Html(listing::doorstep(&uri)).into_response()),
+        false => answer(&app, &method, &uri, &path, &options, &headers).await,
     };
-    // V11: what fails now may be there later.
-    let fails = !response.status().is_success() && response.status() != StatusCode::NOT_MODIFIED;
+    secured(answer.unwrap_or_else(ApiError::into_text))
+}
+
+/// With the headers that every answer has (V4, V11).
+pub(crate) fn secured(mut response: Response) -> Response {
+    let status = response.status();
     let headers = response.headers_mut();
-    if fails {
+    // What fails now may be there later; and what says nothing of the content is not it.
+    let fails = status.is_client_error() || status.is_server_error();
+    if fails || (status == StatusCode::OK && !headers.contains_key(header::CACHE_CONTROL)) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     let fixed = [
@@ -88,10 +93,6 @@ pub(crate) async fn get(
         (header::REFERRER_POLICY, "no-referrer"),
         (
             HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin",
         ),
     ];
@@ -110,11 +111,6 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let format = Format::of(options.format.as_deref(), headers)?;
-    if format != Format::Content && guard::is_for_another_site(headers) {
-        // V3: a browser that is given a file to keep tells the page whether it came.
-        let error = "blocks and CARs are not given to pages of other origins";
-        return Err(ApiError::forbidden(error));
-    }
     let mut names = path.split('/');
     let root = super::blocks::parse_cid(names.next().unwrap_or_default())?;
     let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
