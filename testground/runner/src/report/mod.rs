@@ -1,8 +1,9 @@
 //! What is left of a run: `verdict.json` and `report.html` beside its outputs, and for all
-//! runs of a command `verdicts.json` and `junit.xml`.
+//! runs of a command `verdicts.json`, `junit.xml` and `summary.md`.
 
 mod html;
 mod junit;
+mod summary;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,9 @@ pub fn write(verdict: &Verdict) -> Result<(), ReportError> {
 pub fn write_summary(folder: &Path, verdicts: &[Verdict]) -> Result<(), ReportError> {
     let json = serde_json::to_vec_pretty(verdicts).expect("a verdict has text as keys");
     put(&folder.join("verdicts.json"), &json)?;
-    put(&folder.join("junit.xml"), junit::xml(verdicts).as_bytes())
+    put(&folder.join("junit.xml"), junit::xml(verdicts).as_bytes())?;
+    let page = summary::page(verdicts);
+    put(&folder.join("summary.md"), page.as_bytes())
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
@@ -141,6 +144,13 @@ mod tests {
             "{xml}"
         );
         assert!(!xml.contains("<b>") && xml.trim_end().ends_with("</testsuites>"));
+        let page = std::fs::read_to_string(folder.path().join("summary.md")).unwrap();
+        assert!(page.contains("2 cases, 1 failed"), "{page}");
+        assert!(
+            page.contains("| p | c | 1 | **failed** | 1.5 | 7 | 0 | 0 | 1 |"),
+            "{page}"
+        );
+        assert!(page.contains("\\<b>") && !page.contains('\u{1b}'), "{page}");
     }
 
     #[test]

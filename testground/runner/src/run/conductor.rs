@@ -199,7 +199,9 @@ impl Conductor<'_> {
         self.done.shaped += 1;
         if !state.is_empty() {
             match client.signal_entry(&state).await {
-                Err(SyncError::Refused(reason)) => self.refuse(instance, &reason),
+                Err(SyncError::Refused(reason)) => self.complain(format!(
+                    "instance {instance} has its network, and asked for a signal that there cannot be: {reason}"
+                )),
                 signalled => signalled.map(drop)?,
             }
         }

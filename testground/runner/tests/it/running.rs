@@ -457,14 +457,14 @@ fn an_instance_shapes_its_own_network() {
     let expected = "instance 0 asked for a network that it cannot have: loss is 1.01";
     assert!(said(&output).contains(expected), "{}", said(&output));
 
-    // A name that the service refuses is one more reason, and no end of the others' requests.
+    // A name that the service refuses is one more reason.
     let endless = Plan::new(&script.replace(
         "\"callback_state\":\"shaped",
         &format!("\"callback_state\":\"{}", "x".repeat(2000)),
     ));
     let output = endless.run(&["script", "--switch", "--timeout", "3s"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let expected = "instance 0 asked for a network that it cannot have: ";
+    let expected = "instance 0 has its network, and asked for a signal that there cannot be: ";
     assert!(said(&output).contains(expected), "{}", said(&output));
 }
 
