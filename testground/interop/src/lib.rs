@@ -5,6 +5,7 @@
 //! its command `hedgerow` alone. Every process is in a network namespace of its own.
 
 pub mod cell;
+pub mod contract;
 mod files;
 pub mod foreign;
 pub mod hedgerow;
