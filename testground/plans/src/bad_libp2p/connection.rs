@@ -47,14 +47,11 @@ pub(super) async fn connect(
     let mut tally = Tally::default();
     let mut count = Count::default();
     while Instant::now() < deadline {
-        match timeout(PATIENCE, dial(node)).await {
-            Ok(Ok(muxer)) => {
-                tally.connections += 1;
-                let speaking = speak(muxer, protocol, way, streams, &mut chance, deadline);
-                count.add(speaking.await);
-            }
-            // It takes no more; it may later.
-            Ok(Err(_)) | Err(_) => {}
+        // One that takes no more now may later.
+        if let Ok(Ok(muxer)) = timeout(PATIENCE, dial(node)).await {
+            tally.connections += 1;
+            let speaking = speak(muxer, protocol, way, streams, &mut chance, deadline);
+            count.add(speaking.await);
         }
         tokio::time::sleep(REST).await;
     }
