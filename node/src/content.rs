@@ -1,6 +1,7 @@
 //! Blocks from here, from the network of Hedgerow nodes, and from other IPFS peers of the LAN
 //! (C1 to C4 of `docs/specs/content.md`).
 
+mod held;
 pub(crate) mod links;
 
 use std::{
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::network::{Network, key_of_cid};
+use held::Held;
 
 /// How long the search for providers may take: Kademlia on a LAN needs a fraction of it, and
 /// with dead peers in its table never ends sooner.
@@ -54,6 +56,7 @@ struct Inner {
     network: Network,
     searches: Semaphore,
     ways: Mutex<Ways>,
+    held: Mutex<Held>,
 }
 
 /// Where the parts of what came from elsewhere are.
@@ -74,6 +77,7 @@ impl Content {
                 parts: LruCache::new(parts),
                 sessions: VecDeque::new(),
             }),
+            held: Mutex::new(Held::default()),
         }))
     }
 
@@ -84,6 +88,10 @@ impl Content {
         // What has no bytes needs nobody to give it; kubo does not (C1).
         if Block::new(cid, Bytes::new()).is_ok() {
             return Ok(Bytes::new());
+        }
+        // C9: who has just given it may not do so again.
+        if let Some(bytes) = inner.held.lock().get(&cid) {
+            return Ok(bytes);
         }
         // C3: who gave the whole is asked for its parts first.
         if let Some(session) = inner.way(&cid) {
@@ -155,6 +163,7 @@ impl Inner {
             }
             Err(_) => return None,
         };
+        self.held.lock().add(*cid, bytes.clone());
         let parts = links::of(cid, &bytes);
         self.note(&parts, session);
         // C4: hashed by bitswap and once more here; it is kept as a copy.

@@ -44,10 +44,11 @@ impl<C: Collection> Handle<C> {
         place::put(&self.shared, id, bytes, true).await
     }
 
-    /// Has a verified item that came from elsewhere kept here as a copy, in the background
-    /// (R17). One that finds the queue full is not kept.
+    /// Has a verified item that came from elsewhere than its replicas kept here as a copy, in
+    /// the background (R17), also at a member of its replica set: none of them has it. One
+    /// that finds the queue full is not kept.
     pub fn keep_copy(&self, id: &ItemId, item: &Bytes) {
-        self.shared.keep_copy(id, item);
+        self.shared.keep_found(id, item);
     }
 
     /// The item from here, or verified from whoever of its replica set has it first

@@ -81,9 +81,13 @@ impl<C: Collection> Shared<C> {
 
     /// Has an item that was got kept here as a copy, in the background (R17).
     pub(crate) fn keep_copy(&self, id: &ItemId, item: &Bytes) {
-        if self.is_duty(id) {
-            return;
+        if !self.is_duty(id) {
+            self.keep_found(id, item);
         }
+    }
+
+    /// The same for an item that no replica has: it is kept here whoever's duty it were.
+    pub(crate) fn keep_found(&self, id: &ItemId, item: &Bytes) {
         if self.keeping.try_send((id.clone(), item.clone())).is_err() {
             self.counters.copies_skipped.one();
         }

@@ -19,7 +19,11 @@ import { CID } from 'multiformats/cid'
 const LOOK_MS = 20
 
 export async function start (listen, withMdns) {
-  const node = await createLibp2p({
+  return new Peer(await createLibp2p(await options(listen, withMdns)))
+}
+
+export async function options (listen, withMdns) {
+  return {
     addresses: { listen },
     transports: await transports(listen),
     connectionEncrypters: [noise()],
@@ -36,8 +40,7 @@ export async function start (listen, withMdns) {
       }),
       gossip: gossipsub({ msgIdFn: messageId })
     }
-  })
-  return new Peer(node)
+  }
 }
 
 // QUIC is native and needs a newer Node than the rest, so only who asks for it loads it.
@@ -57,7 +60,7 @@ function messageId (message) {
   return createHash('sha256').update(message.data).digest().subarray(0, 16)
 }
 
-class Peer {
+export class Peer {
   constructor (node) {
     this.node = node
     this.discovered = new Map()
@@ -80,9 +83,8 @@ class Peer {
     return this.node.getMultiaddrs().map(String)
   }
 
-  versions () {
+  versions (named = ['libp2p', '@libp2p/kad-dht', '@libp2p/gossipsub']) {
     const { dependencies } = JSON.parse(readFileSync(new URL('package.json', import.meta.url)))
-    const named = ['libp2p', '@libp2p/kad-dht', '@libp2p/gossipsub']
     return [...named.map(name => `${name} ${dependencies[name]}`), `Node ${process.version}`]
   }
 

@@ -16,6 +16,8 @@ pub enum Peer {
     Py,
     /// kubo, the daemon itself.
     Kubo,
+    /// Helia, on js-libp2p.
+    Helia,
 }
 
 /// What the two sides are connected by.
@@ -79,7 +81,7 @@ pub enum Check {
 
 impl Peer {
     /// All of them, in the order of the matrix.
-    pub const ALL: [Peer; 4] = [Peer::Go, Peer::Js, Peer::Py, Peer::Kubo];
+    pub const ALL: [Peer; 5] = [Peer::Go, Peer::Js, Peer::Py, Peer::Kubo, Peer::Helia];
 
     /// Name on the command line and in files.
     pub fn name(self) -> &'static str {
@@ -88,13 +90,16 @@ impl Peer {
             Peer::Js => "js",
             Peer::Py => "py",
             Peer::Kubo => "kubo",
+            Peer::Helia => "helia",
         }
     }
 
     /// Whether a check can be made with it: blocks and files are no part of libp2p.
     pub fn has(self, check: Check) -> bool {
         match check {
-            Check::FetchOut | Check::FetchIn | Check::SameCid => self == Peer::Kubo,
+            Check::FetchOut | Check::FetchIn | Check::SameCid => {
+                matches!(self, Peer::Kubo | Peer::Helia)
+            }
             _ => true,
         }
     }

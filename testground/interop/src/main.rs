@@ -50,7 +50,7 @@ struct Options {
     /// Write the matrix as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only these peers (go, js, py, kubo)
+    /// Only these peers (go, js, py, kubo, helia)
     #[arg(long, value_name = "PEER", value_parser = peer)]
     peer: Vec<Peer>,
     /// Only these transports (tcp, quic-v1, ws)
@@ -260,7 +260,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 
 fn peer(text: &str) -> Result<Peer, String> {
     let found = Peer::ALL.into_iter().find(|peer| peer.name() == text);
-    found.ok_or_else(|| "go, js, py or kubo".to_owned())
+    found.ok_or_else(|| "go, js, py, kubo or helia".to_owned())
 }
 
 fn transport(text: &str) -> Result<Transport, String> {

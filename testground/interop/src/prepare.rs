@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::cell::Peer;
+use crate::{cell::Peer, runtime::Runtime};
 
 /// The package of kubo's program; its version stands in `kubo/go.mod`.
 const KUBO: &str = "github.com/ipfs/kubo/cmd/ipfs";
@@ -31,7 +31,9 @@ pub fn missing(peer: Peer) -> Option<String> {
     let tools: &[(&str, &[&str])] = match peer {
         Peer::Go | Peer::Kubo => &[("go", &["version"])],
         Peer::Js => &[("node", &["--version"]), ("npm", &["--version"])],
-        Peer::Py => &[("python3", &["-c", "import venv, ensurepip"])],
+        // Its Node comes with Python's packages where the machine's is too old.
+        Peer::Helia if Runtime::is_there() => &[],
+        Peer::Py | Peer::Helia => &[("python3", &["-c", "import venv, ensurepip"])],
     };
     tools.iter().find_map(|(tool, args)| {
         let found = Command::new(tool)
@@ -45,14 +47,15 @@ pub fn missing(peer: Peer) -> Option<String> {
 
 /// Builds or installs a peer whose sources are in `sources/NAME` into `into/NAME`.
 pub fn prepare(peer: Peer, sources: &Path, into: &Path) -> anyhow::Result<Program> {
-    let sources = sources.join(peer.name());
     let into = into.join(peer.name());
     std::fs::create_dir_all(&into).with_context(|| format!("cannot make {}", into.display()))?;
+    let own = sources.join(peer.name());
     match peer {
-        Peer::Go => go(&sources, &into),
-        Peer::Js => js(&sources, &into),
-        Peer::Py => py(&sources, &into),
-        Peer::Kubo => kubo(&sources, &into),
+        Peer::Go => go(&own, &into),
+        Peer::Js => js(&own, &into),
+        Peer::Py => py(&own, &into),
+        Peer::Kubo => kubo(&own, &into),
+        Peer::Helia => helia(&own, &sources.join(Peer::Js.name()), &into),
     }
 }
 
@@ -85,45 +88,55 @@ fn go_build(package: &str, sources: &Path, into: &Path) -> anyhow::Result<PathBu
 }
 
 fn js(sources: &Path, into: &Path) -> anyhow::Result<Program> {
+    npm(sources, into, &Runtime::of_the_machine())
+}
+
+/// A Helia is a js-libp2p peer with blocks: what the two have in common is taken from there.
+fn helia(sources: &Path, js: &Path, into: &Path) -> anyhow::Result<Program> {
+    let node = Runtime::find(&sources.join("requirements.txt"), &into.join("node"))?;
+    copy(js, into, |name| matches!(name, "line.js" | "peer.js"))?;
+    npm(sources, into, &node)
+}
+
+/// Installs a package of ours and what it depends on.
+fn npm(sources: &Path, into: &Path, runtime: &Runtime) -> anyhow::Result<Program> {
     copy(sources, into, |name| {
         name.ends_with(".js") || name == "package.json"
     })?;
     once(&sources.join("package-lock.json"), into, || {
         copy(sources, into, |name| name == "package-lock.json")?;
-        let mut install = Command::new("npm");
-        // No script of a package runs; what is native comes built. `npm ci` would want a
-        // lock for every platform, and not every registry has QUIC for all of them.
-        install
-            .args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .current_dir(into);
-        run(install)
+        runtime.install(into)
     })?;
     Ok(Program {
-        path: "node".into(),
+        path: runtime.node.clone(),
         args: vec![into.join("main.js").into()],
     })
 }
 
 fn py(sources: &Path, into: &Path) -> anyhow::Result<Program> {
-    let venv = into.join("venv");
-    once(&sources.join("requirements.txt"), into, || {
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv", "--clear"]).arg(&venv);
-        run(make)?;
-        let mut install = Command::new(venv.join("bin/pip"));
-        install
-            .args(["install", "--quiet", "--no-deps", "--requirement"])
-            .arg(sources.join("requirements.txt"));
-        run(install)
-    })?;
+    let list = sources.join("requirements.txt");
+    once(&list, into, || venv(&list, into))?;
     Ok(Program {
-        path: venv.join("bin/python"),
+        path: into.join("venv/bin/python"),
         args: vec!["-B".into(), sources.join("main.py").into()],
     })
 }
 
+/// Makes an environment of Python with the packages of a list in it: `into/venv`.
+pub(crate) fn venv(list: &Path, into: &Path) -> anyhow::Result<()> {
+    let venv = into.join("venv");
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(&venv);
+    run(make)?;
+    let mut install = Command::new(venv.join("bin/pip"));
+    install
+        .args(["install", "--quiet", "--no-deps", "--requirement"])
+        .arg(list);
+    run(install)
+}
+
 /// Installs unless it was done with the same list before.
-fn once(
+pub(crate) fn once(
     list: &Path,
     into: &Path,
     install: impl FnOnce() -> anyhow::Result<()>,
@@ -151,7 +164,7 @@ fn copy(from: &Path, into: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Resu
     Ok(())
 }
 
-fn run(mut command: Command) -> anyhow::Result<()> {
+pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
     let name = format!("{command:?}");
     let output = command
         .stdin(Stdio::null())

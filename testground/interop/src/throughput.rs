@@ -1,5 +1,5 @@
 //! How fast a file comes from a peer that has it to one that has not, ours and kubo, on the same
-//! emulated link (X17 of `docs/specs/interop-peer.md`).
+//! emulated link (X25 of `docs/specs/interop-peer.md`).
 
 use std::{
     fmt,

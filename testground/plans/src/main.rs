@@ -4,6 +4,7 @@
 //! It steers its node by the program `hedgerow` alone, and the other instances by the sync
 //! service alone, so it runs wherever Testground's environment is.
 
+mod bad_libp2p;
 mod bad_peer;
 mod bulk;
 mod churn;
@@ -30,6 +31,7 @@ use testground::environment::Environment;
 use testground::event::Recorder;
 use testground::sync;
 
+use flood::Tongue;
 use team::Team;
 
 // One thread: what it starts hears of the end of the thread that started it, which so is
@@ -88,7 +90,8 @@ async fn run(
         ("partition-heal", "halves" | "one-way") => partition_heal::run(team).await,
         ("churn", "sessions") => churn::run(team).await,
         ("bulk", "tcp" | "quic") => bulk::run(team).await,
-        ("flood", "garbage") => flood::run(team).await,
+        ("flood", "garbage") => flood::run(team, Tongue::Plain).await,
+        ("flood", "streams") => flood::run(team, Tongue::Libp2p).await,
         ("full-disk", "one") => full_disk::run(team).await,
         ("slow-node", "stopped") => slow_node::run(team).await,
         _ => bail!("this program has no case `{case}` of a plan `{plan}`"),

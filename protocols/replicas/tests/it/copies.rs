@@ -365,3 +365,13 @@ async fn a_copy_that_was_damaged_is_published_no_more() {
     assert_eq!(reader.handle.get(&id).await.unwrap(), item(&id, 1, b"x"));
     assert_eq!(reader.handle.stats().corrupted, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_came_from_elsewhere_is_kept_whoever_is_to_have_it() {
+    let (net, _) = net(3).await;
+    // In a network of three everything is the duty of each.
+    let (id, node) = (name(0), &net.nodes[0]);
+    node.handle.keep_copy(&id, &item(&id, 1, b"x"));
+    until("the copy is kept", || node.map.copy(&id).is_some()).await;
+    assert_eq!(node.handle.get(&id).await.unwrap(), item(&id, 1, b"x"));
+}

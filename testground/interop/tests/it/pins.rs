@@ -8,7 +8,12 @@ fn read(name: &str) -> String {
 
 #[test]
 fn npm_packages_are_pinned_and_have_no_address() {
-    let lock: serde_json::Value = serde_json::from_str(&read("js/package-lock.json")).unwrap();
+    for lock in ["js/package-lock.json", "helia/package-lock.json"] {
+        pinned(&serde_json::from_str(&read(lock)).unwrap());
+    }
+}
+
+fn pinned(lock: &serde_json::Value) {
     let wanted = lock["packages"][""]["dependencies"].as_object().unwrap();
     for (name, version) in wanted {
         let found = &lock["packages"][format!("node_modules/{name}")];
@@ -23,16 +28,35 @@ fn npm_packages_are_pinned_and_have_no_address() {
     }
 }
 
+/// The two share `peer.js`, so what it loads is the same.
+#[test]
+fn helia_stands_on_the_js_libp2p_that_is_measured() {
+    let of = |name: &str| -> serde_json::Value {
+        let package: serde_json::Value = serde_json::from_str(&read(name)).unwrap();
+        package["dependencies"].clone()
+    };
+    let (js, helia) = (of("js/package.json"), of("helia/package.json"));
+    for (name, version) in js.as_object().unwrap() {
+        // Only an old Node has no WebSocket of its own.
+        assert!(name == "ws" || helia[name] == *version, "{name}");
+    }
+}
+
 #[test]
 fn python_packages_are_pinned() {
-    let list = read("py/requirements.txt");
+    for list in ["py/requirements.txt", "helia/requirements.txt"] {
+        exact(&read(list));
+    }
+    assert!(read("py/requirements.txt").contains("\nlibp2p==0.8.1\n"));
+}
+
+fn exact(list: &str) {
     let lines = list.lines().filter(|line| !line.starts_with('#'));
     for line in lines {
         let (name, version) = line.split_once("==").unwrap();
         let plain = |text: &str| !text.is_empty() && !text.contains([' ', ';', '@', '/', '*']);
         assert!(plain(name) && plain(version), "{line}");
     }
-    assert!(list.contains("\nlibp2p==0.8.1\n"));
 }
 
 #[test]

@@ -128,5 +128,7 @@ fn a_peer_without_blocks_has_no_cells_of_them() {
         matrix.cells.iter().filter(of).count()
     };
     assert_eq!(fetches(Peer::Kubo), 1);
+    assert_eq!(fetches(Peer::Helia), 1);
+    assert_eq!(fetches(Peer::Js), 0);
     assert_eq!(fetches(Peer::Go), 0);
 }

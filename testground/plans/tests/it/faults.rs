@@ -184,13 +184,34 @@ fn a_program_that_ends_when_its_disk_is_full_fails_the_plan() {
 
 #[test]
 fn a_bad_peer_stops_nobody() {
-    let test = "a_bad_peer_stops_nobody";
-    if !Lab::available_or_skip(test) {
+    for case in ["garbage", "streams"] {
+        let test = format!("a_bad_peer_stops_nobody {case}");
+        let Some((passed, said)) = flood(&test, case, &[]) else {
+            return;
+        };
+        assert!(passed, "{said}");
+    }
+}
+
+#[test]
+fn a_node_that_grows_beyond_what_is_allowed_fails_the_plan() {
+    let test = "a_node_that_grows_beyond_what_is_allowed_fails_the_plan";
+    let Some((passed, said)) = flood(test, "streams", &["--set", "memory_mib=1"]) else {
         return;
+    };
+    assert!(!passed, "{said}");
+    assert!(said.contains("1 were to be the most"), "{said}");
+}
+
+/// A short flood; whether it passed, and what was said. `None` where it cannot be run here.
+fn flood(test: &str, case: &str, more: &[&str]) -> Option<(bool, String)> {
+    if !Lab::available_or_skip(test) {
+        return None;
     }
     let folder = tempfile::tempdir().unwrap();
     let args = [
         "flood",
+        case,
         "--nodes",
         "5",
         "--set",
@@ -198,8 +219,6 @@ fn a_bad_peer_stops_nobody() {
         "--set",
         "pace=300ms",
     ];
-    let Some((output, said)) = run(test, None, folder.path(), &args) else {
-        return;
-    };
-    assert!(output.status.success(), "{said}");
+    let (output, said) = run(test, None, folder.path(), &[&args[..], more].concat())?;
+    Some((output.status.success(), said))
 }
