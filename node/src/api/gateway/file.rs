@@ -17,7 +17,7 @@ use super::{
 use crate::api::{
     App,
     failure::ApiError,
-    objects::{IN_FLIGHT, NodeBlocks, PIPE, export_failed},
+    objects::{IN_FLIGHT, PIPE, export_failed},
 };
 
 /// Bytes from which a type is guessed where there is no name.
@@ -57,7 +57,7 @@ pub(super) async fn respond(
         return Ok((status, answer).into_response());
     }
     let (near, mut far) = tokio::io::duplex(PIPE);
-    let (cid, source) = (target.cid, NodeBlocks::new(app.clone()));
+    let (cid, source) = (target.cid, app.node_blocks.clone());
     tokio::spawn(async move {
         match export_range(&cid, &source, &mut far, first..end, IN_FLIGHT).await {
             // A failure here shows as a body that is shorter than its Content-Length.
@@ -82,7 +82,7 @@ async fn kind_of(
         return Ok(with_charset(kind.as_ref()));
     }
     let mut head = Vec::new();
-    let source = NodeBlocks::new(app.clone());
+    let source = app.node_blocks.clone();
     export_range(&target.cid, &source, &mut head, 0..size.min(SNIFFED), 1)
         .await
         .map_err(export_failed)?;
