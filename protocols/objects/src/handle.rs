@@ -113,9 +113,10 @@ impl Handle {
     pub async fn version(&self, aguid: Guid, version: Version) -> Result<Record, ReadError> {
         let heads = self.newest(aguid).await?;
         match version {
-            Version::Newest => match single(&heads)? {
-                record if record.is_removal() => Err(ReadError::Removed { seq: record.seq() }),
-                record => Ok(record.clone()),
+            Version::Newest => match heads.single() {
+                None => Err(fork(heads.seq(), heads.records())),
+                Some(head) if head.is_removal() => Err(ReadError::Removed { seq: head.seq() }),
+                Some(head) => Ok(head.clone()),
             },
             Version::Number(number) => self.numbered(&heads, number).await,
             Version::Vguid(vguid) => {
@@ -405,7 +406,10 @@ impl Handle {
             Action::Restore(version) => {
                 let heads = heads.ok_or_else(missing)?;
                 let record = match version {
-                    Version::Newest => single(heads)?.clone(),
+                    Version::Newest => match heads.single() {
+                        Some(head) => head.clone(),
+                        None => return Err(fork(heads.seq(), heads.records()).into()),
+                    },
                     Version::Number(number) => self.numbered(heads, number).await?,
                     Version::Vguid(vguid) => self.record(heads.aguid(), vguid).await?,
                 };
@@ -574,13 +578,6 @@ impl Handle {
         }
         Ok(names)
     }
-}
-
-/// The head, unless there are several.
-fn single(heads: &Heads) -> Result<&Record, ReadError> {
-    heads
-        .single()
-        .ok_or_else(|| fork(heads.seq(), heads.records()))
 }
 
 fn fork(seq: u64, branches: &[Record]) -> ReadError {

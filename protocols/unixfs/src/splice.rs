@@ -134,7 +134,10 @@ pub async fn splice<S: BlockSource + BlockSink + ?Sized>(
         }
     };
     let mut writer = Writer { blocks, written: 0 };
-    let root = writer.write(edit.root(trees, root)?).await?;
+    let tree = edit
+        .root(trees)
+        .ok_or_else(|| ExportError::malformed(root, Malformed::TooDeep))?;
+    let root = writer.write(tree).await?;
     Ok(Spliced {
         cid: root.cid,
         size: root.size,
@@ -431,8 +434,8 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
         made
     }
 
-    /// The one tree that is the file.
-    fn root(&self, mut trees: Vec<Tree>, before: &Cid) -> Result<Tree, SpliceError> {
+    /// The one tree that is the file; none where that would be deeper than a reader goes.
+    fn root(&self, mut trees: Vec<Tree>) -> Option<Tree> {
         let mut grown = 0;
         while trees.len() > 1 {
             trees = self.group(trees);
@@ -441,7 +444,7 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
         // The leaves lie one below the lowest node; a reader follows no node deeper.
         let deepest = self.deepest.load(Ordering::Relaxed) + 1;
         if grown > 0 && deepest + grown >= MAX_FILE_DEPTH {
-            return Err(ExportError::malformed(before, Malformed::TooDeep).into());
+            return None;
         }
         let mut root = trees.pop().unwrap_or(Tree::Leaf(Bytes::new()));
         // A node over one part says nothing that the part does not.
@@ -450,7 +453,7 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
         {
             root = children.remove(0);
         }
-        Ok(root)
+        Some(root)
     }
 }
 
