@@ -71,9 +71,12 @@ pub(crate) enum Command {
     /// Objects that are found wherever they are, and messages to them
     #[command(subcommand)]
     Dolr(Dolr),
-    /// Files and directories
+    /// Files and directories, and their versions under names
     #[command(subcommand)]
     Object(Object),
+    /// Keys, and what this node calls them
+    #[command(subcommand)]
+    Key(Key),
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
@@ -239,28 +242,122 @@ pub(crate) enum Dolr {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Object {
-    /// Store a file or a directory and print its CID
+    /// Store a file or a directory and print its CID, or as the newest version of a name
     Put {
         /// The file or directory, or - for stdin
         path: PathBuf,
+        /// The name, as in photos/cat.jpg
+        name: Option<String>,
+        /// Only if the newest version has this number; 0: only if there is none
+        #[arg(long, value_name = "N", requires = "name")]
+        if_version: Option<u64>,
     },
     /// Fetch a file or a directory
     Get {
-        /// CID, /ipfs/CID or ipfs://CID
+        /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID, CID, /ipfs/CID or ipfs://CID
         reference: String,
-        /// Where to, or - for stdout [default: the CID]
+        /// Where to, or - for stdout [default: the last part of the name, or the CID]
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
     /// What an object is
     Stat {
-        /// CID, /ipfs/CID or ipfs://CID
+        /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID, CID, /ipfs/CID or ipfs://CID
         reference: String,
     },
-    /// What is in a directory
+    /// The names that begin with a prefix, or what is in a directory
     Ls {
-        /// CID, /ipfs/CID or ipfs://CID
+        /// A prefix, after OWNER: for somebody else's names; or a CID or NAME@vN of a directory
+        prefix: Option<String>,
+    },
+    /// The versions of a name, newest first
+    Versions {
+        /// NAME, OWNER:NAME or hedgerow:AGUID
+        name: String,
+        /// At most so many
+        #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Where two files differ, by their blocks
+    Diff {
+        /// NAME@vN or CID
+        a: String,
+        /// NAME@vN or CID
+        b: String,
+    },
+    /// Make an older version, or one of a fork, the newest
+    Restore {
+        /// NAME@vN or NAME@VGUID
         reference: String,
+    },
+    /// Remove a name; its versions stay
+    Rm {
+        /// The name
+        name: String,
+        /// Only if the newest version has this number
+        #[arg(long, value_name = "N")]
+        if_version: Option<u64>,
+    },
+    /// Change a part of a file; what comes is read from stdin
+    Write {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        how: WriteHow,
+        /// Only if the newest version has this number; 0: only if there is none
+        #[arg(long, value_name = "N")]
+        if_version: Option<u64>,
+    },
+}
+
+/// Where a write goes, and what of the file it takes the place of.
+#[derive(Args, Clone, Debug)]
+#[group(id = "how")]
+pub(crate) struct WriteHow {
+    /// Where, in bytes: overwrites as many bytes as come, unless --insert, --delete or --truncate
+    #[arg(
+        long,
+        value_name = "N",
+        required_unless_present = "append",
+        conflicts_with = "append"
+    )]
+    pub(crate) offset: Option<u64>,
+    /// Write behind the end
+    #[arg(long)]
+    pub(crate) append: bool,
+    /// Overwrite nothing
+    #[arg(long, requires = "offset")]
+    pub(crate) insert: bool,
+    /// Delete so many bytes; stdin is not read
+    #[arg(long, value_name = "N", requires = "offset", conflicts_with_all = ["insert", "truncate"])]
+    pub(crate) delete: Option<u64>,
+    /// Cut the file off there; stdin is not read
+    #[arg(long, requires = "offset", conflicts_with = "insert")]
+    pub(crate) truncate: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// What this node calls other people's keys
+    #[command(subcommand)]
+    Alias(KeyAlias),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyAlias {
+    /// Call a key so
+    Add {
+        /// The alias, as in bob for bob:photos/cat.jpg
+        alias: String,
+        /// The PeerId of the node whose key it is
+        peer: String,
+    },
+    /// List the aliases
+    Ls,
+    /// Forget an alias
+    Rm {
+        /// The alias
+        alias: String,
     },
 }
 

@@ -104,7 +104,13 @@ impl From<types::Failure> for Failure {
             "bad_request" => Code::Usage,
             "not_found" => Code::NotFound,
             "timeout" | "unavailable" => Code::TryAgain,
-            "unauthorized" | "forbidden" | "storage_full" | "full" | "too_large" => Code::Refused,
+            "unauthorized"
+            | "forbidden"
+            | "storage_full"
+            | "full"
+            | "too_large"
+            | "fork"
+            | "precondition_failed" => Code::Refused,
             _ => Code::Error,
         };
         Self {

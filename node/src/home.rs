@@ -9,7 +9,8 @@
 //!   api.sock       0600, the control socket; exists while the node runs
 //!   lock           held while the node runs; names the holder's process
 //!   peers.json     peers remembered from earlier runs
-//!   store/         blocks and records
+//!   aliases        this node's names for other people's keys
+//!   store/         blocks, records, and the newest versions of objects
 //! ```
 
 use std::{
@@ -141,6 +142,11 @@ impl Home {
     /// The objects that are provided in Kademlia, a CID a line.
     pub fn provided_file(&self) -> PathBuf {
         self.root.join("provided")
+    }
+
+    /// This node's names for other people's keys.
+    pub fn aliases_file(&self) -> PathBuf {
+        self.root.join("aliases")
     }
 
     /// The peers remembered from earlier runs.

@@ -7,6 +7,7 @@
 //! Architecture invariant: this crate holds no algorithm. What decides is in the
 //! protocol crates; here their behaviours meet one Swarm and their handles one API.
 
+mod aliases;
 pub mod api;
 pub mod config;
 mod content;
@@ -16,6 +17,7 @@ mod local_blocks;
 mod logging;
 mod mailbox;
 pub mod network;
+mod node_blocks;
 mod options;
 pub mod ports;
 mod provided;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     StartOptions,
+    aliases::Aliases,
     api::{App, Doors, Services},
     config::Effective,
     content::Content,
@@ -22,6 +23,7 @@ use crate::{
     local_blocks::{LocalBlocks, TellingStore},
     mailbox::Mailbox,
     network::{self, Behaviour, Driver, Network, Parts, listen_addresses},
+    node_blocks::NodeBlocks,
     ports::check_swarm_port,
     provided::Provided,
     readiness::notify,
@@ -112,11 +114,14 @@ impl Node {
             ring.clone(),
             home.keypair.clone(),
         );
+        let objects = objects::new(replicas::Config::default(), stores.heads, ring.clone());
+        let heads_handle = objects.handle();
 
         let parts = Parts {
             overlay,
             blocks,
             dht,
+            objects,
             bitswap,
         };
         let (behaviour, streams) = Behaviour::new(&home.keypair, &settings.network, parts)?;
@@ -133,10 +138,21 @@ impl Node {
 
         let stop = CancellationToken::new();
         let api = doors.address;
+        let content = Content::new(blocks_handle.clone(), bitswap_handle, network.clone());
+        let node_blocks = NodeBlocks::new(blocks_handle.clone(), content.clone());
+        let aliases = home.home.aliases_file();
         let app = App::new(Services {
             network: network.clone(),
             overlay: ring.clone(),
-            content: Content::new(blocks_handle.clone(), bitswap_handle, network.clone()),
+            content,
+            objects: objects::Handle::new(
+                heads_handle,
+                Arc::new(node_blocks.clone()),
+                home.keypair.clone(),
+            ),
+            node_blocks,
+            aliases: Aliases::load(aliases.clone())
+                .with_context(|| aliases.display().to_string())?,
             provided: Provided::load(home.home.provided_file(), network.clone()).await,
             blocks: blocks_handle,
             dht: dht_handle,

@@ -31,9 +31,10 @@ pub struct DamagedStore {
 pub(crate) struct Stores {
     pub(crate) blocks: Arc<dyn blocks::Store>,
     pub(crate) records: Arc<dyn dht::RecordStore>,
+    pub(crate) heads: Arc<dyn objects::HeadStore>,
 }
 
-/// Opens or makes both stores below `root`, for the node with the GUID `own`.
+/// Opens or makes the stores below `root`, for the node with the GUID `own`.
 pub(crate) async fn open(root: PathBuf, own: Guid) -> anyhow::Result<Stores> {
     let path = root.join("blocks");
     tokio::fs::create_dir_all(&path)
@@ -60,9 +61,24 @@ pub(crate) async fn open(root: PathBuf, own: Guid) -> anyhow::Result<Stores> {
     let records = once_free(open)
         .await
         .map_err(|error| not_opened(&path, error))?;
+    let path = root.join("objects");
+    tokio::fs::create_dir_all(&path)
+        .await
+        .with_context(|| path.display().to_string())?;
+    let open = || async {
+        let at = path.clone();
+        let open = move || objects::FjallHeads::open(&at, own, objects::Limits::default());
+        tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|_| StoreError::Closed)?
+    };
+    let heads = once_free(open)
+        .await
+        .map_err(|error| not_opened(&path, error))?;
     Ok(Stores {
         blocks: Arc::new(blocks),
         records: Arc::new(records),
+        heads: Arc::new(heads),
     })
 }
 

@@ -5,7 +5,9 @@ mod dht;
 mod dolr;
 mod gossip;
 mod kad;
+mod key;
 mod messages;
+mod named;
 mod node;
 mod object;
 mod overlay;
@@ -56,6 +58,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Overlay(command) => overlay::run(command, &client, output).await,
         Command::Dht(command) => dht::run(command, &client, output).await,
         Command::Dolr(command) => dolr::run(command, &client, output).await,
+        Command::Key(command) => key::run(command, &client, output).await,
         Command::Object(command) => object::run(command, &client, output).await,
         Command::Bench(Bench::Transfer(options)) => bench::transfer(options, output).await,
         Command::Config(command) => config::run(command, &client, output).await,

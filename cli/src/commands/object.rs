@@ -9,12 +9,14 @@ use bytes::Bytes;
 use cid::Cid;
 use http::Method;
 use node::{
-    api::types::{DirectoryEntry, ObjectStat},
+    api::types::{DirectoryEntry, Keeper, ObjectStat, UpdateAction},
     start_failure::is_refusal,
 };
+use objects::{Name, ReferenceError, Spoken, Version};
 use serde_json::json;
 use unixfs::{ExportError, ExportOptions, ImportError, Options, Progress, RootOnce};
 
+use super::{named, segment};
 use crate::{
     args::Object,
     blocks_api::ApiBlocks,
@@ -25,12 +27,17 @@ use crate::{
 
 /// Blocks in flight between this program and the node: enough to hide the round trips
 /// to several peers, and 32 MiB at most.
-const IN_FLIGHT: usize = 32;
+pub(super) const IN_FLIGHT: usize = 32;
 
 pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Object::Put { path } => {
-            interruptible(put(&path, client, output), || {
+        Object::Put {
+            path,
+            name,
+            if_version,
+        } => {
+            let name = name.as_deref().map(named::own_name).transpose()?;
+            interruptible(put(&path, name, if_version, client, output), || {
                 Failure::other("interrupted: nothing is lost, putting it again goes on from here")
             })
             .await
@@ -39,48 +46,37 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
             reference,
             output: to,
         } => {
-            let cid = parse(&reference)?;
-            let to = to.unwrap_or_else(|| PathBuf::from(cid.to_string()));
+            let (cid, name) = match parse(&reference)? {
+                Spoken::Content(cid) => (cid, cid.to_string()),
+                Spoken::Object(_) => named::content(&reference, client).await?,
+            };
+            let to = to.unwrap_or_else(|| PathBuf::from(name));
             interruptible(get(&cid, &to, client, output), || {
                 Failure::other(format!("interrupted{}", part_note(&cid, &to)))
             })
             .await
         }
-        Object::Stat { reference } => {
-            let cid = parse(&reference)?;
-            let stat: ObjectStat = client.get(&format!("/api/v1/objects/{cid}/stat")).await?;
-            output.result(&stat, |out| {
-                writeln!(out, "cid     {}", stat.cid)?;
-                writeln!(out, "kind    {}", stat.kind)?;
-                writeln!(out, "size    {} ({})", stat.size, size(stat.size))?;
-                writeln!(
-                    out,
-                    "stored  {} ({})",
-                    stat.cumulative_size,
-                    size(stat.cumulative_size)
-                )?;
-                writeln!(out, "links   {}", stat.links)?;
-                for keeper in &stat.keepers {
-                    let says = match (keeper.has, &keeper.reason) {
-                        (Some(true), _) => "has it",
-                        (Some(false), _) => "does not have it yet",
-                        (None, reason) => reason.as_deref().unwrap_or("did not answer"),
-                    };
-                    writeln!(out, "keeper  {} {says}", keeper.peer_id)?;
+        Object::Stat { reference } => match parse(&reference)? {
+            Spoken::Content(cid) => {
+                let stat: ObjectStat = client.get(&format!("/api/v1/objects/{cid}/stat")).await?;
+                output.result(&stat, |out| write_stat(&stat, out))
+            }
+            Spoken::Object(_) => named::stat(&reference, client, output).await,
+        },
+        Object::Ls { prefix } => {
+            let prefix = prefix.unwrap_or_default();
+            let path = match Spoken::parse(&prefix) {
+                Ok(Spoken::Content(cid)) => format!("/api/v1/objects/{cid}/ls"),
+                Ok(Spoken::Object(reference)) if reference.version != Version::Newest => {
+                    format!("/api/v1/named/{}/ls", segment(&prefix))
                 }
-                for copy in &stat.copies {
-                    writeln!(out, "copy    {copy}")?;
+                // Half a CID, or what claims to be one, is no prefix.
+                Err(error @ ReferenceError::Cid(_)) => return Err(malformed(&error)),
+                Ok(Spoken::Object(_)) | Err(_) => {
+                    return named::list(&prefix, client, output).await;
                 }
-                if let Some(target) = &stat.target {
-                    writeln!(out, "target  {target}")?;
-                }
-                Ok(())
-            })
-        }
-        Object::Ls { reference } => {
-            let cid = parse(&reference)?;
-            let entries: Vec<DirectoryEntry> =
-                client.get(&format!("/api/v1/objects/{cid}/ls")).await?;
+            };
+            let entries: Vec<DirectoryEntry> = client.get(&path).await?;
             output.result(&entries, |out| {
                 for entry in &entries {
                     writeln!(
@@ -92,7 +88,56 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
                 Ok(())
             })
         }
+        Object::Versions { name, limit } => named::versions(&name, limit, client, output).await,
+        Object::Diff { a, b } => named::diff(&a, &b, client, output).await,
+        Object::Restore { reference } => named::restore(&reference, client, output).await,
+        Object::Rm { name, if_version } => named::remove(&name, if_version, client, output).await,
+        Object::Write {
+            name,
+            how,
+            if_version,
+        } => {
+            interruptible(
+                named::write(&name, &how, if_version, client, output),
+                || Failure::other("interrupted: whether it was written, `object versions` says"),
+            )
+            .await
+        }
     }
+}
+
+/// What stands behind a CID, for people.
+pub(super) fn write_stat(stat: &ObjectStat, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    writeln!(out, "cid     {}", stat.cid)?;
+    writeln!(out, "kind    {}", stat.kind)?;
+    writeln!(out, "size    {} ({})", stat.size, size(stat.size))?;
+    writeln!(
+        out,
+        "stored  {} ({})",
+        stat.cumulative_size,
+        size(stat.cumulative_size)
+    )?;
+    writeln!(out, "links   {}", stat.links)?;
+    for keeper in &stat.keepers {
+        writeln!(out, "keeper  {}", describe_keeper(keeper))?;
+    }
+    for copy in &stat.copies {
+        writeln!(out, "copy    {copy}")?;
+    }
+    if let Some(target) = &stat.target {
+        writeln!(out, "target  {target}")?;
+    }
+    Ok(())
+}
+
+/// A keeper and what it says.
+pub(super) fn describe_keeper(keeper: &Keeper) -> String {
+    let says = match (keeper.has, &keeper.reason) {
+        (Some(true), _) => "has it",
+        (Some(false), _) => "does not have it yet",
+        (None, reason) => reason.as_deref().unwrap_or("did not answer"),
+    };
+    format!("{} {says}", keeper.peer_id)
 }
 
 /// What a command that is cut off by its `--timeout` leaves behind, if it is a get.
@@ -100,7 +145,7 @@ pub(super) fn left_behind(command: &Object) -> String {
     let Object::Get { reference, output } = command else {
         return String::new();
     };
-    let Ok(cid) = parse(reference) else {
+    let Ok(Spoken::Content(cid)) = parse(reference) else {
         return String::new();
     };
     let to = output
@@ -109,17 +154,22 @@ pub(super) fn left_behind(command: &Object) -> String {
     part_note(&cid, &to)
 }
 
-/// Reads `CID`, `/ipfs/CID` and `ipfs://CID`.
-fn parse(reference: &str) -> Result<Cid, Failure> {
-    let text = reference
-        .strip_prefix("/ipfs/")
-        .or_else(|| reference.strip_prefix("ipfs://"))
-        .unwrap_or(reference)
-        .trim_end_matches('/');
-    text.parse().map_err(|error| {
-        Failure::usage(format!("{reference:?} is not a CID: {error}"))
-            .with_hint("a CID is what `hedgerow object put` printed, as in bafkrei...")
-    })
+/// Reads a CID or the name of a version.
+fn parse(reference: &str) -> Result<Spoken, Failure> {
+    Spoken::parse(reference).map_err(|error| malformed(&error))
+}
+
+pub(super) fn malformed(error: &ReferenceError) -> Failure {
+    let failure = Failure::usage(error);
+    match error {
+        ReferenceError::Cid(_) => {
+            failure.with_hint("a CID is what `hedgerow object put` printed, as in bafkrei...")
+        }
+        ReferenceError::Name(_) => failure.with_hint(
+            "a name has parts divided by /, as in photos/cat.jpg, and @v3 behind it says a version",
+        ),
+        _ => failure,
+    }
 }
 
 async fn interruptible(
@@ -132,7 +182,13 @@ async fn interruptible(
     }
 }
 
-async fn put(path: &Path, client: &Client, output: &Output) -> Result<(), Failure> {
+async fn put(
+    path: &Path,
+    name: Option<Name>,
+    if_version: Option<u64>,
+    client: &Client,
+    output: &Output,
+) -> Result<(), Failure> {
     let blocks = ApiBlocks::new(client.clone());
     let options = Options {
         concurrency: IN_FLIGHT,
@@ -151,14 +207,27 @@ async fn put(path: &Path, client: &Client, output: &Output) -> Result<(), Failur
     let imported = imported.map_err(import_failure)?;
     let path = format!("/api/v1/provided/{}", imported.cid);
     client.call(Method::PUT, &path, Bytes::new(), None).await?;
+    let version = match &name {
+        None => None,
+        Some(name) => {
+            let set = UpdateAction::Set(imported.cid.to_string());
+            Some(named::update(name.as_str(), if_version, set, client).await?)
+        }
+    };
     let (wanted, fewest) = blocks.replicas().unwrap_or_default();
-    let result = json!({
+    let mut result = json!({
         "cid": imported.cid.to_string(),
         "size": imported.size,
         "blocks": imported.blocks,
         "replicas": { "wanted": wanted, "fewest": fewest },
     });
-    output.result(&result, |out| writeln!(out, "{}", imported.cid))?;
+    if let Some(written) = &version {
+        result["version"] = json!(written.version);
+    }
+    output.result(&result, |out| match &version {
+        None => writeln!(out, "{}", imported.cid),
+        Some(written) => writeln!(out, "{}", named::describe(&written.version)),
+    })?;
     if fewest < wanted {
         output.say(format_args!(
             "some blocks are on {fewest} of {wanted} nodes so far; the other copies follow"
@@ -260,7 +329,7 @@ impl<'a> Counter<'a> {
     }
 }
 
-fn import_failure(error: ImportError) -> Failure {
+pub(super) fn import_failure(error: ImportError) -> Failure {
     match error {
         ImportError::Sink { source, .. } => from_api(source),
         ImportError::Changed(_) => {
@@ -313,22 +382,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references() {
-        let cid = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
-        for text in [
-            cid.to_owned(),
-            format!("/ipfs/{cid}"),
-            format!("ipfs://{cid}/"),
-        ] {
-            assert_eq!(parse(&text).unwrap().to_string(), cid);
-        }
-        assert_eq!(parse("bafnonsense").unwrap_err().code, Code::Usage);
-    }
 }

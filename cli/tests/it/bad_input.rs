@@ -49,7 +49,12 @@ fn malformed_words_are_usage_errors() {
     let home = home();
     for args in [
         &["object", "get", "bafnonsense"][..],
-        &["object", "stat", "nonsense"],
+        &["object", "stat", "/ipfs/nonsense"],
+        &["object", "get", "a/../b"],
+        &["object", "put", "-", "a//b"],
+        &["object", "restore", "name"],
+        &["object", "rm", "bob:name"],
+        &["object", "write", "name"],
         &["peers", "connect", "ip4/10.0.0.1"],
         &["peers", "ping", "nobody"],
         &["peers", "dance"],

@@ -16,6 +16,7 @@ mod gateway;
 mod gossip;
 mod interrupts;
 mod kademlia;
+mod named;
 mod objects;
 mod rendezvous;
 mod sizes;

@@ -42,6 +42,22 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
+    /// Two versions where one is wanted, or a write that another came before.
+    pub(crate) fn fork(message: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, "fork", message).with_hint(
+            "read one by its VGUID, as in NAME@VGUID; the owner chooses with: hedgerow object restore NAME@VGUID",
+        )
+    }
+
+    /// A condition of an update that does not hold.
+    pub(crate) fn precondition(message: impl ToString) -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition_failed",
+            message,
+        )
+    }
+
     pub(crate) fn too_large(message: impl ToString) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }

@@ -3,6 +3,7 @@
 //! The rules it obeys (A1 and on) and the shapes are in `docs/specs/control-api.md`;
 //! `GET /api/v1/openapi.json` describes it to programs.
 
+mod aliases;
 mod blocks;
 mod convert;
 mod dht;
@@ -12,6 +13,7 @@ mod gateway;
 mod gossip;
 mod guard;
 mod kad;
+mod named;
 mod node;
 mod objects;
 mod openapi;
@@ -22,6 +24,7 @@ mod provided;
 mod serve;
 mod state;
 pub mod types;
+mod updates;
 
 pub use openapi::document as openapi_document;
 pub(crate) use serve::Doors;
@@ -30,7 +33,7 @@ pub(crate) use state::{App, Services};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 
 /// Largest body of a request that is read into memory: a block of bitswap's largest
@@ -81,12 +84,26 @@ fn router(app: App) -> Router {
             "/api/v1/provided/{cid}",
             put(provided::add).delete(provided::remove),
         )
+        .route("/api/v1/aliases", get(aliases::list))
+        .route("/api/v1/aliases/{alias}", delete(aliases::remove))
+        .route("/api/v1/aliases/{alias}/{peer}", put(aliases::add))
+        .route("/api/v1/diff", get(named::diff))
+        .route("/api/v1/named", get(named::list))
+        .route("/api/v1/named/{reference}/version", get(named::version))
+        .route("/api/v1/named/{reference}/versions", get(named::versions))
+        .route("/api/v1/named/{reference}/stat", get(named::stat))
+        .route("/api/v1/named/{reference}/ls", get(named::ls))
+        .route("/api/v1/named/{reference}/updates", post(named::update))
         .layer(DefaultBodyLimit::max(MAX_BLOCK))
         // Streams: never whole in memory, so without a limit on their length.
         .route("/api/v1/objects", post(objects::put))
         .route("/api/v1/objects/{cid}", get(objects::get))
         .route("/api/v1/objects/{cid}/stat", get(objects::stat))
         .route("/api/v1/objects/{cid}/ls", get(objects::ls))
+        .route(
+            "/api/v1/named/{reference}",
+            get(named::get).put(named::put).delete(named::remove),
+        )
         .route("/ipfs/{*path}", get(gateway::get))
         .layer(axum::middleware::from_fn_with_state(
             app.clone(),

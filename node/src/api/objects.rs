@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    body::{Body, Bytes},
+    body::Body,
     extract::{Path, State},
     http::header,
     response::{IntoResponse, Response},
@@ -14,7 +14,7 @@ use cid::Cid;
 use futures::TryStreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::StreamReader;
-use unixfs::{BlockSink, BlockSource, BoxError, ExportError, ImportError, Kind, Options, RootOnce};
+use unixfs::{ExportError, ImportError, Kind, Options, RootOnce};
 
 use super::{
     App,
@@ -32,50 +32,13 @@ pub(super) const PIPE: usize = 1024 * 1024;
 /// How long `stat` looks for copies: it answers people, who have what it is for already.
 const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Blocks of this node and its network.
-pub(super) struct NodeBlocks(App);
-
-impl NodeBlocks {
-    pub(super) fn new(app: App) -> Self {
-        Self(app)
-    }
-}
-
-#[async_trait::async_trait]
-impl BlockSink for NodeBlocks {
-    async fn put(&self, cid: Cid, bytes: Bytes) -> Result<(), BoxError> {
-        // The importer has just computed this CID from these bytes; hashing them once
-        // more here is what the store's type asks for.
-        let block = replicas::hashing::run(move || blocks::Block::new(cid, bytes))
-            .await
-            .ok_or("the node is stopping")??;
-        self.0.blocks.put(block).await?;
-        Ok(())
-    }
-}
-
-#[async_trait::async_trait]
-impl BlockSource for NodeBlocks {
-    async fn get(&self, cid: &Cid) -> Result<Bytes, BoxError> {
-        Ok(self.0.content.get(cid).await?)
-    }
-}
-
 /// Stores the body as a file, streaming.
 #[utoipa::path(post, path = "/api/v1/objects",
     request_body(content_type = "application/octet-stream", content = Vec<u8>), responses(
     (status = 200, body = Imported), (status = 400, body = Failure),
     (status = 503, body = Failure), (status = 507, body = Failure)))]
 pub(crate) async fn put(State(app): State<App>, body: Body) -> Result<Json<Imported>, ApiError> {
-    let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
-    let options = Options {
-        concurrency: IN_FLIGHT,
-        ..Options::default()
-    };
-    let sink = NodeBlocks::new(app.clone());
-    let imported = unixfs::import_reader(std::pin::pin!(reader), &sink, &options)
-        .await
-        .map_err(import_failed)?;
+    let imported = import(&app, body).await?;
     app.provided
         .add(imported.cid)
         .await
@@ -85,6 +48,18 @@ pub(crate) async fn put(State(app): State<App>, body: Body) -> Result<Json<Impor
         size: imported.size,
         blocks: imported.blocks,
     }))
+}
+
+/// Cuts a body into a file whose blocks are on their replicas when this returns.
+pub(super) async fn import(app: &App, body: Body) -> Result<unixfs::Imported, ApiError> {
+    let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+    let options = Options {
+        concurrency: IN_FLIGHT,
+        ..Options::default()
+    };
+    unixfs::import_reader(std::pin::pin!(reader), &app.node_blocks, &options)
+        .await
+        .map_err(import_failed)
 }
 
 /// The content of a file, streaming. An answer that breaks off is not complete.
@@ -97,7 +72,12 @@ pub(crate) async fn get(
     Path(cid): Path<String>,
 ) -> Result<Response, ApiError> {
     let cid = parse_cid(&cid)?;
-    let source = RootOnce::new(cid, NodeBlocks::new(app.clone()));
+    file(&app, cid, cid).await
+}
+
+/// The answer that streams a file, with a tag that names this content.
+pub(super) async fn file(app: &App, cid: Cid, tag: Cid) -> Result<Response, ApiError> {
+    let source = RootOnce::new(cid, app.node_blocks.clone());
     let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
     if stat.kind != Kind::File {
         return Err(
@@ -119,7 +99,7 @@ pub(crate) async fn get(
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, stat.size.to_string()),
-        (header::ETAG, format!("\"{cid}\"")),
+        (header::ETAG, format!("\"{tag}\"")),
     ];
     Ok((headers, body).into_response())
 }
@@ -132,11 +112,16 @@ pub(crate) async fn stat(
     State(app): State<App>,
     Path(cid): Path<String>,
 ) -> Result<Json<ObjectStat>, ApiError> {
-    let cid = parse_cid(&cid)?;
-    let source = NodeBlocks::new(app.clone());
-    let stat = unixfs::stat(&cid, &source).await.map_err(export_failed)?;
-    let (copies, keepers) = tokio::join!(copies(&app, &cid), app.blocks.keepers(&cid));
-    Ok(Json(ObjectStat {
+    Ok(Json(describe(&app, parse_cid(&cid)?).await?))
+}
+
+/// What stands behind a CID.
+pub(super) async fn describe(app: &App, cid: Cid) -> Result<ObjectStat, ApiError> {
+    let stat = unixfs::stat(&cid, &app.node_blocks)
+        .await
+        .map_err(export_failed)?;
+    let (copies, keepers) = tokio::join!(copies(app, &cid), app.blocks.keepers(&cid));
+    Ok(ObjectStat {
         copies,
         // A node that does not know its neighbours yet knows all the rest of this.
         keepers: keepers
@@ -150,10 +135,10 @@ pub(crate) async fn stat(
         cumulative_size: stat.cumulative_size,
         links: stat.links,
         target: stat.target,
-    }))
+    })
 }
 
-fn describe_keeper(keeper: replicas::Keeper) -> Keeper {
+pub(super) fn describe_keeper(keeper: replicas::Keeper) -> Keeper {
     Keeper {
         peer_id: keeper.peer.to_string(),
         reason: keeper.has.as_ref().err().map(ToString::to_string),
@@ -180,20 +165,23 @@ pub(crate) async fn ls(
     Path(cid): Path<String>,
 ) -> Result<Json<Vec<DirectoryEntry>>, ApiError> {
     let cid = parse_cid(&cid)?;
-    let source = NodeBlocks::new(app);
+    let source = app.node_blocks.clone();
     let entries = unixfs::ls(&cid, &source, IN_FLIGHT)
         .await
         .map_err(export_failed)?;
-    let describe = |entry: unixfs::Entry| DirectoryEntry {
+    Ok(Json(entries.into_iter().map(entry).collect()))
+}
+
+pub(super) fn entry(entry: unixfs::Entry) -> DirectoryEntry {
+    DirectoryEntry {
         name: entry.name,
         cid: entry.cid.to_string(),
         size: entry.size,
         kind: entry.kind.to_string(),
-    };
-    Ok(Json(entries.into_iter().map(describe).collect()))
+    }
 }
 
-fn import_failed(error: ImportError) -> ApiError {
+pub(super) fn import_failed(error: ImportError) -> ApiError {
     match error {
         ImportError::Sink { source, .. } => match source.downcast::<replicas::PutError>() {
             Ok(error) => (*error).into(),

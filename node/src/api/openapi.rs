@@ -7,7 +7,8 @@ use utoipa::{
 };
 
 use super::{
-    blocks, dht, dolr, gateway, gossip, kad, node, objects, overlay, peers, provided, types,
+    aliases, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay, peers,
+    provided, types,
 };
 
 #[derive(OpenApi)]
@@ -27,6 +28,9 @@ use super::{
         dolr::publish, dolr::unpublish, dolr::locate, dolr::send, dolr::listen,
         blocks::get, blocks::put,
         objects::put, objects::get, objects::stat, objects::ls,
+        named::list, named::get, named::put, named::remove, named::version, named::versions,
+        named::stat, named::ls, named::update, named::diff,
+        aliases::list, aliases::add, aliases::remove,
         provided::list, provided::add, provided::remove,
         gateway::get,
     ),

@@ -23,7 +23,8 @@ use tokio_util::{io::ReaderStream, sync::CancellationToken};
 
 use super::{failure::ApiError, objects::PIPE};
 use crate::{
-    config::Effective, content::Content, mailbox::Mailbox, network::Network, provided::Provided,
+    aliases::Aliases, config::Effective, content::Content, mailbox::Mailbox, network::Network,
+    node_blocks::NodeBlocks, provided::Provided,
 };
 
 /// Requests handled at a time: a client with many blocks in flight needs dozens, and
@@ -52,6 +53,9 @@ pub(crate) struct Services {
     pub(crate) content: Content,
     pub(crate) provided: Provided,
     pub(crate) dht: dht::Handle,
+    pub(crate) objects: objects::Handle,
+    pub(crate) node_blocks: NodeBlocks,
+    pub(crate) aliases: Aliases,
     pub(crate) mailbox: Mailbox,
     pub(crate) effective: Effective,
     pub(crate) home: PathBuf,

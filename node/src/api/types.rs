@@ -405,3 +405,189 @@ pub struct SettingInForce {
     /// Where it came from.
     pub origin: String,
 }
+
+/// One version of a named object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ObjectVersion {
+    /// The object's name in its owner's namespace; empty for the namespace itself.
+    pub name: String,
+    /// PeerId of the key that owns it.
+    pub owner: String,
+    /// The object's lasting name, 32 hexadecimal digits.
+    pub aguid: String,
+    /// Number of the version, from 1.
+    pub version: u64,
+    /// CID of its record.
+    pub vguid: String,
+    /// CID of its content; not there in a removal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// Bytes of content.
+    pub size: u64,
+    /// When it was made, Unix milliseconds by the owner's clock.
+    pub time: u64,
+    /// VGUIDs of what it follows, the one it was made from first.
+    pub previous: Vec<String>,
+}
+
+/// Versions of a named object.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ObjectVersions {
+    /// Newest first. Those of one number are branches of a fork.
+    pub versions: Vec<ObjectVersion>,
+    /// How many of them are the newest: more than one where there is a fork now.
+    pub heads: usize,
+    /// Whether there are older ones.
+    pub more: bool,
+    /// The record that could not be got, and why; what is before it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+/// What a named object is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NamedStat {
+    /// Its name in its owner's namespace.
+    pub name: String,
+    /// PeerId of the key that owns it.
+    pub owner: String,
+    /// Whether that is this node's.
+    pub mine: bool,
+    /// What this node calls that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The object's lasting name, 32 hexadecimal digits.
+    pub aguid: String,
+    /// Number of the newest version.
+    pub newest: u64,
+    /// The version asked for; not there where the newest was and there is a fork.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<ObjectVersion>,
+    /// All newest versions where there is a fork, else none.
+    pub fork: Vec<ObjectVersion>,
+    /// Its content; not there in a removal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ObjectStat>,
+    /// The nodes whose duty it is to keep the newest record, the closest to it first.
+    pub keepers: Vec<Keeper>,
+}
+
+/// A version that was made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ObjectWritten {
+    /// The version.
+    pub version: ObjectVersion,
+    /// Where its record is durable as the newest.
+    pub stored: Stored,
+}
+
+/// What to do to a named object, and on which conditions: 16 clauses at most.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRequest {
+    /// The first whose predicates all hold is carried out.
+    pub clauses: Vec<UpdateClause>,
+}
+
+/// Predicates and actions, 16 of each at most.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateClause {
+    /// All must hold.
+    #[serde(default, rename = "if")]
+    pub predicates: Vec<UpdatePredicate>,
+    /// One after the other; together they make one version.
+    #[serde(rename = "do")]
+    pub actions: Vec<UpdateAction>,
+}
+
+/// Something that holds of the newest version, or does not.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum UpdatePredicate {
+    /// It has this number; 0: there is none, or it is a removal.
+    Version(u64),
+    /// It is this record.
+    Vguid(String),
+    /// Its content has so many bytes.
+    Size(u64),
+    /// The raw leaf of its file that begins there is this block.
+    Block {
+        /// Where the leaf begins.
+        offset: u64,
+        /// The leaf.
+        cid: String,
+    },
+}
+
+/// Something that is done.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum UpdateAction {
+    /// The content is this file or directory, all of whose blocks are stored.
+    Set(String),
+    /// Bytes of the file are replaced.
+    Splice {
+        /// Where; not there: at the end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offset: Option<u64>,
+        /// How many go.
+        #[serde(default)]
+        delete: u64,
+        /// What comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        insert: Option<UpdateInsert>,
+    },
+    /// The content is that of an older version: `v3`, or a VGUID.
+    Restore(String),
+    /// The object is removed; its versions stay.
+    Remove,
+}
+
+/// What comes into a file.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateInsert {
+    /// Bytes, base64.
+    Bytes(String),
+    /// CID of a file.
+    File(String),
+}
+
+/// Where two files differ.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Diff {
+    /// The one.
+    pub a: DiffSide,
+    /// The other.
+    pub b: DiffSide,
+    /// The stretches that are not made of the same blocks.
+    pub ranges: Vec<DiffRange>,
+}
+
+/// One of two files.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DiffSide {
+    /// Its CID.
+    pub cid: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// A stretch of two files.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DiffRange {
+    /// Where it begins.
+    pub offset: u64,
+    /// Bytes of it.
+    pub length: u64,
+}
+
+/// What this node calls somebody's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alias {
+    /// The alias.
+    pub alias: String,
+    /// PeerId, base58.
+    pub peer_id: String,
+}

@@ -45,6 +45,7 @@ pub(crate) struct Behaviour {
     pub(crate) overlay: overlay::Behaviour,
     blocks: blocks::Behaviour,
     dht: dht::Behaviour,
+    objects: objects::Behaviour,
     bitswap: bitswap::Behaviour,
 }
 
@@ -53,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) overlay: overlay::Behaviour,
     pub(crate) blocks: blocks::Behaviour,
     pub(crate) dht: dht::Behaviour,
+    pub(crate) objects: objects::Behaviour,
     pub(crate) bitswap: bitswap::Behaviour,
 }
 
@@ -97,6 +99,7 @@ impl Behaviour {
             overlay: parts.overlay,
             blocks: parts.blocks,
             dht: parts.dht,
+            objects: parts.objects,
             bitswap: parts.bitswap,
         };
         Ok((behaviour, streams))

@@ -125,6 +125,15 @@ pub trait Collection: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
+    /// What becomes of two items with one name that a read has come by, each verified and
+    /// with its version: the higher one, unless the collection can join them.
+    fn join(&self, _id: &ItemId, one: (u64, Bytes), other: (u64, Bytes)) -> (u64, Bytes) {
+        match other.0 > one.0 {
+            true => other,
+            false => one,
+        }
+    }
+
     /// Whether a copy kept here is what was put, whatever the clock says by now.
     fn is_intact(&self, id: &ItemId, item: &Bytes) -> bool {
         self.verify(id, item).is_ok()

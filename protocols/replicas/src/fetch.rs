@@ -138,7 +138,7 @@ pub(crate) enum Kept {
 
 impl Kept {
     /// The item, unless it is missing or damaged.
-    fn whole(self) -> Option<Bytes> {
+    pub(crate) fn whole(self) -> Option<Bytes> {
         match self {
             Kept::Whole(item) => Some(item),
             Kept::Nothing | Kept::Damaged => None,
@@ -220,19 +220,19 @@ pub(crate) async fn fetch_verified<C: Collection>(
     Ok(Fetched::Item(reply.body, version))
 }
 
-/// The members of a replica set to ask, and how many answers are enough, this node's own
-/// counted as given.
-async fn majority<C: Collection>(
+/// The members of a replica set to ask, how many answers are enough, this node's own
+/// counted as given, and whether it is a member.
+pub(crate) async fn majority<C: Collection>(
     shared: &Shared<C>,
     key: Guid,
-) -> Result<(Vec<Contact>, usize), GetError> {
+) -> Result<(Vec<Contact>, usize, bool), GetError> {
     let mut set = shared.replica_set(key, shared.config.replicas).await?;
     let quorum = set.len() / 2 + 1;
     let all = set.len();
     let me = shared.placement.me().peer;
     set.retain(|contact| contact.peer != me);
     let mine = all - set.len();
-    Ok((set, quorum.saturating_sub(mine)))
+    Ok((set, quorum.saturating_sub(mine), mine > 0))
 }
 
 pub(crate) async fn get_newest<C: Collection>(
@@ -245,7 +245,7 @@ pub(crate) async fn get_newest<C: Collection>(
         let version = shared.collection.verify(id, &item).ok()?;
         Some((version, item))
     });
-    let (set, needed) = majority(shared, key).await?;
+    let (set, needed, _) = majority(shared, key).await?;
     let asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
     let (mut answers, mut failed, mut differ) = (0, Vec::new(), false);
     let mut asking: FuturesUnordered<_> = set
@@ -320,7 +320,7 @@ pub(crate) async fn find<C: Collection>(
         }
     };
     note(shared.collection.list(span, None, MAX_LIST).await?);
-    let (set, needed) = majority(shared, key).await?;
+    let (set, needed, _) = majority(shared, key).await?;
     let asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
     let request = Request::List {
         span,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use guid::Guid;
 use overlay::{Contact, RouteError};
 
+use crate::agree;
 use crate::collection::{Collection, Entry, ItemId, StoreError};
 use crate::copies::Copies;
 use crate::fetch::{self, GetError};
@@ -60,6 +61,15 @@ impl<C: Collection> Handle<C> {
     /// The newest version that a majority of the replica set knows (R11).
     pub async fn get_newest(&self, id: &ItemId) -> Result<Bytes, GetError> {
         fetch::get_newest(&self.shared, id).await
+    }
+
+    /// What a majority of the replica set agrees on (R22): the join of what they know, which
+    /// a majority has when this returns.
+    ///
+    /// # Errors
+    /// Where fewer than a majority answer, whatever those say.
+    pub async fn get_agreed(&self, id: &ItemId) -> Result<Bytes, GetError> {
+        agree::get_agreed(&self.shared, id).await
     }
 
     /// The items at one place of the ring, as a majority of its replica set lists them,

@@ -13,8 +13,9 @@
 //! [`Behaviour`] only opens streams. Each stream is served by tasks of its own, straight
 //! from the store: the Swarm task copies no bulk.
 //!
-//! Rules R1 to R20 of `docs/specs/replicas.md` are cited where the code obeys them.
+//! Rules R1 to R22 of `docs/specs/replicas.md` are cited where the code obeys them.
 
+mod agree;
 mod behaviour;
 mod budget;
 mod collection;

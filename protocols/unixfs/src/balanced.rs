@@ -87,22 +87,7 @@ impl Balanced {
         children: Vec<Subtree>,
         sink: &S,
     ) -> Result<Subtree, ImportError> {
-        let size = children.iter().map(|child| child.size).sum();
-        let node = Node {
-            data: Data {
-                filesize: Some(size),
-                blocksizes: children.iter().map(|child| child.size).collect(),
-                ..Data::new(DataType::File)
-            },
-            links: children
-                .into_iter()
-                .map(|child| Link {
-                    cid: child.cid,
-                    name: String::new(),
-                    tsize: child.tsize,
-                })
-                .collect(),
-        };
+        let (size, node) = file_node(children);
         let block = node.to_block();
         let cid = block.cid;
         sink.put(cid, block.bytes)
@@ -115,4 +100,25 @@ impl Balanced {
             tsize: block.tsize,
         })
     }
+}
+
+/// The node over some parts of a file, and the bytes it stands for.
+pub(crate) fn file_node(children: Vec<Subtree>) -> (u64, Node) {
+    let size = children.iter().map(|child| child.size).sum();
+    let node = Node {
+        data: Data {
+            filesize: Some(size),
+            blocksizes: children.iter().map(|child| child.size).collect(),
+            ..Data::new(DataType::File)
+        },
+        links: children
+            .into_iter()
+            .map(|child| Link {
+                cid: child.cid,
+                name: String::new(),
+                tsize: child.tsize,
+            })
+            .collect(),
+    };
+    (size, node)
 }

@@ -26,6 +26,7 @@ mod blocks;
 mod chunker;
 mod dagpb;
 mod data;
+mod diff;
 mod directory;
 mod error;
 mod export;
@@ -42,10 +43,13 @@ mod part;
 mod profile;
 mod progress;
 mod root_once;
+mod splice;
+mod tree;
 mod walk;
 
 pub use blocks::{BlockSink, BlockSource, BoxError, MemoryBlocks};
 pub use data::Kind;
+pub use diff::{Difference, MAX_DIFFERENCES, diff};
 pub use error::{ExportError, ImportError, Malformed};
 pub use export::{export_range, export_to_writer};
 pub use export_path::{ExportOptions, Exported, export_to_path, part_path};
@@ -59,3 +63,5 @@ pub use profile::{
 };
 pub use progress::Progress;
 pub use root_once::RootOnce;
+pub use splice::{Insert, MAX_INSERTED_LEAVES, SpliceError, Spliced, splice};
+pub use tree::leaf_at;

@@ -190,41 +190,12 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
     /// Puts the children of a node in its place.
     fn expand(&mut self, parent: &Pending, node: Node) -> Result<(), ExportError> {
         let cid = &parent.cid;
-        let malformed = |reason| ExportError::malformed(cid, reason);
-        let data = node.data;
-        match data.data_type() {
-            Some(DataType::File | DataType::Raw) => {}
-            Some(DataType::Directory | DataType::HamtShard) => {
-                return Err(wrong_kind(cid, Kind::Directory));
-            }
-            Some(DataType::Symlink) => return Err(wrong_kind(cid, Kind::Symlink)),
-            Some(DataType::Metadata) | None => return Err(malformed(Malformed::NotUnixFs)),
-        }
-        // U12: what a node declares, what its children are declared to be, and what it is said to
-        // be by its parent must all agree, so a file ends where its root says.
-        if node.links.len() > MAX_FILE_LINKS {
-            return Err(malformed(Malformed::TooManyLinks));
-        }
-        if node.links.len() != data.blocksizes.len() {
-            return Err(malformed(Malformed::Size));
-        }
-        let inline = data.inline_len();
-        let total = data
-            .blocksizes
-            .iter()
-            .try_fold(inline, |sum, size| sum.checked_add(*size));
-        let total = total.ok_or_else(|| malformed(Malformed::Size))?;
-        if data.filesize.is_some_and(|declared| declared != total) {
-            return Err(malformed(Malformed::Size));
-        }
+        let total = check_file_node(cid, &node)?;
         check_size(parent, total)?;
         if !node.links.is_empty() && parent.depth + 1 >= MAX_FILE_DEPTH {
-            return Err(malformed(Malformed::TooDeep));
+            return Err(ExportError::malformed(cid, Malformed::TooDeep));
         }
-        // U13: a child of no bytes would be work without an end in sight.
-        if data.blocksizes.contains(&0) {
-            return Err(malformed(Malformed::Size));
-        }
+        let data = node.data;
 
         let mut end = parent.offset + total;
         for (link, size) in node.links.into_iter().zip(&data.blocksizes).rev() {
@@ -244,6 +215,41 @@ impl<'a, S: BlockSource + ?Sized> Walk<'a, S> {
         }
         Ok(())
     }
+}
+
+/// Checks a node of a file by itself (U12, U13), and returns the bytes it stands for.
+pub(crate) fn check_file_node(cid: &Cid, node: &Node) -> Result<u64, ExportError> {
+    let malformed = |reason| ExportError::malformed(cid, reason);
+    let data = &node.data;
+    match data.data_type() {
+        Some(DataType::File | DataType::Raw) => {}
+        Some(DataType::Directory | DataType::HamtShard) => {
+            return Err(wrong_kind(cid, Kind::Directory));
+        }
+        Some(DataType::Symlink) => return Err(wrong_kind(cid, Kind::Symlink)),
+        Some(DataType::Metadata) | None => return Err(malformed(Malformed::NotUnixFs)),
+    }
+    // U12: what a node declares, what its children are declared to be, and what it is said to
+    // be by its parent must all agree, so a file ends where its root says.
+    if node.links.len() > MAX_FILE_LINKS {
+        return Err(malformed(Malformed::TooManyLinks));
+    }
+    if node.links.len() != data.blocksizes.len() {
+        return Err(malformed(Malformed::Size));
+    }
+    let total = data
+        .blocksizes
+        .iter()
+        .try_fold(data.inline_len(), |sum, size| sum.checked_add(*size));
+    let total = total.ok_or_else(|| malformed(Malformed::Size))?;
+    if data.filesize.is_some_and(|declared| declared != total) {
+        return Err(malformed(Malformed::Size));
+    }
+    // U13: a child of no bytes would be work without an end in sight.
+    if data.blocksizes.contains(&0) {
+        return Err(malformed(Malformed::Size));
+    }
+    Ok(total)
 }
 
 fn wrong_kind(cid: &Cid, found: Kind) -> ExportError {

@@ -45,6 +45,9 @@ fn main() -> std::io::Result<()> {
     for (name, record) in records() {
         write(&corpus, "record", name, &record)?;
     }
+    for (name, version) in versions() {
+        write(&corpus, "version", name, &version)?;
+    }
     for (name, message) in bitswap_messages() {
         write(&corpus, "bitswap", name, &message)?;
     }
@@ -447,6 +450,45 @@ fn twice_named() -> Vec<u8> {
         &named[..],
     ]
     .concat()
+}
+
+fn versions() -> Vec<(&'static str, Vec<u8>)> {
+    use objects::{Fields, Heads, Name, Record};
+    let key = Keypair::ed25519_from_bytes([1; 32]).expect("32 bytes are a key");
+    let root = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    let root: cid::Cid = root.parse().expect("a CID");
+    let sign = |content: Option<cid::Cid>, size, before: &[&Record]| {
+        let fields = Fields {
+            name: Name::new("photos/cat.jpg").expect("a name"),
+            seq: before.first().map_or(0, |before| before.seq()) + 1,
+            previous: before.iter().map(|before| before.vguid()).collect(),
+            root: content,
+            size,
+            time: 2_000_000_000_000,
+        };
+        Record::sign(&key, fields).expect("within its bounds")
+    };
+    let first = sign(Some(root), 5, &[]);
+    let second = sign(Some(root), 6, &[&first]);
+    let fork = sign(Some(root), 7, &[&first]);
+    let removal = sign(None, 0, &[&second, &fork]);
+    let heads = Heads::of(second.clone()).join(Heads::of(fork));
+    let heads = [&heads.aguid().to_bytes()[..], &heads.encode()].concat();
+    let text = |text: &str| text.as_bytes().to_vec();
+    vec![
+        ("first", first.encoded().to_vec()),
+        ("second", second.encoded().to_vec()),
+        ("removal", removal.encoded().to_vec()),
+        ("fork", heads),
+        ("name", text("photos/cat.jpg@v3")),
+        ("name-decomposed", text("e\u{301}t\u{e9}/a")),
+        ("owner", text("bob:photos/cat.jpg")),
+        (
+            "aguid",
+            text("hedgerow:0123456789abcdef0123456789abcdef@v2"),
+        ),
+        ("path", text("/ipfs/bafnonsense")),
+    ]
 }
 
 fn records() -> Vec<(&'static str, Vec<u8>)> {

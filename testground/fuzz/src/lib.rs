@@ -27,6 +27,8 @@ pub mod network;
 mod places;
 #[cfg(feature = "decoders")]
 pub mod record;
+#[cfg(feature = "decoders")]
+pub mod version;
 
 /// Counts what decoders take, see [`message`].
 #[cfg(feature = "decoders")]
@@ -48,6 +50,8 @@ pub const TARGETS: &[Target] = &[
     ("contact", contact::run),
     #[cfg(feature = "decoders")]
     ("record", record::run),
+    #[cfg(feature = "decoders")]
+    ("version", version::run),
     #[cfg(feature = "decoders")]
     ("bitswap", crate::bitswap::run),
 ];

@@ -57,6 +57,12 @@ fn record() {
 
 #[cfg(feature = "decoders")]
 #[test]
+fn version() {
+    replay("version");
+}
+
+#[cfg(feature = "decoders")]
+#[test]
 fn bitswap() {
     replay("bitswap");
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::api::{
     App,
     failure::ApiError,
-    objects::{IN_FLIGHT, NodeBlocks, export_failed},
+    objects::{IN_FLIGHT, export_failed},
 };
 
 /// Bytes from which a type is guessed where there is no name.
@@ -55,7 +55,7 @@ pub(super) async fn respond(
         return Ok((status, answer).into_response());
     }
     let (body, mut out, permit) = app.open_stream()?;
-    let (cid, source) = (target.cid, NodeBlocks::new(app.clone()));
+    let (cid, source) = (target.cid, app.node_blocks.clone());
     tokio::spawn(async move {
         let _permit = permit;
         match export_range(&cid, &source, &mut out, first..end, IN_FLIGHT).await {
@@ -80,7 +80,7 @@ async fn kind_of(
         return Ok(with_charset(kind.as_ref()));
     }
     let mut head = Vec::new();
-    let source = NodeBlocks::new(app.clone());
+    let source = app.node_blocks.clone();
     export_range(&target.cid, &source, &mut head, 0..size.min(SNIFFED), 1)
         .await
         .map_err(export_failed)?;

@@ -20,7 +20,7 @@ use super::{
     App,
     failure::ApiError,
     guard,
-    objects::{IN_FLIGHT, NodeBlocks, export_failed},
+    objects::{IN_FLIGHT, export_failed},
 };
 
 /// Content under a CID never changes (V6).
@@ -118,7 +118,7 @@ async fn answer(
         let error = format!("a path has {MAX_PATH} names at most");
         return Err(ApiError::bad_request(error));
     }
-    let source = NodeBlocks::new(app.clone());
+    let source = app.node_blocks.clone();
     let resolved = unixfs::resolve(&root, &names, &source).await;
     let target = Target {
         cid: resolved.map_err(export_failed)?,
@@ -157,7 +157,7 @@ async fn content(
     options: &Options,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let source = RootOnce::new(target.cid, NodeBlocks::new(app.clone()));
+    let source = RootOnce::new(target.cid, app.node_blocks.clone());
     let stat = unixfs::stat(&target.cid, &source).await;
     let mut stat = stat.map_err(export_failed)?;
     if stat.kind == Kind::Directory {
@@ -171,7 +171,7 @@ async fn content(
             Ok(index) => {
                 target.cid = index;
                 target.name = Some("index.html".to_owned());
-                let source = NodeBlocks::new(app.clone());
+                let source = app.node_blocks.clone();
                 stat = unixfs::stat(&index, &source).await.map_err(export_failed)?;
             }
             Err(unixfs::ExportError::NotThere { .. }) => {

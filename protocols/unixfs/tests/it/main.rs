@@ -9,4 +9,5 @@ mod golden;
 mod hostile;
 mod import;
 mod roundtrip;
+mod splice;
 mod support;

@@ -1,0 +1,598 @@
+//! What applications hold: reading versions, writing new ones, listing names.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cid::Cid;
+use guid::Guid;
+use libp2p_identity::{Keypair, PublicKey};
+use replicas::{Keeper, PutReceipt};
+use tokio::sync::Mutex;
+use unixfs::{BlockSink, BlockSource, Options};
+
+use crate::clock::now_millis;
+use crate::collection::id_of;
+use crate::error::{ReadError, WriteError};
+use crate::namespace::{self, MAX_NAMES, MAX_NAMES_BYTES, Names};
+use crate::update::{Action, Predicate, Update};
+use crate::{Fields, HeadStore, Heads, Name, Newest, Record, RecordError, Version, aguid};
+
+/// Versions that one listing walks at most.
+pub const MAX_HISTORY: usize = 1_000;
+
+/// Versions that a search for an old one goes back at most.
+pub const MAX_WALK: u64 = 65_536;
+
+/// Locks over the objects: writers of one take turns, those of others seldom wait.
+const LOCKS: usize = 64;
+
+/// Blocks of the list of names on their way at a time.
+const IN_FLIGHT: usize = 8;
+
+/// Where the blocks of content and of records come from and go to.
+pub trait Blocks: BlockSource + BlockSink + 'static {}
+
+impl<B: BlockSource + BlockSink + 'static> Blocks for B {}
+
+/// Reads anybody's objects and writes this node's. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    replicas: replicas::Handle<Newest>,
+    blocks: Arc<dyn Blocks>,
+    keypair: Keypair,
+    writing: Vec<Mutex<()>>,
+    /// Held while the list of names is brought up to date.
+    naming: Mutex<()>,
+    /// The list of names as it was last read or written, with the heads it is of.
+    names: parking_lot::Mutex<Option<(Vec<Cid>, Arc<Names>)>>,
+}
+
+/// A version that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its record.
+    pub record: Record,
+    /// Where that is durable as the newest.
+    pub replicas: PutReceipt,
+}
+
+/// The versions of an object, newest first.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The records that were got. Those of one number are branches of a fork.
+    pub versions: Vec<Record>,
+    /// How many of them are heads: more than one where there is a fork now.
+    pub heads: usize,
+    /// Whether there are older ones.
+    pub more: bool,
+    /// The first record that could not be got, and why; what is before it is not known.
+    pub missing: Option<(Cid, String)>,
+}
+
+impl Handle {
+    /// Acts with `keypair` through the replicas of heads and over these blocks.
+    pub fn new(
+        replicas: replicas::Handle<Newest>,
+        blocks: Arc<dyn Blocks>,
+        keypair: Keypair,
+    ) -> Handle {
+        Handle {
+            inner: Arc::new(Inner {
+                replicas,
+                blocks,
+                keypair,
+                writing: (0..LOCKS).map(|_| Mutex::default()).collect(),
+                naming: Mutex::default(),
+                names: parking_lot::Mutex::default(),
+            }),
+        }
+    }
+
+    /// The key that owns what is written here.
+    pub fn owner(&self) -> PublicKey {
+        self.inner.keypair.public()
+    }
+
+    /// The newest records of an object, as a majority of its replicas has them (J14): more
+    /// than one where there is a fork, and a removal where it was removed.
+    pub async fn newest(&self, aguid: Guid) -> Result<Heads, ReadError> {
+        let bytes = self.inner.replicas.get_agreed(&id_of(aguid)).await?;
+        // Verified on its way here; a copy of this node's own was verified by the store.
+        Heads::decode(aguid, &bytes).map_err(|error| {
+            let damaged = replicas::StoreError::Corrupt(error.to_string());
+            ReadError::Replicas(damaged.into())
+        })
+    }
+
+    /// The record of one version. The newest must not be a removal nor one of several.
+    pub async fn version(&self, aguid: Guid, version: Version) -> Result<Record, ReadError> {
+        let heads = self.newest(aguid).await?;
+        match version {
+            Version::Newest => match heads.single() {
+                None => Err(fork(heads.seq(), heads.records())),
+                Some(head) if head.is_removal() => Err(ReadError::Removed { seq: head.seq() }),
+                Some(head) => Ok(head.clone()),
+            },
+            Version::Number(number) => self.numbered(&heads, number).await,
+            Version::Vguid(vguid) => {
+                let head = heads.records().iter().find(|head| head.vguid() == vguid);
+                match head {
+                    Some(head) => Ok(head.clone()),
+                    None => self.record(aguid, vguid).await,
+                }
+            }
+        }
+    }
+
+    /// The versions of an object, `limit` at most.
+    pub async fn history(&self, aguid: Guid, limit: usize) -> Result<History, ReadError> {
+        let heads = self.newest(aguid).await?;
+        let limit = limit.min(MAX_HISTORY).max(heads.records().len());
+        let mut history = History {
+            versions: heads.records().to_vec(),
+            heads: heads.records().len(),
+            more: false,
+            missing: None,
+        };
+        let mut level = previous_of(heads.records());
+        let mut seq = heads.seq();
+        while !level.is_empty() {
+            if history.versions.len() + level.len() > limit {
+                history.more = true;
+                break;
+            }
+            seq -= 1;
+            let mut records = Vec::new();
+            for vguid in &level {
+                match self.record_numbered(aguid, *vguid, seq).await {
+                    Ok(record) => records.push(record),
+                    Err(error) => {
+                        history.missing = Some((*vguid, error.to_string()));
+                        history.more = true;
+                    }
+                }
+            }
+            level = previous_of(&records);
+            history.versions.append(&mut records);
+            if history.missing.is_some() {
+                break;
+            }
+        }
+        Ok(history)
+    }
+
+    /// Carries an update out on an object of this node (J17).
+    pub async fn update(&self, name: &Name, update: Update) -> Result<Written, WriteError> {
+        update.check().map_err(WriteError::Malformed)?;
+        let aguid = aguid(&self.owner(), name);
+        let written = {
+            let at = (aguid.as_u128() % LOCKS as u128) as usize;
+            let _turn = self.inner.writing[at].lock().await;
+            let heads = self.newest_if_any(aguid).await?;
+            let (root, size, chosen) = self.evaluate(heads.as_ref(), update).await?;
+            self.commit(name, heads, chosen, root, size).await?
+        };
+        if let Err(error) = self.list_name(name).await {
+            // J5: the object is there all the same, and the next write mends it.
+            tracing::warn!(%name, %error, "the list of names was not brought up to date");
+        }
+        Ok(written)
+    }
+
+    /// The names in a namespace that begin with `prefix`, at most `limit`.
+    pub async fn names(
+        &self,
+        owner: &PublicKey,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, ReadError> {
+        let names = self.all_names(owner).await?;
+        let from = names.range(prefix.to_owned()..);
+        let like = from.take_while(|name| name.starts_with(prefix));
+        Ok(like.take(limit).cloned().collect())
+    }
+
+    /// At most three names that somebody who typed `name` may have meant.
+    pub async fn nearest_names(&self, owner: &PublicKey, name: &Name) -> Vec<String> {
+        match self.all_names(owner).await {
+            Ok(names) => namespace::nearest(&names, name.as_str()),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Who has to keep the newest record, and whether they do.
+    pub async fn keepers(&self, aguid: Guid) -> Result<Vec<Keeper>, ReadError> {
+        Ok(self.inner.replicas.keepers(&id_of(aguid)).await?)
+    }
+
+    /// The store of this node's copies.
+    pub fn store(&self) -> &Arc<dyn HeadStore> {
+        self.inner.replicas.collection().store()
+    }
+
+    /// What the exchange with the replicas did since the start.
+    pub fn stats(&self) -> replicas::Stats {
+        self.inner.replicas.stats()
+    }
+
+    async fn newest_if_any(&self, aguid: Guid) -> Result<Option<Heads>, ReadError> {
+        match self.newest(aguid).await {
+            Ok(heads) => Ok(Some(heads)),
+            Err(ReadError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes back along the records that each version was made from.
+    async fn numbered(&self, heads: &Heads, number: u64) -> Result<Record, ReadError> {
+        let newest = heads.seq();
+        if number == 0 || number > newest {
+            return Err(ReadError::NoVersion {
+                wanted: Version::Number(number),
+                newest,
+            });
+        }
+        if newest - number > MAX_WALK {
+            return Err(ReadError::TooFar { wanted: number });
+        }
+        let mut level = heads.records().to_vec();
+        for seq in (number..newest).rev() {
+            let before: BTreeSet<Cid> = level.iter().filter_map(made_from).collect();
+            level.clear();
+            for vguid in before {
+                level.push(self.record_numbered(heads.aguid(), vguid, seq).await?);
+            }
+        }
+        match &level[..] {
+            [record] => Ok(record.clone()),
+            branches => Err(fork(number, branches)),
+        }
+    }
+
+    async fn record_numbered(
+        &self,
+        aguid: Guid,
+        vguid: Cid,
+        seq: u64,
+    ) -> Result<Record, ReadError> {
+        let record = self.record(aguid, vguid).await?;
+        match record.seq() == seq {
+            true => Ok(record),
+            // J8: signed by the owner, but not where it stands.
+            false => Err(ReadError::Record {
+                vguid,
+                reason: RecordError::Previous("its number is not one less than the next"),
+            }),
+        }
+    }
+
+    async fn record(&self, aguid: Guid, vguid: Cid) -> Result<Record, ReadError> {
+        let bytes = self.inner.blocks.get(&vguid).await;
+        let bytes = bytes.map_err(|source| ReadError::Block { vguid, source })?;
+        let no_good = |reason| ReadError::Record { vguid, reason };
+        let record = Record::decode(&bytes).map_err(no_good)?;
+        match record.aguid() == aguid && record.vguid() == vguid {
+            true => Ok(record),
+            false => Err(no_good(RecordError::OtherObject)),
+        }
+    }
+
+    /// What the update makes of the newest version: content, its size, and the record it is
+    /// made from.
+    async fn evaluate(
+        &self,
+        heads: Option<&Heads>,
+        update: Update,
+    ) -> Result<(Option<Cid>, u64, Option<Cid>), WriteError> {
+        let chosen = |clause: &crate::Clause| match clause.actions.first() {
+            Some(Action::Restore(Version::Vguid(vguid))) => Some(*vguid),
+            _ => None,
+        };
+        let forked = heads.filter(|heads| heads.single().is_none());
+        let base = forked
+            .is_none()
+            .then(|| heads.and_then(Heads::single))
+            .flatten();
+        let mut refused = Vec::new();
+        for clause in update.clauses {
+            let mut broken = None;
+            for predicate in &clause.predicates {
+                broken = self.broken(heads, predicate).await?;
+                if broken.is_some() {
+                    break;
+                }
+            }
+            if let Some(broken) = broken {
+                refused.push(broken);
+                continue;
+            }
+            let chosen = chosen(&clause);
+            if let Some(forked) = forked
+                && chosen.is_none()
+            {
+                return Err(fork(forked.seq(), forked.records()).into());
+            }
+            let mut content = base.map(|base| (base.root(), base.fields().size));
+            for action in clause.actions {
+                content = Some(self.act(heads, content, action).await?);
+            }
+            let (root, size) = content.unwrap_or((None, 0));
+            return Ok((root, size, chosen));
+        }
+        Err(WriteError::Refused(refused))
+    }
+
+    /// Why a predicate does not hold.
+    async fn broken(
+        &self,
+        heads: Option<&Heads>,
+        predicate: &Predicate,
+    ) -> Result<Option<String>, WriteError> {
+        let live: Vec<&Record> = heads
+            .iter()
+            .flat_map(|heads| heads.records())
+            .filter(|record| !record.is_removal())
+            .collect();
+        let number = live.first().map_or(0, |record| record.seq());
+        let broken = match predicate {
+            Predicate::Version(wanted) => (number != *wanted).then(|| match (number, wanted) {
+                (0, wanted) => format!("version {wanted} was wanted, and there is none now"),
+                (number, 0) => format!("it exists already, as version {number}"),
+                (number, wanted) => {
+                    format!("version {wanted} was wanted, the newest is {number}")
+                }
+            }),
+            Predicate::Vguid(wanted) => {
+                let holds = live.iter().any(|record| record.vguid() == *wanted);
+                (!holds).then(|| format!("{wanted} is not the newest version"))
+            }
+            Predicate::Size(wanted) => {
+                let size = live.first().map_or(0, |record| record.fields().size);
+                let text = || format!("a size of {wanted} was wanted, it has {size} bytes");
+                (size != *wanted).then(text)
+            }
+            Predicate::Block { offset, cid } => {
+                let root = live.first().and_then(|record| record.root());
+                let leaf = match root {
+                    Some(root) => {
+                        let leaf = unixfs::leaf_at(&root, *offset, &*self.inner.blocks).await;
+                        leaf.map_err(ReadError::from)?
+                    }
+                    None => None,
+                };
+                let is = leaf.map_or("none".to_owned(), |leaf| leaf.to_string());
+                let text = || format!("the block at {offset} is {is}, not {cid}");
+                (leaf != Some(*cid)).then(text)
+            }
+        };
+        Ok(broken)
+    }
+
+    /// The content, and its size, that an action makes of what was there.
+    async fn act(
+        &self,
+        heads: Option<&Heads>,
+        before: Option<(Option<Cid>, u64)>,
+        action: Action,
+    ) -> Result<(Option<Cid>, u64), WriteError> {
+        let blocks = &*self.inner.blocks;
+        let missing = || ReadError::NotFound { asked: Vec::new() };
+        match action {
+            Action::Set(root) => {
+                let stat = unixfs::stat(&root, blocks).await.map_err(ReadError::from)?;
+                Ok((Some(root), stat.size))
+            }
+            Action::Splice {
+                offset,
+                delete,
+                insert,
+            } => {
+                // What is not there, or was removed, is changed as if it were empty.
+                let (root, size) = match before {
+                    Some((Some(root), size)) => (root, size),
+                    _ => (self.empty().await?, 0),
+                };
+                let from = offset.unwrap_or(size);
+                // Nothing is behind the end; only what begins there is refused.
+                let to = from.saturating_add(delete).min(size.max(from));
+                let made = unixfs::splice(&root, from..to, insert.into(), blocks).await?;
+                Ok((Some(made.cid), made.size))
+            }
+            Action::Restore(version) => {
+                let heads = heads.ok_or_else(missing)?;
+                let record = match version {
+                    Version::Newest => match heads.single() {
+                        Some(head) => head.clone(),
+                        None => return Err(fork(heads.seq(), heads.records()).into()),
+                    },
+                    Version::Number(number) => self.numbered(heads, number).await?,
+                    Version::Vguid(vguid) => self.record(heads.aguid(), vguid).await?,
+                };
+                match record.root() {
+                    Some(root) => Ok((Some(root), record.fields().size)),
+                    None => Err(ReadError::Removed { seq: record.seq() }.into()),
+                }
+            }
+            Action::Remove => match before {
+                None => Err(missing().into()),
+                Some((None, _)) => {
+                    let seq = heads.map_or(0, Heads::seq);
+                    Err(ReadError::Removed { seq }.into())
+                }
+                Some(_) => Ok((None, 0)),
+            },
+        }
+    }
+
+    async fn empty(&self) -> Result<Cid, WriteError> {
+        let options = Options::default();
+        let empty = unixfs::import_reader(&b""[..], &*self.inner.blocks, &options).await;
+        Ok(empty.map_err(WriteError::Names)?.cid)
+    }
+
+    /// Signs the next version and has it kept: its block, then as the newest here, then as
+    /// the newest on a majority of the replicas (J13).
+    async fn commit(
+        &self,
+        name: &Name,
+        heads: Option<Heads>,
+        chosen: Option<Cid>,
+        root: Option<Cid>,
+        size: u64,
+    ) -> Result<Written, WriteError> {
+        let mut previous = heads.as_ref().map(Heads::vguids).unwrap_or_default();
+        // The one it is made from is the first, if it is one of the heads.
+        previous.sort_by_key(|vguid| Some(*vguid) != chosen);
+        let fields = Fields {
+            name: name.clone(),
+            seq: heads.as_ref().map_or(0, Heads::seq) + 1,
+            previous,
+            root,
+            size,
+            time: now_millis(),
+        };
+        let record = Record::sign(&self.inner.keypair, fields)?;
+        let block = record.encoded().clone();
+        let put = self.inner.blocks.put(record.vguid(), block).await;
+        put.map_err(WriteError::Block)?;
+        let heads = Heads::of(record.clone());
+        let kept = self.store().put(heads.clone()).await;
+        let kept = kept.map_err(|refused| match refused {
+            crate::Refused::NoRoom(error) => {
+                WriteError::Store(replicas::StoreError::Full(error.to_string()))
+            }
+            crate::Refused::Store(error) => WriteError::Store(error),
+        })?;
+        if kept.version != heads.version() {
+            return Err(WriteError::Contended);
+        }
+        let id = id_of(record.aguid());
+        let replicas = self.inner.replicas.put_trusted(id, heads.encode()).await?;
+        // Replicas that had a newer one have kept that (J15).
+        let newest = self.newest(record.aguid()).await?;
+        let mut known = newest.vguids();
+        known.extend(previous_of(newest.records()));
+        match known.contains(&record.vguid()) {
+            true => Ok(Written { record, replicas }),
+            false => Err(WriteError::Contended),
+        }
+    }
+
+    /// Has a name listed if its object is there, and not if it is not.
+    async fn list_name(&self, name: &Name) -> Result<(), WriteError> {
+        if name.is_namespace() {
+            return Ok(());
+        }
+        let _turn = self.inner.naming.lock().await;
+        let owner = self.owner();
+        let heads = self.newest(aguid(&owner, name)).await?;
+        let live = heads.records().iter().any(|record| !record.is_removal());
+        let list = self
+            .newest_if_any(aguid(&owner, &Name::namespace()))
+            .await?;
+        let names = match &list {
+            Some(list) => self.names_of(list, true).await?,
+            None => Arc::default(),
+        };
+        let whole = list.as_ref().is_none_or(|list| list.single().is_some());
+        if names.contains(name.as_str()) == live && whole {
+            return Ok(());
+        }
+        let mut names = Names::clone(&names);
+        match live {
+            true => names.insert(name.as_str().to_owned()),
+            false => names.remove(name.as_str()),
+        };
+        let text = namespace::write(&names);
+        if names.len() > MAX_NAMES || text.len() as u64 > MAX_NAMES_BYTES {
+            return Err(WriteError::TooManyNames);
+        }
+        let before = list.as_ref().and_then(Heads::single).and_then(Record::root);
+        let root = self.write_names(before, &text).await?;
+        let written = self
+            .commit(
+                &Name::namespace(),
+                list,
+                None,
+                Some(root),
+                text.len() as u64,
+            )
+            .await?;
+        let vguids = vec![written.record.vguid()];
+        *self.inner.names.lock() = Some((vguids, Arc::new(names)));
+        Ok(())
+    }
+
+    /// Stores a list of names; only the blocks that change, where there was one before.
+    async fn write_names(&self, before: Option<Cid>, text: &Bytes) -> Result<Cid, WriteError> {
+        let blocks = &*self.inner.blocks;
+        let Some(before) = before else {
+            let options = Options::default();
+            let imported = unixfs::import_reader(&text[..], blocks, &options).await;
+            return Ok(imported.map_err(WriteError::Names)?.cid);
+        };
+        let old = self.read_names(&before).await?;
+        let (at, gone, comes) = namespace::change(&old, text);
+        let insert = unixfs::Insert::Bytes(comes);
+        Ok(unixfs::splice(&before, at..at + gone, insert, blocks)
+            .await?
+            .cid)
+    }
+
+    async fn read_names(&self, root: &Cid) -> Result<Vec<u8>, ReadError> {
+        let mut text = Vec::new();
+        let whole = 0..MAX_NAMES_BYTES;
+        unixfs::export_range(root, &*self.inner.blocks, &mut text, whole, IN_FLIGHT).await?;
+        Ok(text)
+    }
+
+    async fn all_names(&self, owner: &PublicKey) -> Result<Arc<Names>, ReadError> {
+        let own = *owner == self.owner();
+        match self.newest_if_any(aguid(owner, &Name::namespace())).await? {
+            Some(list) => self.names_of(&list, own).await,
+            None => Ok(Arc::default()),
+        }
+    }
+
+    /// The names that a list has; all that any of its branches has.
+    async fn names_of(&self, list: &Heads, own: bool) -> Result<Arc<Names>, ReadError> {
+        let vguids = list.vguids();
+        if own
+            && let Some((known, names)) = &*self.inner.names.lock()
+            && *known == vguids
+        {
+            return Ok(Arc::clone(names));
+        }
+        let mut names = Names::new();
+        for root in list.records().iter().filter_map(Record::root) {
+            names.append(&mut namespace::read(&self.read_names(&root).await?));
+        }
+        let names = Arc::new(names);
+        if own {
+            *self.inner.names.lock() = Some((vguids, Arc::clone(&names)));
+        }
+        Ok(names)
+    }
+}
+
+fn fork(seq: u64, branches: &[Record]) -> ReadError {
+    ReadError::Fork {
+        seq,
+        heads: branches.iter().map(Record::vguid).collect(),
+    }
+}
+
+/// The records that some follow, each once.
+fn previous_of(records: &[Record]) -> BTreeSet<Cid> {
+    let all = records.iter().flat_map(|record| &record.fields().previous);
+    all.copied().collect()
+}
+
+fn made_from(record: &Record) -> Option<Cid> {
+    record.fields().previous.first().copied()
+}

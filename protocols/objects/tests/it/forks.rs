@@ -1,0 +1,92 @@
+//! Two nodes with one key.
+
+use objects::{Action, Heads, ReadError, Version, WriteError, aguid};
+
+use crate::net::net_with;
+use crate::support::{fields, keypair, name};
+
+#[tokio::test]
+async fn a_fork_is_kept_shown_and_ended_by_a_choice() {
+    let net = net_with(4, |node, own| match node {
+        0 | 1 => keypair(9),
+        _ => own,
+    })
+    .await;
+    let owner = net.nodes[0].owner();
+    let cat = aguid(&owner, &name("cat"));
+    let base = net.put(0, "cat", "base", vec![]).await.unwrap().record;
+    // The other node signs its own second version before it has heard of the first one's.
+    let ours = net.put(0, "cat", "ours", vec![]).await.unwrap().record;
+    let mut theirs = fields("cat", "x", &[&base]);
+    theirs.root = Some(net.file("theirs").await);
+    let theirs = objects::Record::sign(&keypair(9), theirs).unwrap();
+    let block = theirs.encoded().clone();
+    unixfs::BlockSink::put(&net.blocks, theirs.vguid(), block)
+        .await
+        .unwrap();
+    // Three of four are a majority of whichever three keep it.
+    for node in &net.nodes[1..] {
+        let heads = Heads::of(theirs.clone());
+        node.store().put(heads).await.unwrap();
+    }
+
+    // Whoever reads sees both, whichever replicas answer first.
+    for node in &net.nodes {
+        let heads = node.newest(cat).await.unwrap();
+        let mut seen = heads.vguids();
+        let mut both = vec![ours.vguid(), theirs.vguid()];
+        (seen.sort(), both.sort());
+        assert_eq!(seen, both);
+        let error = node.version(cat, Version::Newest).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, ReadError::Fork { seq: 2, .. }));
+        for vguid in &both {
+            assert!(text.contains(&vguid.to_string()), "{text}");
+            assert!(node.version(cat, Version::Vguid(*vguid)).await.is_ok());
+        }
+        // Before the fork there is one.
+        assert_eq!(node.version(cat, Version::Number(1)).await.unwrap(), base);
+        let history = node.history(cat, 10).await.unwrap();
+        assert_eq!((history.heads, history.versions.len()), (2, 3));
+    }
+    // Nothing is written over it by accident.
+    let error = net.put(0, "cat", "more", vec![]).await;
+    assert!(matches!(
+        error,
+        Err(WriteError::Read(ReadError::Fork { .. }))
+    ));
+    // A choice ends it, and none is lost from history.
+    let choice = Action::Restore(Version::Vguid(theirs.vguid()));
+    let ended = net.act(1, "cat", choice).await.unwrap().record;
+    assert_eq!(ended.fields().previous, [theirs.vguid(), ours.vguid()]);
+    assert_eq!(ended.root(), theirs.root());
+    let reader = &net.nodes[2];
+    assert_eq!(reader.version(cat, Version::Newest).await.unwrap(), ended);
+    assert_eq!(
+        reader.version(cat, Version::Number(2)).await.unwrap(),
+        theirs
+    );
+    assert_eq!(reader.history(cat, 10).await.unwrap().versions.len(), 4);
+}
+
+#[tokio::test]
+async fn two_writers_at_once_fork_or_come_one_after_the_other() {
+    let net = net_with(3, |_, _| keypair(9)).await;
+    let writes = (0..3).map(|node| {
+        let content = format!("by {node}");
+        let net = &net;
+        async move { net.put(node, "cat", &content, vec![]).await }
+    });
+    let written = futures::future::join_all(writes).await;
+    let cat = aguid(&net.nodes[0].owner(), &name("cat"));
+    let history = net.nodes[1].history(cat, 100).await.unwrap();
+    // What was acknowledged is in the history, on whichever branch.
+    for written in written.into_iter().flatten() {
+        let vguid = written.record.vguid();
+        let known = history
+            .versions
+            .iter()
+            .any(|record| record.vguid() == vguid);
+        assert!(known, "version {} is hidden", written.record.seq());
+    }
+}

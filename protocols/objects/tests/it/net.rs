@@ -1,0 +1,171 @@
+//! Nodes on the memory transport; blocks are in one place that all of them reach.
+
+use std::sync::{Arc, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use guid::Guid;
+use libp2p_identity::Keypair;
+use libp2p_swarm::Swarm;
+use libp2p_swarm_test::SwarmExt;
+use objects::{Action, Handle, Limits, MemoryHeads, Predicate, Update, WriteError, Written};
+use overlay::Contact;
+use replicas::{Config, Placement, PlacementError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use unixfs::{BlockSink, BlockSource, BoxError, MemoryBlocks};
+
+use crate::support::name;
+
+/// Everybody knows everybody.
+struct Everybody {
+    me: Contact,
+    all: Arc<RwLock<Vec<Contact>>>,
+}
+
+#[async_trait]
+impl Placement for Everybody {
+    fn me(&self) -> Contact {
+        self.me.clone()
+    }
+
+    async fn replica_set(&self, key: Guid, k: usize) -> Result<Vec<Contact>, PlacementError> {
+        Ok(self.local_replica_set(key, k).unwrap())
+    }
+
+    fn local_replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact>> {
+        let mut all = self.all.read().unwrap().clone();
+        all.sort_by(|a, b| key.cmp_distance(a.guid, b.guid));
+        all.truncate(k);
+        Some(all)
+    }
+
+    fn neighbours(&self) -> Vec<Contact> {
+        Vec::new()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        // Its sender is gone, which ends reconciliation: what the tests see is what the
+        // handle did.
+        watch::channel(0).1
+    }
+}
+
+/// One store of blocks for all.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(pub(crate) Arc<MemoryBlocks>);
+
+#[async_trait]
+impl BlockSource for Shared {
+    async fn get(&self, cid: &Cid) -> Result<Bytes, BoxError> {
+        self.0.get(cid).await
+    }
+}
+
+#[async_trait]
+impl BlockSink for Shared {
+    async fn put(&self, cid: Cid, bytes: Bytes) -> Result<(), BoxError> {
+        self.0.put(cid, bytes).await
+    }
+}
+
+pub(crate) struct Net {
+    pub(crate) nodes: Vec<Handle>,
+    pub(crate) blocks: Shared,
+    swarms: Vec<JoinHandle<()>>,
+}
+
+/// So many nodes, each with a key of its own.
+pub(crate) async fn net(nodes: usize) -> Net {
+    net_with(nodes, |_, own| own).await
+}
+
+/// The same, writing with the keys that `key` chooses.
+pub(crate) async fn net_with(nodes: usize, key: impl Fn(usize, Keypair) -> Keypair) -> Net {
+    let all = Arc::new(RwLock::new(Vec::new()));
+    let blocks = Shared::default();
+    let (mut handles, mut swarms) = (Vec::new(), Vec::new());
+    for node in 0..nodes {
+        let mut handle = None;
+        let mut swarm = Swarm::new_ephemeral_tokio(|keypair| {
+            let guid = Guid::of_key(&keypair.public().encode_protobuf());
+            let me = Contact {
+                guid,
+                peer: keypair.public().to_peer_id(),
+                addrs: Vec::new(),
+            };
+            let placement = Everybody {
+                me: me.clone(),
+                all: Arc::clone(&all),
+            };
+            all.write().unwrap().push(me);
+            let store = MemoryHeads::new(guid, Limits::default());
+            let behaviour = objects::new(Config::default(), Arc::new(store), placement);
+            handle = Some(Handle::new(
+                behaviour.handle(),
+                Arc::new(blocks.clone()),
+                key(node, keypair),
+            ));
+            behaviour
+        });
+        let (address, _) = swarm.listen().with_memory_addr_external().await;
+        all.write().unwrap().last_mut().unwrap().addrs.push(address);
+        handles.extend(handle);
+        swarms.push(tokio::spawn(swarm.loop_on_next()));
+    }
+    Net {
+        nodes: handles,
+        blocks,
+        swarms,
+    }
+}
+
+impl Net {
+    /// Ends a node without a word to the others.
+    pub(crate) async fn kill(&mut self, node: usize) {
+        let swarm = &mut self.swarms[node];
+        swarm.abort();
+        assert!(swarm.await.unwrap_err().is_cancelled());
+    }
+
+    /// Stores a file.
+    pub(crate) async fn file(&self, content: &str) -> Cid {
+        let options = unixfs::Options::default();
+        let file = unixfs::import_reader(content.as_bytes(), &self.blocks, &options).await;
+        file.unwrap().cid
+    }
+
+    /// Puts a file under a name.
+    pub(crate) async fn put(
+        &self,
+        node: usize,
+        text: &str,
+        content: &str,
+        predicates: Vec<Predicate>,
+    ) -> Result<Written, WriteError> {
+        let set = Action::Set(self.file(content).await);
+        let update = Update::when(predicates, vec![set]);
+        self.nodes[node].update(&name(text), update).await
+    }
+
+    /// Carries out one action.
+    pub(crate) async fn act(
+        &self,
+        node: usize,
+        text: &str,
+        action: Action,
+    ) -> Result<Written, WriteError> {
+        let update = Update::when(Vec::new(), vec![action]);
+        self.nodes[node].update(&name(text), update).await
+    }
+
+    /// The bytes of a file.
+    pub(crate) async fn read(&self, root: Cid) -> String {
+        let mut bytes = Vec::new();
+        unixfs::export_to_writer(&root, &self.blocks, &mut bytes, 4)
+            .await
+            .unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+}
