@@ -35,7 +35,8 @@ async fn a_fork_is_kept_shown_and_ended_by_a_choice() {
         let heads = node.newest(cat).await.unwrap();
         let mut seen = heads.vguids();
         let mut both = vec![ours.vguid(), theirs.vguid()];
-        (seen.sort(), both.sort());
+        seen.sort();
+        both.sort();
         assert_eq!(seen, both);
         let error = node.version(cat, Version::Newest).await.unwrap_err();
         let text = error.to_string();
