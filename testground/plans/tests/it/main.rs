@@ -114,7 +114,6 @@ fn punch(test: &str, case: &str, set: &[&str]) {
 #[test]
 fn nodes_behind_nats_that_can_be_punched_are_connected_directly() {
     let test = "nodes_behind_nats_that_can_be_punched_are_connected_directly";
-    punch(test, "cone", &["transport=tcp", "objects=1"]);
     punch(test, "cone", &["transport=quic", "objects=1"]);
 }
 
