@@ -115,7 +115,12 @@ impl Behaviour {
             bitswap: parts.bitswap,
             relay: relaying
                 .serve
-                .then(|| relay::Behaviour::new(peer, relay_config(relaying)))
+                .then(|| {
+                    let mut relay = relay::Behaviour::new(peer, relay_config(relaying));
+                    // For good: a later change ends the tasks of relayed connections in a panic.
+                    relay.set_status(Some(relay::Status::Enable));
+                    relay
+                })
                 .into(),
             relay_client: parts.relay_client,
             dcutr: dcutr::Behaviour::new(peer),

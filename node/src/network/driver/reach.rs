@@ -9,7 +9,7 @@ use libp2p::{
 use super::{
     super::{
         Reach, addresses,
-        nat::{Reachability, Relays, Served, Tests, to_close},
+        nat::{Relays, Served, Tests, to_close},
     },
     Driver, innermost,
 };
@@ -93,18 +93,7 @@ impl Driver {
             Ok(()) => tracing::debug!(address = %candidate, %by, "reached"),
             Err(error) => tracing::debug!(address = %candidate, %by, %error, "not reached"),
         }
-        let before = self.reached.tests.reachability();
         self.reached.tests.tested(candidate, event.result.is_ok());
-        let after = self.reached.tests.reachability();
-        if before == after {
-            return;
-        }
-        tracing::info!(reachability = ?after, "tested by others");
-        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
-            // T4. Else the library offers it once the node has an address to name.
-            let private = after == Reachability::Private;
-            relay.set_status(private.then_some(relay::Status::Disable));
-        }
     }
 
     /// Notes a peer that might relay for this node (T7).
@@ -128,10 +117,7 @@ impl Driver {
         Reach {
             reachability,
             reservations: self.reached.relays.reservations(),
-            relaying: self
-                .reached
-                .served
-                .now(serves && reachability != Reachability::Private),
+            relaying: self.reached.served.now(serves),
         }
     }
 
