@@ -6,6 +6,7 @@
 //! [`SETTINGS`] says what a key's flag and variable are called.
 
 mod location;
+mod relay;
 
 use std::{
     fmt, io,
@@ -19,6 +20,7 @@ use toml::{Table, Value, de::DeTable};
 use crate::api::types::SettingInForce;
 
 pub use location::{Location, Roots, Seconds, Spread};
+pub use relay::{MAX_NAMED, Relay, RelayAddress, Relays};
 
 /// The node's settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub use location::{Location, Roots, Seconds, Spread};
 pub struct Config {
     /// How the node is reached and finds others.
     pub network: Network,
+    /// What is relayed for others, and whether others are asked to relay.
+    pub relay: Relay,
     /// Copies of what other nodes keep.
     pub cache: Cache,
     /// How objects are published and found.
@@ -44,6 +48,8 @@ pub struct Network {
     pub listen: Vec<Multiaddr>,
     /// Addresses of nodes to enter the network by, beside those found by mDNS.
     pub bootstrap: Vec<Multiaddr>,
+    /// Relays over which others reach this node.
+    pub relays: Relays,
     /// Whether to look for nodes by multicast DNS.
     pub mdns: bool,
     /// Whether to serve the LAN Kademlia table.
@@ -107,6 +113,7 @@ impl Default for Network {
             listen_port: 4747,
             listen: Vec::new(),
             bootstrap: Vec::new(),
+            relays: Relays::default(),
             mdns: true,
             kademlia: true,
             // A leaf set, a routing table and as many passing clients.
@@ -152,6 +159,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("network.listen", "HEDGEROW_LISTEN", "--listen"),
     setting("network.bootstrap", "HEDGEROW_BOOTSTRAP", "--bootstrap"),
+    setting("network.relays", "HEDGEROW_RELAYS", "--relay"),
     setting("network.mdns", "HEDGEROW_MDNS", "--mdns"),
     setting("network.kademlia", "HEDGEROW_KADEMLIA", "--kademlia"),
     setting(
@@ -163,6 +171,33 @@ pub const SETTINGS: &[Setting] = &[
         "network.max_memory_mib",
         "HEDGEROW_MAX_MEMORY_MIB",
         "--max-memory-mib",
+    ),
+    setting("relay.serve", "HEDGEROW_RELAY_SERVE", "--relay-serve"),
+    setting("relay.auto", "HEDGEROW_RELAY_AUTO", "--relay-auto"),
+    setting(
+        "relay.reservations",
+        "HEDGEROW_RELAY_RESERVATIONS",
+        "--relay-reservations",
+    ),
+    setting(
+        "relay.circuits",
+        "HEDGEROW_RELAY_CIRCUITS",
+        "--relay-circuits",
+    ),
+    setting(
+        "relay.circuits_per_peer",
+        "HEDGEROW_RELAY_CIRCUITS_PER_PEER",
+        "--relay-circuits-per-peer",
+    ),
+    setting(
+        "relay.circuit_mib",
+        "HEDGEROW_RELAY_CIRCUIT_MIB",
+        "--relay-circuit-mib",
+    ),
+    setting(
+        "relay.circuit_seconds",
+        "HEDGEROW_RELAY_CIRCUIT_SECONDS",
+        "--relay-circuit-seconds",
     ),
     setting("cache.max_mib", "HEDGEROW_CACHE_MAX_MIB", "--cache-max-mib"),
     setting(
@@ -593,6 +628,36 @@ mod tests {
             error.starts_with("environment HEDGEROW_API_PORT"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn addresses_that_are_no_relay_s_are_refused() {
+        let peer = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+        for (text, said) in [
+            ("10.0.0.1", "is not a multiaddress"),
+            ("/ip4/10.0.0.1/tcp/4747", "does not say who the relay is"),
+            (&format!("/p2p/{peer}"), "does not say who the relay is"),
+            (
+                &format!("/ip4/10.0.0.1/tcp/4747/p2p/{peer}/p2p-circuit"),
+                "without /p2p-circuit",
+            ),
+        ] {
+            let flags = [("network.relays", text.to_owned())];
+            let error = load("", &[], &flags).unwrap_err().to_string();
+            assert!(error.starts_with("flag --relay: "), "{error}");
+            assert!(error.contains(said), "{error}");
+        }
+        let relay = format!("/dns4/relay.example/udp/4747/quic-v1/p2p/{peer}");
+        let load_many = |count| {
+            let flags = [("network.relays", vec![relay.clone(); count].join(","))];
+            load("", &[], &flags)
+        };
+        let relays = load_many(2).unwrap().config.network.relays.addresses();
+        assert_eq!(relays, vec![relay.parse().unwrap(); 2]);
+        let error = load_many(MAX_NAMED + 1).unwrap_err().to_string();
+        assert!(error.contains("8 relays at most"), "{error}");
+        let error = load("[relay]\n\ncircuit_mib = 0\n", &[], &[]).unwrap_err();
+        assert!(error.to_string().contains("config.toml:3"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub struct StartOptions {
     /// Enter the network by the node at this multiaddress (may be repeated)
     #[arg(long, value_name = "MULTIADDR")]
     pub bootstrap: Vec<String>,
+    /// Have others reach this node over the relay at this multiaddress, closed by /p2p/PEER
+    /// (may be repeated)
+    #[arg(long, value_name = "MULTIADDR")]
+    pub relay: Vec<String>,
     /// Whether to look for nodes by multicast DNS [default: true]
     #[arg(long, value_name = "BOOL")]
     pub mdns: Option<String>,
@@ -26,6 +30,27 @@ pub struct StartOptions {
     /// Refuse new connections while the process is larger than this [default: 1024]
     #[arg(long, value_name = "MIB")]
     pub max_memory_mib: Option<String>,
+    /// Whether to relay for others [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub relay_serve: Option<String>,
+    /// Whether to ask known nodes to relay when nobody can dial this one [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub relay_auto: Option<String>,
+    /// Most peers that are reached through this node [default: 128]
+    #[arg(long, value_name = "COUNT")]
+    pub relay_reservations: Option<String>,
+    /// Most circuits through this node at a time [default: 128]
+    #[arg(long, value_name = "COUNT")]
+    pub relay_circuits: Option<String>,
+    /// Of these, most that one peer has begun [default: 32]
+    #[arg(long, value_name = "COUNT")]
+    pub relay_circuits_per_peer: Option<String>,
+    /// Most that passes a circuit, both directions together [default: 64]
+    #[arg(long, value_name = "MIB")]
+    pub relay_circuit_mib: Option<String>,
+    /// Longest time of a circuit [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub relay_circuit_seconds: Option<String>,
     /// Room for copies of other nodes' blocks (0: keep none) [default: 256]
     #[arg(long, value_name = "MIB")]
     pub cache_max_mib: Option<String>,
@@ -78,10 +103,21 @@ impl StartOptions {
             ("network.listen_port", self.listen_port.clone()),
             ("network.listen", list(&self.listen)),
             ("network.bootstrap", list(&self.bootstrap)),
+            ("network.relays", list(&self.relay)),
             ("network.mdns", self.mdns.clone()),
             ("network.kademlia", self.kademlia.clone()),
             ("network.max_connections", self.max_connections.clone()),
             ("network.max_memory_mib", self.max_memory_mib.clone()),
+            ("relay.serve", self.relay_serve.clone()),
+            ("relay.auto", self.relay_auto.clone()),
+            ("relay.reservations", self.relay_reservations.clone()),
+            ("relay.circuits", self.relay_circuits.clone()),
+            (
+                "relay.circuits_per_peer",
+                self.relay_circuits_per_peer.clone(),
+            ),
+            ("relay.circuit_mib", self.relay_circuit_mib.clone()),
+            ("relay.circuit_seconds", self.relay_circuit_seconds.clone()),
             ("cache.max_mib", self.cache_max_mib.clone()),
             ("cache.published", self.cache_published.clone()),
             ("location.roots", self.location_roots.clone()),

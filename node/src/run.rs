@@ -1,12 +1,13 @@
 //! From a home and settings to a running node, and back.
 
 use std::{
+    num::NonZeroU8,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use libp2p::{Multiaddr, Swarm, identity::Keypair, multiaddr::Protocol, swarm};
+use libp2p::{Multiaddr, Swarm, multiaddr::Protocol, relay, swarm};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
@@ -22,7 +23,7 @@ use crate::{
     home::{Home, OpenHome},
     local_blocks::{LocalBlocks, TellingStore},
     mailbox::Mailbox,
-    network::{self, Behaviour, Driver, Network, Parts, listen_addresses},
+    network::{self, Behaviour, Driver, Network, Parts, Relays, listen_addresses},
     node_blocks::NodeBlocks,
     ports::check_swarm_port,
     provided::Provided,
@@ -36,6 +37,10 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 /// Inbound streams of a connection that may negotiate at a time.
 const MAX_NEGOTIATING: usize = 128;
+
+/// Addresses of a peer that are dialled at once: as many as a contact has, so that none that
+/// leads nowhere keeps one waiting that leads there (T10 of `docs/specs/nat.md`).
+const DIALLED_AT_ONCE: NonZeroU8 = NonZeroU8::new(16).expect("16 is not 0");
 
 /// How long the farewell to the neighbours may take; they would notice anyway.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -117,22 +122,38 @@ impl Node {
         let objects = objects::new(replicas::Config::default(), stores.heads, ring.clone());
         let heads_handle = objects.handle();
 
+        let me = home.keypair.public().to_peer_id();
+        let (circuits, relay_client) = relay::client::new(me);
         let parts = Parts {
             overlay,
             blocks,
             dht,
             objects,
             bitswap,
+            relay_client,
         };
-        let (behaviour, streams) = Behaviour::new(&home.keypair, &settings.network, parts)?;
+        let (behaviour, streams) =
+            Behaviour::new(&home.keypair, &settings.network, &settings.relay, parts)?;
         let websocket = uses_websocket(&settings.network.listen);
-        let mut swarm = build_swarm(&home.keypair, behaviour, websocket)?;
+        let transport = network::build_transport(&home.keypair, websocket)?;
+        let transport = network::with_relay(transport, circuits, &home.keypair)?;
+        let mut swarm = Swarm::new(transport, behaviour, me, swarm_config());
         let explicit = !settings.network.listen.is_empty();
         listen(&mut swarm, listen_addresses(&settings.network), explicit)?;
 
         let (network, ends) = Network::new(streams);
         let remembered = RememberedPeers::load(home.home.peers_file());
-        let driver = Driver::new(swarm, ends, remembered, settings.network.bootstrap);
+        let driver = Driver::new(
+            swarm,
+            ends,
+            remembered,
+            settings.network.bootstrap,
+            Relays::new(
+                settings.network.relays.addresses(),
+                settings.relay.auto,
+                Instant::now(),
+            ),
+        );
         let quit = CancellationToken::new();
         let driver = tokio::spawn(driver.run(quit.clone()));
 
@@ -240,21 +261,11 @@ fn uses_websocket(listen: &[Multiaddr]) -> bool {
     listen.iter().any(|address| address.iter().any(is_ws))
 }
 
-fn build_swarm(
-    keypair: &Keypair,
-    behaviour: Behaviour,
-    websocket: bool,
-) -> anyhow::Result<Swarm<Behaviour>> {
-    let config = swarm::Config::with_tokio_executor()
+fn swarm_config() -> swarm::Config {
+    swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_CONNECTION)
-        .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
-    let transport = network::build_transport(keypair, websocket)?;
-    Ok(Swarm::new(
-        transport,
-        behaviour,
-        keypair.public().to_peer_id(),
-        config,
-    ))
+        .with_max_negotiating_inbound_streams(MAX_NEGOTIATING)
+        .with_dial_concurrency_factor(DIALLED_AT_ONCE)
 }
 
 /// Opens the listeners. Without IPv6, or with a family switched off, the others do;

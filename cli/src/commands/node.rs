@@ -38,6 +38,22 @@ pub(crate) async fn run(command: Node, client: &Client, output: &Output) -> Resu
                     "peers     {} ({} in the leaf set)",
                     status.peers, status.leaf_set
                 )?;
+                writeln!(out, "reachable {}", status.reachability)?;
+                for relay in &status.relays {
+                    let how = relay.error.as_ref().unwrap_or(&relay.state);
+                    writeln!(out, "relay     {} ({how})", relay.relay)?;
+                }
+                writeln!(
+                    out,
+                    "relaying  {}",
+                    match &status.relaying {
+                        types::Relaying { offered: false, .. } => "no".to_owned(),
+                        some => format!(
+                            "{} circuits, for {} peers that hold a reservation",
+                            some.circuits, some.reservations
+                        ),
+                    }
+                )?;
                 writeln!(
                     out,
                     "blocks    {} ({})",

@@ -17,7 +17,12 @@ pub(crate) async fn run(command: Peers, client: &Client, output: &Output) -> Res
                     let mark = if peer.leaf_set { "leaf" } else { "-" };
                     let address = peer.connections.first().map_or("-", String::as_str);
                     let rtt = millis(peer.rtt_ms);
-                    writeln!(out, "{}  {:>10}  {mark:4}  {address}", peer.peer_id, rtt)?;
+                    let path = &peer.path;
+                    writeln!(
+                        out,
+                        "{}  {rtt:>10}  {mark:4}  {path:8}  {address}",
+                        peer.peer_id
+                    )?;
                 }
                 Ok(())
             })?;

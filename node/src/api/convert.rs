@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use overlay::Handle;
 
-use super::types::{Contact, LeafSet, Table, TableEntry};
+use super::types::{Contact, LeafSet, RelayStatus, Table, TableEntry};
+use crate::network::{Path, Reachability, Reservation, ReservationState};
 
 pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
@@ -61,5 +62,38 @@ pub(crate) fn table(overlay: &Handle) -> Table {
         me: contact(&snapshot.me, None),
         entries: snapshot.routing_table.iter().map(entry).collect(),
         neighbourhood: snapshot.neighbourhood.iter().map(near).collect(),
+    }
+}
+
+/// How a peer is connected, in one word.
+pub(crate) fn path(path: Path) -> &'static str {
+    match path {
+        Path::Direct => "direct",
+        Path::Relayed => "relayed",
+        Path::Upgraded => "upgraded",
+    }
+}
+
+/// Whether others can dial the node, in one word.
+pub(crate) fn reachability(reachability: Reachability) -> &'static str {
+    match reachability {
+        Reachability::Unknown => "unknown",
+        Reachability::Private => "private",
+        Reachability::Public => "public",
+    }
+}
+
+/// A reservation as the API tells it.
+pub(crate) fn relay_status(reservation: Reservation) -> RelayStatus {
+    RelayStatus {
+        relay: reservation.relay.to_string(),
+        named: reservation.named,
+        state: match reservation.state {
+            ReservationState::Waiting => "waiting",
+            ReservationState::Asking => "asking",
+            ReservationState::Held => "held",
+        }
+        .to_owned(),
+        error: reservation.error,
     }
 }

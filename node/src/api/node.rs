@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 
 use super::{
     App, convert,
-    types::{NodeId, NodeStatus, SettingInForce},
+    types::{NodeId, NodeStatus, Relaying, SettingInForce},
 };
 use crate::network::with_peer;
 
@@ -48,6 +48,7 @@ pub(crate) async fn status(State(app): State<App>) -> Json<NodeStatus> {
     let usage = app.blocks.usage();
     let cached = app.blocks.cached().unwrap_or_default();
     let leaf_set = convert::leaf_set(&app.overlay);
+    let reach = app.network.reach().await;
     Json(NodeStatus {
         peer_id: me.peer.to_string(),
         guid: me.guid.to_string(),
@@ -63,6 +64,17 @@ pub(crate) async fn status(State(app): State<App>) -> Json<NodeStatus> {
             .map(ToString::to_string)
             .collect(),
         api: format!("http://{}", app.api),
+        reachability: convert::reachability(reach.reachability).to_owned(),
+        relays: reach
+            .reservations
+            .into_iter()
+            .map(convert::relay_status)
+            .collect(),
+        relaying: Relaying {
+            offered: reach.relaying.offered,
+            reservations: reach.relaying.reservations,
+            circuits: reach.relaying.circuits,
+        },
         peers: app.network.peers().await.len(),
         leaf_set: convert::leaf_guids(&leaf_set).len(),
         blocks: usage.blocks,

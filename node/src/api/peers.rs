@@ -24,6 +24,7 @@ pub(crate) async fn list(State(app): State<App>) -> Json<Vec<Peer>> {
             peer_id: peer.peer.to_string(),
             leaf_set: neighbours.contains(&guid),
             guid,
+            path: convert::path(peer.path).to_owned(),
             connections: peer.connections.iter().map(ToString::to_string).collect(),
             addresses: peer.addrs.iter().map(ToString::to_string).collect(),
             agent: peer.agent,

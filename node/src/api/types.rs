@@ -52,6 +52,13 @@ pub struct NodeStatus {
     pub addresses: Vec<String>,
     /// Address of the loopback API.
     pub api: String,
+    /// Whether others can dial the node: `public`, `private` (a NAT lets nobody in) or
+    /// `unknown`.
+    pub reachability: String,
+    /// Its reservations at relays.
+    pub relays: Vec<RelayStatus>,
+    /// What it relays for others.
+    pub relaying: Relaying,
     /// Connected peers.
     pub peers: usize,
     /// Nodes in the leaf set.
@@ -70,6 +77,31 @@ pub struct NodeStatus {
     pub resident_bytes: Option<u64>,
 }
 
+/// A reservation at a relay, held or wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RelayStatus {
+    /// Multiaddress of the relay, closed by `/p2p/PEER`.
+    pub relay: String,
+    /// Whether the settings name it; else it was found.
+    pub named: bool,
+    /// `held`: others reach this node over it; `asking`; or `waiting` to ask again.
+    pub state: String,
+    /// Why there is none, where it is not held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What a node relays for others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Relaying {
+    /// Whether it offers to.
+    pub offered: bool,
+    /// Peers that are reached through it.
+    pub reservations: usize,
+    /// Circuits.
+    pub circuits: usize,
+}
+
 /// A connected peer.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Peer {
@@ -77,7 +109,10 @@ pub struct Peer {
     pub peer_id: String,
     /// Place on the ring, 32 hexadecimal digits.
     pub guid: String,
-    /// The far ends of the open connections.
+    /// How it is connected: `direct`, `relayed`, or `upgraded` (direct, made while it was
+    /// relayed).
+    pub path: String,
+    /// The far ends of the open connections, those in use first.
     pub connections: Vec<String>,
     /// Where it says it listens.
     pub addresses: Vec<String>,

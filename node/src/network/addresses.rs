@@ -4,7 +4,13 @@ use std::net::IpAddr;
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
-fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+use super::nat::is_circuit;
+
+/// Addresses over relays that are kept of a peer: TCP and QUIC, or two relays.
+const MAX_CIRCUITS: usize = 2;
+
+/// The first IP address of `address`: of the relay, where it leads over one.
+pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(ip.into()),
         Protocol::Ip6(ip) => Some(ip.into()),
@@ -30,11 +36,15 @@ pub(crate) fn is_lan(address: &Multiaddr) -> bool {
 }
 
 /// The addresses a peer says it listens on that this node could dial. Loopback ones
-/// mean this machine, so they count only if the peer is on it.
+/// mean this machine, so they count only if the peer is on it. Those over relays come last and
+/// are few, but direct ones do not take their place: they may be the only ones that work.
 pub(crate) fn dialable(said: Vec<Multiaddr>, peer_is_local: bool, most: usize) -> Vec<Multiaddr> {
     let mut addrs = said;
     addrs.retain(|address| is_lan(address) || (peer_is_local && is_loopback(address)));
-    addrs.truncate(most);
+    let (mut circuits, mut addrs): (Vec<_>, Vec<_>) = addrs.into_iter().partition(is_circuit);
+    circuits.truncate(MAX_CIRCUITS.min(most));
+    addrs.truncate(most - circuits.len());
+    addrs.append(&mut circuits);
     addrs
 }
 

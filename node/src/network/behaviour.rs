@@ -1,19 +1,20 @@
 //! The behaviours of a node, limits first.
 
 use libp2p::{
+    autonat,
     connection_limits::{self, ConnectionLimits},
-    gossipsub, identify,
+    dcutr, gossipsub, identify,
     identity::Keypair,
     kad::{
         self,
         store::{MemoryStore, MemoryStoreConfig},
     },
-    memory_connection_limits, ping,
+    memory_connection_limits, ping, relay,
     swarm::{NetworkBehaviour, StreamProtocol, behaviour::toggle::Toggle},
 };
 use std::time::Duration;
 
-use super::streams;
+use super::{nat::Probing, streams};
 use crate::{config, provided::MAX_PROVIDED};
 
 /// Kademlia among the nodes of a LAN, as kubo names it.
@@ -25,8 +26,15 @@ const GOSSIP_MAX_TRANSMIT: usize = 1024 * 1024;
 /// Connections whose handshake is still under way: strangers must not fill the table.
 const MAX_PENDING: u32 = 64;
 
-/// Connections to one peer: TCP and QUIC, and one more when both sides dial at once.
-const MAX_PER_PEER: u32 = 4;
+/// Connections to one peer: TCP and QUIC, one more when both sides dial at once, a relayed one
+/// in each direction, and one that tests an address (T13 of `docs/specs/nat.md`).
+const MAX_PER_PEER: u32 = 6;
+
+/// How long a reservation at this node lasts unless it is renewed, which clients do.
+const RESERVATION: Duration = Duration::from_secs(60 * 60);
+
+/// Connections over which one peer may have a reservation.
+const RESERVATIONS_PER_PEER: usize = 4;
 
 /// How often a connection is pinged, to notice silent ones and to know their RTT.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -47,6 +55,11 @@ pub(crate) struct Behaviour {
     dht: dht::Behaviour,
     objects: objects::Behaviour,
     bitswap: bitswap::Behaviour,
+    pub(crate) relay: Toggle<relay::Behaviour>,
+    pub(crate) relay_client: relay::client::Behaviour,
+    dcutr: dcutr::Behaviour,
+    pub(crate) probing: Probing,
+    autonat_server: autonat::v2::server::Behaviour,
 }
 
 /// Behaviours that are made elsewhere because their handles are needed there.
@@ -56,12 +69,14 @@ pub(crate) struct Parts {
     pub(crate) dht: dht::Behaviour,
     pub(crate) objects: objects::Behaviour,
     pub(crate) bitswap: bitswap::Behaviour,
+    pub(crate) relay_client: relay::client::Behaviour,
 }
 
 impl Behaviour {
     pub(crate) fn new(
         keypair: &Keypair,
         settings: &config::Network,
+        relaying: &config::Relay,
         parts: Parts,
     ) -> anyhow::Result<(Self, streams::Handle)> {
         let peer = keypair.public().to_peer_id();
@@ -101,8 +116,37 @@ impl Behaviour {
             dht: parts.dht,
             objects: parts.objects,
             bitswap: parts.bitswap,
+            relay: relaying
+                .serve
+                .then(|| {
+                    let mut relay = relay::Behaviour::new(peer, relay_config(relaying));
+                    // For good: a later change ends the tasks of relayed connections in a panic.
+                    relay.set_status(Some(relay::Status::Enable));
+                    relay
+                })
+                .into(),
+            relay_client: parts.relay_client,
+            dcutr: dcutr::Behaviour::new(peer),
+            probing: Probing::default(),
+            autonat_server: autonat::v2::server::Behaviour::default(),
         };
         Ok((behaviour, streams))
+    }
+}
+
+/// The library's rates, and its numbers in the meaning that ours have: it denies a peer what
+/// comes after one too many.
+fn relay_config(settings: &config::Relay) -> relay::Config {
+    let number = |bound: std::num::NonZeroU32| bound.get() as usize;
+    relay::Config {
+        max_reservations: number(settings.reservations),
+        max_reservations_per_peer: RESERVATIONS_PER_PEER - 1,
+        reservation_duration: RESERVATION,
+        max_circuits: number(settings.circuits),
+        max_circuits_per_peer: number(settings.circuits_per_peer) - 1,
+        max_circuit_duration: Duration::from_secs(settings.circuit_seconds.get().into()),
+        max_circuit_bytes: u64::from(settings.circuit_mib.get()) * 1024 * 1024,
+        ..relay::Config::default()
     }
 }
 

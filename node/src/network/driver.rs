@@ -3,6 +3,8 @@
 //! It translates: events of one behaviour to calls of another, commands to dials. It
 //! copies no bulk bytes and waits for nothing but the Swarm and its queues.
 
+mod reach;
+
 use std::{
     collections::{BTreeMap, HashMap},
     pin::pin,
@@ -24,10 +26,12 @@ use libp2p::{
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use self::reach::Reached;
 use super::{
     Command, ConnectError, ConnectedPeer, Ends, addresses,
     behaviour::{Behaviour, BehaviourEvent},
     gossip, kademlia,
+    nat::{Link, Path, Relays, path_of},
     providing::Providing,
     rendezvous::{self, Found, Rendezvous},
 };
@@ -44,6 +48,9 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 const COMPANY_FIRST: Duration = Duration::from_secs(1);
 const COMPANY_LATER: Duration = Duration::from_secs(15);
 
+/// How often reservations and relayed connections are looked after.
+const TENDING: Duration = Duration::from_secs(1);
+
 /// Longest agent string and most protocols kept for a peer; identify itself allows 4 KiB.
 const MAX_AGENT: usize = 128;
 const MAX_PROTOCOLS: usize = 64;
@@ -51,7 +58,7 @@ const MAX_PROTOCOLS: usize = 64;
 /// What is known about a connected peer.
 #[derive(Debug, Default)]
 struct Peer {
-    connections: BTreeMap<ConnectionId, Multiaddr>,
+    connections: BTreeMap<ConnectionId, Link>,
     addrs: Vec<Multiaddr>,
     agent: String,
     protocols: Vec<String>,
@@ -70,6 +77,7 @@ pub(crate) struct Driver {
     kad_queries: kademlia::Queries,
     providing: Providing,
     topics: gossip::Topics,
+    reached: Reached,
 }
 
 impl Driver {
@@ -78,6 +86,7 @@ impl Driver {
         ends: Ends,
         remembered: RememberedPeers,
         bootstrap: Vec<Multiaddr>,
+        relays: Relays,
     ) -> Self {
         let me = *swarm.local_peer_id();
         let mut driver = Self {
@@ -91,7 +100,9 @@ impl Driver {
             kad_queries: kademlia::Queries::default(),
             providing: Providing::new(me),
             topics: gossip::Topics::default(),
+            reached: Reached::new(relays),
         };
+        driver.tend();
         driver.look_for_company();
         driver
     }
@@ -102,12 +113,14 @@ impl Driver {
         let mut wait = COMPANY_FIRST;
         let mut look_again = pin!(tokio::time::sleep(wait));
         let mut rendezvous = tokio::time::interval(rendezvous::INTERVAL);
+        let mut tend = tokio::time::interval(TENDING);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(command) = self.ends.commands.recv() => self.on_command(command),
                 _ = save.tick() => drop(self.save()),
+                _ = tend.tick() => self.tend(),
                 () = &mut look_again => {
                     wait = match self.is_alone() {
                         true => (wait * 2).min(COMPANY_LATER),
@@ -142,7 +155,7 @@ impl Driver {
     /// Tries whoever was known before, and the bootstrap addresses, while this node is alone.
     fn look_for_company(&mut self) {
         // A connection to somebody else is no company.
-        if !self.is_alone() {
+        if !self.is_alone() || self.reached.is_patient() {
             return;
         }
         for peer in self.remembered.newest(OFFERED) {
@@ -180,6 +193,9 @@ impl Driver {
             Command::Peers(reply) => {
                 // Whoever asked may be gone; nothing is lost then.
                 let _ = reply.send(self.peers.iter().map(describe).collect());
+            }
+            Command::Reach(reply) => {
+                let _ = reply.send(self.reach());
             }
             Command::Connect { address, reply } => self.connect(address, reply),
             Command::Gossip(ask) => {
@@ -244,8 +260,8 @@ impl Driver {
                 ..
             } => {
                 let peer = self.peers.entry(peer_id).or_default();
-                peer.connections
-                    .insert(connection_id, endpoint.get_remote_address().clone());
+                let link = Link::new(peer_id, &endpoint, &peer.connections);
+                peer.connections.insert(connection_id, link);
                 if let Some(reply) = self.dials.remove(&connection_id) {
                     let _ = reply.send(Ok(peer_id));
                 }
@@ -275,13 +291,18 @@ impl Driver {
                 error,
             } => {
                 tracing::debug!(peer = ?peer_id.map(|peer| peer.to_string()), %error, "dial failed");
+                let condition = matches!(error, DialError::DialPeerConditionFalse(_));
+                if let Some(peer) = peer_id.filter(|_| !condition) {
+                    self.reached.unreachable(peer, &failed(&error).to_string());
+                }
                 if let Some(reply) = self.dials.remove(&connection_id) {
                     let _ = reply.send(Err(failed(&error)));
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, "listening");
-                if addresses::is_lan(&address) {
+                if Self::is_told(&address) {
+                    self.reached.tests.listens(&address);
                     // On a LAN what is listened on is what others dial; Kademlia tells
                     // only external addresses.
                     self.swarm.add_external_address(address.clone());
@@ -294,14 +315,15 @@ impl Driver {
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.forget_address(&address),
             SwarmEvent::ListenerClosed {
-                addresses, reason, ..
+                listener_id,
+                addresses,
+                reason,
             } => {
-                if let Err(error) = reason {
-                    tracing::warn!(%error, "a listener closed");
-                }
                 for address in addresses {
                     self.forget_address(&address);
                 }
+                let reason = reason.err().map(|error| innermost(&error));
+                self.on_listener_closed(listener_id, reason);
             }
             SwarmEvent::ListenerError { error, .. } => tracing::debug!(%error, "listener"),
             _ => {}
@@ -323,12 +345,20 @@ impl Driver {
             }
             BehaviourEvent::Ping(ping::Event {
                 peer,
+                connection,
                 result: Ok(rtt),
-                ..
             }) => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
+                if let Some(peer) = self.peers.get_mut(&peer)
+                    && peer.uses(connection)
+                {
                     peer.rtt = Some(rtt);
                 }
+            }
+            BehaviourEvent::Probing(event) => self.on_tested(event),
+            BehaviourEvent::RelayClient(event) => self.on_relay_client(event),
+            BehaviourEvent::Relay(event) => self.on_relay(&event),
+            BehaviourEvent::Dcutr(event) => {
+                tracing::debug!(peer = %event.remote_peer_id, result = ?event.result, "punching");
             }
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
             BehaviourEvent::Kad(event) => self.on_kad(event),
@@ -434,10 +464,12 @@ impl Driver {
 
     /// Whoever says it speaks our overlay is offered to it, however it was met.
     fn on_identified(&mut self, peer_id: PeerId, info: identify::Info) {
+        self.on_possible_relay(peer_id, &info);
         let Some(peer) = self.peers.get_mut(&peer_id) else {
             return;
         };
-        let local = peer.connections.values().any(addresses::is_loopback);
+        let mut far_ends = peer.connections.values().map(|link| &link.address);
+        let local = far_ends.any(addresses::is_loopback);
         peer.addrs = addresses::dialable(info.listen_addrs, local, MAX_ADDRS);
         peer.agent = info.agent_version.chars().take(MAX_AGENT).collect();
         peer.protocols = info
@@ -469,10 +501,22 @@ impl Driver {
     }
 }
 
+impl Peer {
+    /// Whether messages go over this connection: while there is a direct one, over no relayed.
+    fn uses(&self, connection: ConnectionId) -> bool {
+        let relayed = path_of(self.connections.values()) == Some(Path::Relayed);
+        let link = self.connections.get(&connection);
+        link.is_some_and(|link| link.relayed == relayed)
+    }
+}
+
 fn describe((id, peer): (&PeerId, &Peer)) -> ConnectedPeer {
+    let mut links: Vec<&Link> = peer.connections.values().collect();
+    links.sort_by_key(|link| link.relayed);
     ConnectedPeer {
         peer: *id,
-        connections: peer.connections.values().cloned().collect(),
+        path: path_of(peer.connections.values()).unwrap_or(Path::Direct),
+        connections: links.iter().map(|link| link.address.clone()).collect(),
         addrs: peer.addrs.clone(),
         agent: peer.agent.clone(),
         protocols: peer.protocols.clone(),
@@ -489,9 +533,6 @@ fn failed(error: &DialError) -> ConnectError {
             .collect::<Vec<_>>()
             .join("; "),
         DialError::NoAddresses => "no address is known for this peer".to_owned(),
-        DialError::WrongPeerId { obtained, .. } => {
-            format!("another peer answered there: {obtained}")
-        }
         other => innermost(other),
     };
     ConnectError::Failed(text)

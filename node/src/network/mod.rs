@@ -6,9 +6,11 @@
 mod addresses;
 mod behaviour;
 mod driver;
+mod expected;
 mod gossip;
 mod kademlia;
 mod listen;
+mod nat;
 mod providing;
 mod rendezvous;
 pub mod streams;
@@ -22,6 +24,9 @@ pub use gossip::{GossipError, GossipMessage};
 pub(crate) use kademlia::key_of_cid;
 pub use kademlia::{KadError, provider_key};
 pub(crate) use listen::listen_addresses;
+pub(crate) use nat::Relays;
+pub use nat::{Path, Reachability, Relaying, Reservation, ReservationState};
+pub(crate) use transport::with_relay;
 pub use transport::{BoxedTransport, TransportError, build as build_transport};
 
 use std::time::Duration;
@@ -54,6 +59,7 @@ pub(crate) struct Ends {
 #[derive(Debug)]
 pub(crate) enum Command {
     Peers(oneshot::Sender<Vec<ConnectedPeer>>),
+    Reach(oneshot::Sender<Reach>),
     Connect {
         address: Multiaddr,
         reply: oneshot::Sender<Result<PeerId, ConnectError>>,
@@ -66,12 +72,25 @@ pub(crate) enum Command {
     Gossip(gossip::Ask),
 }
 
+/// How this node is reached by others, and others over it.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Whether others can dial it.
+    pub reachability: Reachability,
+    /// Its reservations at relays, held or wanted.
+    pub reservations: Vec<Reservation>,
+    /// What it relays for others.
+    pub relaying: Relaying,
+}
+
 /// A peer with at least one open connection.
 #[derive(Clone, Debug)]
 pub struct ConnectedPeer {
     /// Who.
     pub peer: PeerId,
-    /// The far end of each open connection.
+    /// How it is connected.
+    pub path: Path,
+    /// The far end of each open connection, those in use first.
     pub connections: Vec<Multiaddr>,
     /// Where it says it listens, empty until it has said so.
     pub addrs: Vec<Multiaddr>,
@@ -143,6 +162,15 @@ impl Network {
         let (reply, answer) = oneshot::channel();
         if self.commands.send(Command::Peers(reply)).await.is_err() {
             return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// How the node is reached.
+    pub async fn reach(&self) -> Reach {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Reach(reply)).await.is_err() {
+            return Reach::default();
         }
         answer.await.unwrap_or_default()
     }

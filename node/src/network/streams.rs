@@ -63,7 +63,7 @@ pub struct Behaviour {
     config: HandlerConfig,
     requests: mpsc::Receiver<(PeerId, Reply)>,
     inbound: mpsc::Sender<(PeerId, Stream)>,
-    connections: HashMap<PeerId, Vec<ConnectionId>>,
+    connections: wire::Connections,
     /// Streams being negotiated, by the id their command carried.
     opening: HashMap<u64, (PeerId, ConnectionId, Reply)>,
     /// Requests for peers that are being dialled.
@@ -95,7 +95,7 @@ impl Behaviour {
             config,
             requests: receiver,
             inbound,
-            connections: HashMap::new(),
+            connections: wire::Connections::default(),
             opening: HashMap::new(),
             dialling: HashMap::new(),
             actions: VecDeque::new(),
@@ -105,7 +105,7 @@ impl Behaviour {
     }
 
     fn open(&mut self, peer: PeerId, reply: Reply) {
-        let Some(connection) = self.connections.get(&peer).and_then(|list| list.first()) else {
+        let Some(connection) = self.connections.oldest(&peer) else {
             if !self.dialling.contains_key(&peer) {
                 let opts =
                     DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing);
@@ -118,10 +118,10 @@ impl Behaviour {
         self.next_id += 1;
         self.actions.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
-            handler: NotifyHandler::One(*connection),
+            handler: NotifyHandler::One(connection),
             event: wire::Command::OpenStream { id },
         });
-        self.opening.insert(id, (peer, *connection, reply));
+        self.opening.insert(id, (peer, connection, reply));
     }
 
     fn on_dial_failure(&mut self, failure: &DialFailure<'_>) {
@@ -170,20 +170,14 @@ impl NetworkBehaviour for Behaviour {
             FromSwarm::ConnectionEstablished(established) => {
                 let peer = established.peer_id;
                 self.connections
-                    .entry(peer)
-                    .or_default()
-                    .push(established.connection_id);
+                    .add(peer, established.connection_id, established.endpoint);
                 for reply in self.dialling.remove(&peer).into_iter().flatten() {
                     self.open(peer, reply);
                 }
             }
             FromSwarm::ConnectionClosed(closed) => {
-                if let Some(list) = self.connections.get_mut(&closed.peer_id) {
-                    list.retain(|id| *id != closed.connection_id);
-                    if list.is_empty() {
-                        self.connections.remove(&closed.peer_id);
-                    }
-                }
+                self.connections
+                    .remove(closed.peer_id, closed.connection_id);
                 let lost: Vec<_> = self
                     .opening
                     .iter()

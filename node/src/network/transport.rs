@@ -12,8 +12,10 @@ use libp2p::{
     },
     dns,
     identity::Keypair,
-    noise, quic, tcp, websocket, yamux,
+    noise, quic, relay, tcp, websocket, yamux,
 };
+
+use super::expected::Expected;
 
 /// Largest message of WebSocket, bytes: twice that of noise.
 const MAX_WS_MESSAGE: usize = 128 * 1024;
@@ -62,6 +64,18 @@ where
 {
     config.set_max_data_size(MAX_WS_MESSAGE);
     config
+}
+
+/// The transports of a node with those of circuits over relays. An address where another peer
+/// answers than it names is a failed one.
+pub(crate) fn with_relay(
+    direct: BoxedTransport,
+    relay: relay::client::Transport,
+    keypair: &Keypair,
+) -> Result<BoxedTransport, TransportError> {
+    // Circuits first: a resolver would take their addresses for its own.
+    let all = either(secured(relay, keypair)?, direct);
+    Ok(Expected(all).boxed())
 }
 
 fn tcp() -> tcp::tokio::Transport {

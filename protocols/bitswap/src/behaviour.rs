@@ -44,7 +44,7 @@ type Opened = oneshot::Sender<Result<(Stream, StreamProtocol), String>>;
 pub struct Behaviour {
     shared: Arc<Shared>,
     opens: mpsc::Receiver<Open>,
-    connections: HashMap<PeerId, Vec<ConnectionId>>,
+    connections: wire::Connections,
     /// Wanted streams whose peer is being dialled.
     dialling: HashMap<PeerId, Vec<Opened>>,
     /// Streams being opened on a connection.
@@ -70,7 +70,7 @@ impl Behaviour {
         Behaviour {
             shared,
             opens,
-            connections: HashMap::new(),
+            connections: wire::Connections::default(),
             dialling: HashMap::new(),
             opening: HashMap::new(),
             next_id: 0,
@@ -88,7 +88,7 @@ impl Behaviour {
         if open.reply.is_closed() {
             return;
         }
-        if self.connections.contains_key(&open.peer) {
+        if self.connections.contains(&open.peer) {
             self.open_stream(open.peer, open.reply);
             return;
         }
@@ -104,16 +104,15 @@ impl Behaviour {
     }
 
     fn open_stream(&mut self, peer: PeerId, reply: Opened) {
-        // The newest connection is the one most likely to be alive.
-        let Some(connection) = self.connections.get(&peer).and_then(|list| list.last()) else {
+        let Some(connection) = self.connections.newest(&peer) else {
             return;
         };
         let id = self.next_id;
         self.next_id += 1;
-        self.opening.insert(id, (*connection, reply));
+        self.opening.insert(id, (connection, reply));
         self.actions.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
-            handler: NotifyHandler::One(*connection),
+            handler: NotifyHandler::One(connection),
             event: wire::Command::OpenStream { id },
         });
     }
@@ -194,8 +193,8 @@ impl NetworkBehaviour for Behaviour {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
-                let list = self.connections.entry(event.peer_id).or_default();
-                list.push(event.connection_id);
+                self.connections
+                    .add(event.peer_id, event.connection_id, event.endpoint);
                 self.shared.peer(event.peer_id).set_connected(true);
                 for reply in self.dialling.remove(&event.peer_id).unwrap_or_default() {
                     self.open_stream(event.peer_id, reply);
@@ -205,12 +204,8 @@ impl NetworkBehaviour for Behaviour {
                 // Dropping the reply tells the waiting task.
                 self.opening
                     .retain(|_, (connection, _)| *connection != event.connection_id);
-                if let Some(list) = self.connections.get_mut(&event.peer_id) {
-                    list.retain(|id| *id != event.connection_id);
-                    if list.is_empty() {
-                        self.connections.remove(&event.peer_id);
-                        self.on_disconnected(event.peer_id);
-                    }
+                if self.connections.remove(event.peer_id, event.connection_id) {
+                    self.on_disconnected(event.peer_id);
                 }
             }
             FromSwarm::DialFailure(event) => {

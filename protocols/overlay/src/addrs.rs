@@ -11,6 +11,10 @@ const MAX_BYTES: usize = overlay_core::MAX_ADDRS;
 /// How many addresses of a contact are used; more only make dialling slow.
 const MAX_ADDRS: usize = 16;
 
+/// How many of a node's own addresses that lead over a relay are told: TCP and QUIC, or two
+/// relays.
+const MAX_RELAYED: usize = 2;
+
 /// The encoding of as many addresses, from the first on, as fit (O4).
 pub fn encode(addrs: &[Multiaddr]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -80,20 +84,28 @@ fn reach(addr: &Multiaddr) -> Reach {
 
 /// Of our addresses, those to tell others: only the best class there is, so loopback
 /// only where nothing else listens (tests, one machine). Each once: the Swarm's external
-/// addresses have `/p2p` at the end, those it listens on have not.
+/// addresses have `/p2p` at the end, those it listens on have not. Those over a relay come last
+/// and are few: a relay names all addresses that it has itself.
 pub(crate) fn announced(own: &[&Multiaddr]) -> Vec<Multiaddr> {
     let best = own.iter().map(|addr| reach(addr)).min();
     let Some(best) = best.filter(|best| *best != Reach::Nowhere) else {
         return Vec::new();
     };
-    let mut addrs: Vec<Multiaddr> = Vec::new();
+    let (mut direct, mut relayed) = (Vec::new(), Vec::new());
     for addr in own.iter().filter(|addr| reach(addr) == best) {
         let addr = without_peer((*addr).clone());
+        let addrs = match addr.iter().any(|part| part == Protocol::P2pCircuit) {
+            true => &mut relayed,
+            false => &mut direct,
+        };
         if !addrs.contains(&addr) {
             addrs.push(addr);
         }
     }
-    addrs
+    relayed.truncate(MAX_RELAYED);
+    direct.truncate(MAX_ADDRS - relayed.len());
+    direct.append(&mut relayed);
+    direct
 }
 
 #[cfg(test)]
@@ -156,5 +168,20 @@ mod tests {
             .clone()
             .with(Protocol::P2p(libp2p_identity::PeerId::random()));
         assert_eq!(announced(&[external, own[2].clone()]), own[2..]);
+    }
+
+    #[test]
+    fn addresses_over_a_relay_come_last_and_are_few_but_there_is_room_for_them() {
+        let relay = libp2p_identity::PeerId::random();
+        let me = libp2p_identity::PeerId::random();
+        let over = |host| format!("/ip4/10.0.0.{host}/tcp/4747/p2p/{relay}/p2p-circuit/p2p/{me}");
+        let mut own: Vec<Multiaddr> = (1..6).map(|host| over(host).parse().unwrap()).collect();
+        own.extend((1..20).flat_map(|host| parse(&[&format!("/ip6/fd77::{host}/udp/1/quic-v1")])));
+        let told = announced(&own.iter().collect::<Vec<_>>());
+        assert_eq!(told.len(), MAX_ADDRS);
+        assert_eq!(told[..14], own[5..19]);
+        assert_eq!(told[14], without_peer(own[0].clone()));
+        assert!(encode(&told).len() <= MAX_BYTES);
+        assert_eq!(decode(&encode(&told)), told);
     }
 }

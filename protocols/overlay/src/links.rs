@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use libp2p_core::Multiaddr;
+use libp2p_core::{ConnectedPoint, Multiaddr};
 use libp2p_identity::PeerId;
 use libp2p_swarm::{
     ConnectionId, DialError, NotifyHandler, ToSwarm,
@@ -48,7 +48,7 @@ pub(crate) enum Sent {
 
 #[derive(Default)]
 pub(crate) struct Links {
-    connected: BTreeMap<PeerId, Vec<ConnectionId>>,
+    connected: wire::Connections,
     dialling: BTreeMap<PeerId, Dial>,
     waiting: usize,
     /// Peers whose connections are kept while idle.
@@ -68,17 +68,16 @@ impl Links {
         self.kept.contains(peer)
     }
 
-    /// Sends on the oldest connection, which both sides have had the longest and are
-    /// the least likely to close as a duplicate; dials if there is none.
+    /// Sends on the oldest of the best connections (W11); dials if there is none.
     pub(crate) fn send(
         &mut self,
         peer: PeerId,
         addrs: impl FnOnce() -> Vec<Multiaddr>,
         message: Bytes,
     ) -> Sent {
-        if let Some(connection) = self.connected.get(&peer).and_then(|list| list.first()) {
+        if let Some(connection) = self.connected.oldest(&peer) {
             let event = wire::Command::Send(message);
-            let handler = NotifyHandler::One(*connection);
+            let handler = NotifyHandler::One(connection);
             self.actions.push_back(ToSwarm::NotifyHandler {
                 peer_id: peer,
                 handler,
@@ -147,8 +146,13 @@ impl Links {
         connection
     }
 
-    pub(crate) fn on_established(&mut self, peer: PeerId, connection: ConnectionId) {
-        self.connected.entry(peer).or_default().push(connection);
+    pub(crate) fn on_established(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
+        self.connected.add(peer, connection, endpoint);
         let Some(dial) = self.dialling.remove(&peer) else {
             return;
         };
@@ -160,15 +164,7 @@ impl Links {
 
     /// `true` if this was the last connection to the peer.
     pub(crate) fn on_closed(&mut self, peer: PeerId, connection: ConnectionId) -> bool {
-        let Some(list) = self.connected.get_mut(&peer) else {
-            return false;
-        };
-        list.retain(|id| *id != connection);
-        let last = list.is_empty();
-        if last {
-            self.connected.remove(&peer);
-        }
-        last
+        self.connected.remove(peer, connection)
     }
 
     /// `true` if the peer cannot be reached; what waited for it is dropped.
@@ -209,10 +205,10 @@ impl Links {
         self.kept = peers;
         for peer in changed {
             let keep = self.kept.contains(&peer);
-            for connection in self.connected.get(&peer).into_iter().flatten() {
+            for connection in self.connected.all(&peer) {
                 self.actions.push_back(ToSwarm::NotifyHandler {
                     peer_id: peer,
-                    handler: NotifyHandler::One(*connection),
+                    handler: NotifyHandler::One(connection),
                     event: wire::Command::KeepAlive(keep),
                 });
             }

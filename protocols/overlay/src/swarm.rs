@@ -72,7 +72,7 @@ impl NetworkBehaviour for Behaviour {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 self.links
-                    .on_established(event.peer_id, event.connection_id);
+                    .on_established(event.peer_id, event.connection_id, event.endpoint);
             }
             FromSwarm::ConnectionClosed(event) => {
                 let peer = event.peer_id;

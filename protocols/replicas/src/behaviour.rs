@@ -31,13 +31,13 @@ use crate::stats::Counters;
 /// Requests for streams that wait for the Swarm task.
 const OPEN_QUEUE: usize = 256;
 
-type Opened = oneshot::Sender<Result<libp2p_swarm::Stream, String>>;
+type Opened = oneshot::Sender<Result<(libp2p_swarm::Stream, wire::Outdone), String>>;
 
 /// Serves a [`Collection`] to peers and carries its [`Handle`]'s requests.
 pub struct Behaviour<C> {
     shared: Arc<Shared<C>>,
     opens: mpsc::Receiver<Open>,
-    connections: HashMap<PeerId, Vec<ConnectionId>>,
+    connections: wire::Connections,
     /// Wanted streams whose peer is being dialled.
     dialling: HashMap<PeerId, Vec<Opened>>,
     /// One clone for each stream of a peer that is being served.
@@ -115,7 +115,7 @@ impl<C: Collection> Behaviour<C> {
         Behaviour {
             shared,
             opens,
-            connections: HashMap::new(),
+            connections: wire::Connections::default(),
             dialling: HashMap::new(),
             serving: HashMap::new(),
             opening: HashMap::new(),
@@ -134,7 +134,7 @@ impl<C: Collection> Behaviour<C> {
         if open.reply.is_closed() {
             return;
         }
-        if self.connections.contains_key(&open.peer) {
+        if self.connections.contains(&open.peer) {
             self.open_stream(open.peer, open.reply);
             return;
         }
@@ -150,16 +150,15 @@ impl<C: Collection> Behaviour<C> {
     }
 
     fn open_stream(&mut self, peer: PeerId, reply: Opened) {
-        // The newest connection is the one most likely to be alive.
-        let Some(connection) = self.connections.get(&peer).and_then(|list| list.last()) else {
+        let Some(connection) = self.connections.newest(&peer) else {
             return;
         };
         let id = self.next_id;
         self.next_id += 1;
-        self.opening.insert(id, (*connection, reply));
+        self.opening.insert(id, (connection, reply));
         self.actions.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
-            handler: NotifyHandler::One(*connection),
+            handler: NotifyHandler::One(connection),
             event: wire::Command::OpenStream { id },
         });
     }
@@ -232,20 +231,14 @@ impl<C: Collection> NetworkBehaviour for Behaviour<C> {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 self.connections
-                    .entry(event.peer_id)
-                    .or_default()
-                    .push(event.connection_id);
+                    .add(event.peer_id, event.connection_id, event.endpoint);
                 for reply in self.dialling.remove(&event.peer_id).unwrap_or_default() {
                     self.open_stream(event.peer_id, reply);
                 }
             }
             FromSwarm::ConnectionClosed(event) => {
-                if let Some(list) = self.connections.get_mut(&event.peer_id) {
-                    list.retain(|id| *id != event.connection_id);
-                    if list.is_empty() {
-                        self.connections.remove(&event.peer_id);
-                        self.serving.remove(&event.peer_id);
-                    }
+                if self.connections.remove(event.peer_id, event.connection_id) {
+                    self.serving.remove(&event.peer_id);
                 }
                 // Dropping the reply tells the waiting task.
                 self.opening
@@ -268,8 +261,9 @@ impl<C: Collection> NetworkBehaviour for Behaviour<C> {
     ) {
         match event {
             wire::Event::StreamOpened { id, stream, .. } => {
-                if let Some((_, reply)) = self.opening.remove(&id) {
-                    let _ = reply.send(Ok(stream));
+                if let Some((connection, reply)) = self.opening.remove(&id) {
+                    let outdone = self.connections.outdone(&peer, connection);
+                    let _ = reply.send(Ok((stream, outdone)));
                 }
             }
             wire::Event::StreamFailed { id, error } => {

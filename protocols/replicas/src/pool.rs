@@ -26,7 +26,7 @@ const PIPELINE: usize = 16;
 pub(crate) struct Open {
     pub(crate) peer: PeerId,
     pub(crate) addrs: Vec<Multiaddr>,
-    pub(crate) reply: oneshot::Sender<Result<libp2p_swarm::Stream, String>>,
+    pub(crate) reply: oneshot::Sender<Result<(libp2p_swarm::Stream, wire::Outdone), String>>,
 }
 
 /// Why a peer did not do what it was asked.
@@ -218,11 +218,12 @@ impl Pool {
                 .map_err(|_| unreachable("the connection ended"))?
                 .map_err(RequestError::Unreachable)
         });
-        let stream = opened
+        let (stream, outdone) = opened
             .await
             .map_err(|_| unreachable("no connection in time"))??;
         Ok(Stream::start(
             stream,
+            outdone,
             self.max_item,
             self.config.stream_idle,
         ))
@@ -256,7 +257,8 @@ enum Best {
 impl Peer {
     fn best(&self, full: usize) -> Best {
         let mut streams = self.streams.lock();
-        streams.retain(|stream| !stream.is_closed());
+        // Who still waits for an answer on one that is outdone has it in hand (W11).
+        streams.retain(|stream| !stream.is_closed() && !stream.is_outdone());
         let Some(best) = streams.iter().min_by_key(|stream| stream.load()) else {
             return Best::None;
         };

@@ -42,6 +42,7 @@ pub(crate) struct Stream {
     /// Requests written or waiting to be, without an answer yet.
     load: AtomicUsize,
     state: Arc<State>,
+    outdone: wire::Outdone,
 }
 
 struct State {
@@ -75,8 +76,13 @@ impl State {
 pub(crate) struct Ended;
 
 impl Stream {
-    /// Runs a freshly opened stream in tasks of its own.
-    pub(crate) fn start<S>(stream: S, max_item: usize, idle: Duration) -> Arc<Stream>
+    /// Runs a freshly opened stream in tasks of its own; `outdone` is its connection's.
+    pub(crate) fn start<S>(
+        stream: S,
+        outdone: wire::Outdone,
+        max_item: usize,
+        idle: Duration,
+    ) -> Arc<Stream>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -111,11 +117,17 @@ impl Stream {
             queue,
             load: AtomicUsize::new(0),
             state,
+            outdone,
         })
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.state.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether there is a better connection to the peer than the one it is on.
+    pub(crate) fn is_outdone(&self) -> bool {
+        self.outdone.is_set()
     }
 
     pub(crate) fn load(&self) -> usize {

@@ -19,10 +19,11 @@
 //! # Ok::<(), wire::FrameError>(())
 //! ```
 //!
-//! Rules W1 to W10 of `docs/specs/wire.md` are cited where the code obeys them.
+//! Rules W1 to W11 of `docs/specs/wire.md` are cited where the code obeys them.
 
 mod cbor;
 mod config;
+mod connections;
 mod event;
 mod frame;
 mod handler;
@@ -32,6 +33,7 @@ mod upgrade;
 
 pub use cbor::{DecodeError, decode, encode};
 pub use config::{HandlerConfig, MessageConfig, StreamConfig};
+pub use connections::{Connections, Outdone};
 pub use event::{Command, Event, StreamError};
 pub use frame::{FrameDecoder, FrameError, frame_header, read_frame, write_frame};
 pub use handler::{Handler, MAX_PENDING_OPENS, Purpose};

@@ -119,13 +119,18 @@ impl Router {
             Nat::Cone => "",
             Nat::Symmetric => " fully-random",
         };
-        // IPv6 has addresses for everybody; a NAT of this kind has none of it.
+        // IPv6 has addresses for everybody; a NAT of this kind has none of it. What is for the
+        // NAT's own address and nobody has asked for is dropped as well: refused, it would tell
+        // one who punches that the hole is not there, and taken for the NAT's own it would keep
+        // the port from whoever begins a moment later.
         Some(format!(
             "table inet lab {{\n\
              chain leaving {{ type nat hook postrouting priority 100;\n\
              oifname \"{outside}\" meta nfproto ipv4 masquerade{ports}; }}\n\
              chain passing {{ type filter hook forward priority 0;\n\
              meta nfproto ipv6 drop; iifname \"{outside}\" ct state new drop; }}\n\
+             chain arriving {{ type filter hook input priority 0;\n\
+             meta nfproto ipv4 iifname \"{outside}\" ct state new drop; }}\n\
              }}\n"
         ))
     }

@@ -14,6 +14,7 @@ mod faults;
 mod flood;
 mod full_disk;
 mod hedgerow;
+mod hole_punch;
 mod kill_third;
 mod load;
 mod many;
@@ -85,6 +86,7 @@ async fn run(
         ("discovery", "lan" | "ipv6" | "ipv4" | "interfaces") => discovery::run(team).await,
         ("rolling-restart", "under-load") => rolling_restart::run(team).await,
         ("kill-third", "at-once") => kill_third::run(team).await,
+        ("hole-punch", "cone" | "symmetric") => hole_punch::run(team).await,
         ("many", "one-machine") => many::run(team).await,
         ("two-lans", "router") => two_lans::run(team).await,
         ("partition-heal", "halves" | "one-way") => partition_heal::run(team).await,

@@ -20,7 +20,7 @@ use crate::hedgerow::{Cli, Node};
 const LEAF_SET: usize = 16;
 
 /// How often a node is asked for what only it knows: it tells nobody by itself.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// This instance among the others.
 #[derive(Debug)]

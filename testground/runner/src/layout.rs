@@ -18,6 +18,9 @@ pub struct Layout {
     pub interfaces: usize,
     /// Which addresses there are.
     pub family: Family,
+    /// What hides each LAN but the first: a NAT of its own between that LAN and the first, in
+    /// place of the router.
+    pub nat: Option<Nat>,
     /// Whether packets go through the switch though it is perfect: instances shape it.
     pub switch: bool,
 }
@@ -35,12 +38,23 @@ pub enum Family {
     Ipv6,
 }
 
+/// Kinds of NAT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Nat {
+    /// An inner address and port has the same outer port whoever it talks to.
+    Cone,
+    /// It has another outer port for each of those.
+    Symmetric,
+}
+
 impl Default for Layout {
     fn default() -> Self {
         Layout {
             lans: 1,
             interfaces: 1,
             family: Family::Both,
+            nat: None,
             switch: false,
         }
     }
@@ -54,6 +68,9 @@ impl Layout {
                 return Err(source.error(at, format!("`{name}` is 1 to {MAX_LANS}")));
             }
         }
+        if self.nat.is_some() && (self.lans < 2 || self.family == Family::Ipv6) {
+            return Err(source.error(at, "`nat` hides `lans` but the first, and IPv4 alone"));
+        }
         if self.lans > 1 && self.interfaces > 1 {
             return Err(source.error(at, "several `lans` or several `interfaces`: one of the two"));
         }
@@ -64,6 +81,11 @@ impl Layout {
             ));
         }
         Ok(())
+    }
+
+    /// Nodes of the lab that are no instances: the sync service, and a NAT for each hidden LAN.
+    pub fn helpers(&self) -> usize {
+        1 + self.nat.map_or(0, |_| self.lans - 1)
     }
 
     /// The LAN of an instance's first interface, of so many instances.

@@ -97,6 +97,32 @@ fn discovery_passes_with_three_nodes() {
     }
 }
 
+/// Runs a case of `hole-punch`; its parameters beside it.
+fn punch(test: &str, case: &str, set: &[&str]) {
+    if !Lab::available_or_skip(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = vec!["hole-punch", case];
+    args.extend(set.iter().flat_map(|set| ["--set", set]));
+    let Some((output, said)) = run(test, None, folder.path(), &args) else {
+        return;
+    };
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn nodes_behind_nats_that_can_be_punched_are_connected_directly() {
+    let test = "nodes_behind_nats_that_can_be_punched_are_connected_directly";
+    punch(test, "cone", &["transport=quic", "objects=1"]);
+}
+
+#[test]
+fn nodes_behind_nats_that_cannot_be_punched_are_connected_all_the_same() {
+    let test = "nodes_behind_nats_that_cannot_be_punched_are_connected_all_the_same";
+    punch(test, "symmetric", &["objects=1", "named=false"]);
+}
+
 /// `hedgerow`, but what is got from the network is not what was put.
 const LIAR: &str = r#"#!/bin/bash
 case " $* " in
@@ -151,6 +177,7 @@ fn every_plan_has_a_manifest_that_can_be_run_as_it_is_and_a_page() {
             "discovery",
             "flood",
             "full-disk",
+            "hole-punch",
             "kill-third",
             "many",
             "partition-heal",

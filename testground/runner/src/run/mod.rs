@@ -28,7 +28,7 @@ use crate::environment::{Environment, SYNC_PORT};
 use crate::event::Line;
 use crate::faults::Fault;
 use crate::history::{self, HistoryError};
-use crate::layout::{Family, Layout};
+use crate::layout::{Family, Layout, Nat};
 use crate::oracle;
 use crate::params::ParamError;
 use crate::sync;
@@ -143,7 +143,11 @@ pub fn run(job: &Job, interrupt: &Interrupt) -> Result<Verdict, RunError> {
     let started = SystemTime::now();
     let begin = Instant::now();
     let run = new_run_id();
-    let mut builder = lans(Lab::builder().nodes(total + 1), job.layout, total);
+    let mut builder = lans(
+        Lab::builder().nodes(total + job.layout.helpers()),
+        job.layout,
+        total,
+    );
     if let Some(bytes) = job.disk {
         builder = builder.disk(bytes);
     }
@@ -268,12 +272,30 @@ fn lans(builder: Builder, layout: Layout, instances: usize) -> Builder {
     if layout.lans == 1 {
         return builder.bridges(layout.interfaces);
     }
-    (0..layout.lans)
-        .fold(builder.bridges(layout.lans), |builder, lan| {
-            let members = (0..instances).filter(|one| layout.lan_of(*one, instances) == lan);
-            builder.lan(lan, members.chain([instances]))
-        })
-        .router(instances)
+    // The sync service is on all LANs, and their router where no NAT hides them. Behind it in the
+    // list are the NATs, each on the first LAN and the one it hides.
+    let sync = instances;
+    let builder = (0..layout.lans).fold(builder.bridges(layout.lans), |builder, lan| {
+        let members = (0..instances).filter(|one| layout.lan_of(*one, instances) == lan);
+        let nats =
+            (1..layout.lans).filter(|hidden| layout.nat.is_some() && [0, *hidden].contains(&lan));
+        builder.lan(
+            lan,
+            members
+                .chain([sync])
+                .chain(nats.map(|hidden| sync + hidden)),
+        )
+    });
+    let Some(nat) = layout.nat else {
+        return builder.router(sync);
+    };
+    let nat = match nat {
+        Nat::Cone => lab::Nat::Cone,
+        Nat::Symmetric => lab::Nat::Symmetric,
+    };
+    (1..layout.lans).fold(builder, |builder, hidden| {
+        builder.nat(sync + hidden, 0, nat)
+    })
 }
 
 /// Waits until all instances have ended, and ends them where they have to be.
