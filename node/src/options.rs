@@ -30,10 +30,11 @@ pub struct StartOptions {
     /// Refuse new connections while the process is larger than this [default: 1024]
     #[arg(long, value_name = "MIB")]
     pub max_memory_mib: Option<String>,
-    /// Whether to relay for others [default: true]
+    /// Whether to relay for others, and to test their addresses [default: false]
     #[arg(long, value_name = "BOOL")]
     pub relay_serve: Option<String>,
-    /// Whether to ask known nodes to relay when nobody can dial this one [default: true]
+    /// Whether to have own addresses tested, and known nodes relay if nobody can dial this one
+    /// [default: false]
     #[arg(long, value_name = "BOOL")]
     pub relay_auto: Option<String>,
     /// Most peers that are reached through this node [default: 128]

@@ -477,8 +477,11 @@ fn write_failed(error: objects::WriteError) -> ApiError {
         WriteError::TooManyNames => ApiError::no_room(message),
         WriteError::Block(source) => put_failed(source),
         WriteError::Store(error) => error.into(),
-        WriteError::Replicas(error) => error.into(),
-        WriteError::Contended => ApiError::fork(message),
+        WriteError::Unsure { .. } => ApiError::unavailable(message).with_hint(
+            "it becomes the newest when they are back: see `hedgerow object versions` before you write again",
+        ),
+        WriteError::Contended => ApiError::fork(message)
+            .with_hint("see `hedgerow object versions`, and write again if yours is not there"),
         WriteError::Names(error) => super::objects::import_failed(error),
         _ => ApiError::internal(message),
     }

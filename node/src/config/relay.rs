@@ -20,7 +20,7 @@ pub struct Relay {
     pub reservations: NonZeroU32,
     /// Circuits at a time.
     pub circuits: NonZeroU32,
-    /// Of these, circuits that one peer has begun.
+    /// Of these, circuits that one peer has, begun or taken.
     pub circuits_per_peer: NonZeroU32,
     /// What may pass a circuit, both directions together, in MiB.
     pub circuit_mib: NonZeroU32,
@@ -32,8 +32,8 @@ impl Default for Relay {
     fn default() -> Self {
         let some = |number| NonZeroU32::new(number).expect("written down below, and not 0");
         Self {
-            serve: true,
-            auto: true,
+            serve: false,
+            auto: false,
             reservations: some(128),
             circuits: some(128),
             // A leaf set of neighbours that can only be reached so.

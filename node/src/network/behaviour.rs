@@ -58,8 +58,8 @@ pub(crate) struct Behaviour {
     pub(crate) relay: Toggle<relay::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
     dcutr: dcutr::Behaviour,
-    pub(crate) probing: Probing,
-    autonat_server: autonat::v2::server::Behaviour,
+    pub(crate) probing: Toggle<Probing>,
+    autonat_server: Toggle<autonat::v2::server::Behaviour>,
 }
 
 /// Behaviours that are made elsewhere because their handles are needed there.
@@ -127,8 +127,11 @@ impl Behaviour {
                 .into(),
             relay_client: parts.relay_client,
             dcutr: dcutr::Behaviour::new(peer),
-            probing: Probing::default(),
-            autonat_server: autonat::v2::server::Behaviour::default(),
+            probing: relaying.auto.then(Probing::default).into(),
+            autonat_server: relaying
+                .serve
+                .then(autonat::v2::server::Behaviour::default)
+                .into(),
         };
         Ok((behaviour, streams))
     }

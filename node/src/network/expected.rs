@@ -6,6 +6,7 @@
 //! neighbour answers sooner than the peer that is far away.
 
 use std::{
+    collections::{HashMap, HashSet},
     io,
     pin::Pin,
     task::{Context, Poll},
@@ -22,7 +23,7 @@ use libp2p::{
     multiaddr::Protocol,
 };
 
-use super::transport::BoxedTransport;
+use super::{nat::is_circuit, transport::BoxedTransport};
 
 /// How long a dial from a port of its own may take, which tests an address for another node:
 /// the library gives up on the whole test after 10 s and then says nothing (T2).
@@ -30,8 +31,55 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(6);
 
 type Output = (PeerId, StreamMuxerBox);
 
+/// How much later a dial over a relay begins than those of a peer's other addresses: it costs the
+/// relay a circuit, which is for nothing where a direct one succeeds.
+const CIRCUIT_DELAY: Duration = Duration::from_millis(500);
+
+/// Addresses over one relay that this node listens on. A relay may name as many as it likes, and
+/// each is told to all peers.
+const MAX_OVER_A_RELAY: usize = 2;
+
 /// A transport whose dials fail where another peer answers than the address names at its end.
-pub(crate) struct Expected(pub(crate) BoxedTransport);
+pub(crate) struct Expected {
+    inner: BoxedTransport,
+    circuits: HashMap<ListenerId, HashSet<Multiaddr>>,
+}
+
+impl Expected {
+    pub(crate) fn new(inner: BoxedTransport) -> Expected {
+        Expected {
+            inner,
+            circuits: HashMap::new(),
+        }
+    }
+
+    /// Whether the swarm is told of an event.
+    fn is_told(&mut self, event: &TransportEvent<Upgrade, io::Error>) -> bool {
+        match event {
+            TransportEvent::NewAddress {
+                listener_id,
+                listen_addr,
+            } if is_circuit(listen_addr) => {
+                let told = self.circuits.entry(*listener_id).or_default();
+                told.len() < MAX_OVER_A_RELAY && told.insert(listen_addr.clone())
+            }
+            TransportEvent::AddressExpired {
+                listener_id,
+                listen_addr,
+            } if is_circuit(listen_addr) => {
+                let told = self.circuits.get_mut(listener_id);
+                told.is_some_and(|told| told.remove(listen_addr))
+            }
+            TransportEvent::ListenerClosed { listener_id, .. } => {
+                self.circuits.remove(listener_id);
+                true
+            }
+            _ => true,
+        }
+    }
+}
+
+type Upgrade = <BoxedTransport as Transport>::ListenerUpgrade;
 
 /// Who answered instead.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +97,11 @@ impl Transport for Expected {
         id: ListenerId,
         address: Multiaddr,
     ) -> Result<(), TransportError<io::Error>> {
-        self.0.listen_on(id, address)
+        self.inner.listen_on(id, address)
     }
 
     fn remove_listener(&mut self, id: ListenerId) -> bool {
-        self.0.remove_listener(id)
+        self.inner.remove_listener(id)
     }
 
     fn dial(
@@ -66,8 +114,12 @@ impl Transport for Expected {
             _ => None,
         };
         let is_test = opts.port_use == PortUse::New;
-        let dial = self.0.dial(address, opts)?;
+        let later = is_circuit(&address);
+        let dial = self.inner.dial(address, opts)?;
         Ok(async move {
+            if later {
+                tokio::time::sleep(CIRCUIT_DELAY).await;
+            }
             let (peer, muxer) = match is_test {
                 true => tokio::time::timeout(TEST_TIMEOUT, dial).await??,
                 false => dial.await?,
@@ -84,7 +136,12 @@ impl Transport for Expected {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
-        Pin::new(&mut self.0).poll(cx)
+        loop {
+            let event = std::task::ready!(Pin::new(&mut self.inner).poll(cx));
+            if self.is_told(&event) {
+                return Poll::Ready(event);
+            }
+        }
     }
 }
 

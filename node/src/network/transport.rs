@@ -75,7 +75,7 @@ pub(crate) fn with_relay(
 ) -> Result<BoxedTransport, TransportError> {
     // Circuits first: a resolver would take their addresses for its own.
     let all = either(secured(relay, keypair)?, direct);
-    Ok(Expected(all).boxed())
+    Ok(Expected::new(all).boxed())
 }
 
 fn tcp() -> tcp::tokio::Transport {

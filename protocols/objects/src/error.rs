@@ -121,9 +121,16 @@ pub enum WriteError {
     /// The store of this node failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Too few replicas took it. It may become the newest version all the same.
-    #[error(transparent)]
-    Replicas(#[from] replicas::PutError),
+    /// The version is kept here, and whether a majority has it is not known. The next one
+    /// follows it.
+    #[error("version {seq} was made and is kept here, but may not be on enough replicas: {source}")]
+    Unsure {
+        /// Its number.
+        seq: u64,
+        /// What failed.
+        #[source]
+        source: BoxError,
+    },
     /// Somebody with the same key wrote meanwhile.
     #[error("another node with this node's key has written the same object meanwhile")]
     Contended,

@@ -177,8 +177,12 @@ impl Inner {
                     new: false,
                 });
             }
-            // What is corrupted gives way.
-            Some(meta) => self.read(aguid, meta).ok(),
+            Some(meta) => match self.read(aguid, meta) {
+                Ok(kept) => Some(kept),
+                // What is corrupted gives way; what cannot be read just now does not.
+                Err(StoreError::Corrupt(_)) => None,
+                Err(error) => return Err(Refused::Store(error)),
+            },
             None => None,
         };
         let joined = match kept.clone() {

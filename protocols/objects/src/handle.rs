@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cid::Cid;
@@ -9,7 +10,8 @@ use guid::Guid;
 use libp2p_identity::{Keypair, PublicKey};
 use replicas::{Keeper, PutReceipt};
 use tokio::sync::Mutex;
-use unixfs::{BlockSink, BlockSource, Options};
+use tokio::time::timeout;
+use unixfs::{BlockSink, BlockSource, BoxError, Options};
 
 use crate::clock::now_millis;
 use crate::collection::id_of;
@@ -17,6 +19,9 @@ use crate::error::{ReadError, WriteError};
 use crate::namespace::{self, MAX_NAMES, MAX_NAMES_BYTES, Names};
 use crate::update::{Action, Predicate, Update};
 use crate::{Fields, HeadStore, Heads, Name, Newest, Record, RecordError, Version, aguid};
+
+/// How long a guess of what somebody meant may take.
+const GUESS: Duration = Duration::from_secs(2);
 
 /// Versions that one listing walks at most.
 pub const MAX_HISTORY: usize = 1_000;
@@ -199,9 +204,10 @@ impl Handle {
 
     /// At most three names that somebody who typed `name` may have meant.
     pub async fn nearest_names(&self, owner: &PublicKey, name: &Name) -> Vec<String> {
-        match self.all_names(owner).await {
-            Ok(names) => namespace::nearest(&names, name.as_str()),
-            Err(_) => Vec::new(),
+        // Nobody waits for a guess.
+        match timeout(GUESS, self.all_names(owner)).await {
+            Ok(Ok(names)) => namespace::nearest(&names, name.as_str()),
+            Ok(Err(_)) | Err(_) => Vec::new(),
         }
     }
 
@@ -411,7 +417,16 @@ impl Handle {
                         None => return Err(fork(heads.seq(), heads.records()).into()),
                     },
                     Version::Number(number) => self.numbered(heads, number).await?,
-                    Version::Vguid(vguid) => self.record(heads.aguid(), vguid).await?,
+                    Version::Vguid(vguid) => {
+                        match heads.records().iter().find(|head| head.vguid() == vguid) {
+                            // A removal ends a fork as well as any.
+                            Some(head) if head.is_removal() && heads.single().is_none() => {
+                                return Ok((None, 0));
+                            }
+                            Some(head) => head.clone(),
+                            None => self.record(heads.aguid(), vguid).await?,
+                        }
+                    }
                 };
                 match record.root() {
                     Some(root) => Ok((Some(root), record.fields().size)),
@@ -472,9 +487,16 @@ impl Handle {
             return Err(WriteError::Contended);
         }
         let id = id_of(record.aguid());
-        let replicas = self.inner.replicas.put_trusted(id, heads.encode()).await?;
+        // From here on it is kept here, and the next version follows it.
+        let unsure = |source: BoxError| WriteError::Unsure {
+            seq: record.seq(),
+            source,
+        };
+        let put = self.inner.replicas.put_trusted(id, heads.encode()).await;
+        let replicas = put.map_err(|error| unsure(error.into()))?;
         // Replicas that had a newer one have kept that (J15).
-        let newest = self.newest(record.aguid()).await?;
+        let newest = self.newest(record.aguid()).await;
+        let newest = newest.map_err(|error| unsure(error.into()))?;
         let mut known = newest.vguids();
         known.extend(previous_of(newest.records()));
         match known.contains(&record.vguid()) {

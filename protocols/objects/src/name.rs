@@ -114,13 +114,13 @@ pub(crate) fn is_version(suffix: &str) -> bool {
 
 /// Whether somebody who typed this may have meant a CID, rightly or with a slip.
 pub(crate) fn looks_like_cid(text: &str) -> bool {
+    let alphanumeric = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let base32 = |rest: &str| {
-        rest.len() >= 8
-            && rest
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+        let digit = |byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7');
+        // A long one with a slip in it is meant as a CID too.
+        rest.len() >= 8 && (rest.bytes().all(digit) || rest.len() >= 40 && alphanumeric(rest))
     };
-    let base58 = |rest: &str| rest.len() == 44 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+    let base58 = |rest: &str| (40..=48).contains(&rest.len()) && alphanumeric(rest);
     text.strip_prefix("baf").is_some_and(base32)
         || text.strip_prefix("Qm").is_some_and(base58)
         || text.parse::<Cid>().is_ok()

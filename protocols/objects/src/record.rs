@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use cid::Cid;
 use guid::Guid;
-use libp2p_identity::{Keypair, PeerId, PublicKey};
+use libp2p_identity::{KeyType, Keypair, PeerId, PublicKey};
 use multihash_codetable::{Code, MultihashDigest};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes as SerdeBytes};
@@ -185,6 +185,13 @@ impl Record {
             .map_err(|error| RecordError::Author(error.to_string()))?;
         if author.encode_protobuf() != signed.author.as_slice() {
             return Err(RecordError::NotCanonical);
+        }
+        // Of other kinds somebody without the key may make a second signature of a first,
+        // and with it a fork.
+        if author.key_type() != KeyType::Ed25519 {
+            return Err(RecordError::Author(
+                "only Ed25519 keys own names".to_owned(),
+            ));
         }
         if Guid::of_name(&signed.author, fields.name.as_str()) != signed.aguid {
             return Err(RecordError::NotTheirs);

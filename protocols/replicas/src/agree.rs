@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
+use guid::Guid;
 use libp2p_identity::PeerId;
+use overlay::Contact;
+use tokio::time::timeout;
 
-use crate::collection::{Collection, ItemId};
-use crate::fetch::{Fetched, GetError, fetch_verified, local, majority};
-use crate::nearest;
+use crate::collection::{Collection, ItemId, StoreError};
+use crate::fetch::{Fetched, GetError, Kept, fetch_verified, local, majority};
 use crate::place::{self, PutError};
+use crate::pool::RequestError;
 use crate::shared::Shared;
 
 pub(crate) async fn get_agreed<C: Collection>(
@@ -17,55 +20,122 @@ pub(crate) async fn get_agreed<C: Collection>(
     id: &ItemId,
 ) -> Result<Bytes, GetError> {
     let key = shared.collection.key_of(id).ok_or(GetError::Invalid)?;
-    let mine = local(shared, id).await?.whole();
-    let mine = mine.and_then(|item| {
+    let kept = local(shared, id).await?;
+    let damaged = kept == Kept::Damaged;
+    let mine = kept.whole().and_then(|item| {
         let version = shared.collection.verify(id, &item).ok()?;
         Some((version, item))
     });
     let (set, needed, member) = majority(shared, key).await?;
+    // What was damaged here says nothing about what it was.
+    let (needed, member) = match member && damaged {
+        true => (needed + 1, false),
+        false => (needed, member),
+    };
     let asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
-    // What each of the majority has; none where it has nothing.
+    // What each of those that answered has; none where it has nothing.
     let mut versions = Vec::new();
     if member {
         versions.push(mine.as_ref().map(|(version, _)| *version));
     }
     let mut best = mine;
-    let (mut answers, mut failed) = (0, Vec::new());
-    let mut asking: FuturesUnordered<_> = set
-        .iter()
-        .map(|contact| async move { (contact.peer, fetch_verified(shared, contact, id).await) })
-        .collect();
-    while answers < needed {
+    let (mut answers, mut failed, mut perhaps_lost) = (0, Vec::new(), false);
+    let mut asking = ask(shared, &set, id);
+    loop {
+        // Whoever has nothing of what others have is new among them, and stands in for one
+        // that may have known more: then all are asked.
+        let gap = best.is_some() && versions.contains(&None);
+        if answers >= needed && !gap {
+            break;
+        }
         match asking.next().await {
             Some((_, Ok(Fetched::Item(item, version)))) => {
                 answers += 1;
                 versions.push(Some(version));
-                best = Some(match best {
-                    Some(known) => shared.collection.join(id, known, (version, item)),
-                    None => (version, item),
-                });
+                best = Some(joined(shared, id, best, (version, item)));
             }
-            Some((_, Ok(Fetched::Missing | Fetched::PerhapsLost))) => {
+            Some((_, Ok(missing))) => {
                 answers += 1;
                 versions.push(None);
+                perhaps_lost |= matches!(missing, Fetched::PerhapsLost);
             }
             Some((peer, Err(error))) => failed.push((peer, error)),
+            None if answers >= needed && failed.is_empty() => break,
             None => return Err(GetError::none_found(asked, failed)),
         }
     }
     // A question left half asked is never polled again, and would keep the lock under
     // which its stream is being opened from whoever asks that peer next.
     drop(asking);
-    let Some((version, item)) = best else {
+    let gap = versions.contains(&None);
+    if best.is_none() {
+        if !failed.is_empty() {
+            return Err(GetError::none_found(asked, failed));
+        }
         // The closest may have come just now: whoever kept it before is asked as well.
-        let (item, _) = nearest::fetch(shared, id).await?;
-        write_back(shared, id, item.clone(), asked).await?;
-        return Ok(item);
+        best = of_those_behind(shared, key, id, &asked).await?;
+    }
+    // Where a majority was lost together, the rest may be of before the newest.
+    if (best.is_none() || gap) && (perhaps_lost || shared.may_be_lost_at(key)) {
+        return Err(GetError::MayBeLost { asked });
+    }
+    let Some((version, item)) = best else {
+        return Err(GetError::NotFound { asked });
     };
     if versions.iter().any(|known| *known != Some(version)) {
-        write_back(shared, id, item.clone(), asked).await?;
+        write_back(shared, id, item.clone(), asked, member).await?;
     }
     Ok(item)
+}
+
+type Answer = (PeerId, Result<Fetched, RequestError>);
+
+fn ask<'a, C: Collection>(
+    shared: &'a Arc<Shared<C>>,
+    set: &'a [Contact],
+    id: &'a ItemId,
+) -> FuturesUnordered<impl Future<Output = Answer> + 'a> {
+    let ask = |contact: &'a Contact| async move {
+        let answer = fetch_verified(shared, contact, id).await;
+        (contact.peer, answer)
+    };
+    set.iter().map(ask).collect()
+}
+
+fn joined<C: Collection>(
+    shared: &Shared<C>,
+    id: &ItemId,
+    known: Option<(u64, Bytes)>,
+    found: (u64, Bytes),
+) -> (u64, Bytes) {
+    match known {
+        Some(known) => shared.collection.join(id, known, found),
+        None => found,
+    }
+}
+
+/// What the next nodes behind the replicas have of an item, all of it joined. They have no
+/// duty to, so those that do not answer within a while are not waited for.
+async fn of_those_behind<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    key: Guid,
+    id: &ItemId,
+    asked: &[PeerId],
+) -> Result<Option<(u64, Bytes)>, GetError> {
+    let mut set = shared.replica_set(key, shared.config.search_width).await?;
+    let me = shared.placement.me().peer;
+    set.retain(|contact| contact.peer != me && !asked.contains(&contact.peer));
+    let mut asking = ask(shared, &set, id);
+    let mut best = None;
+    let _ = timeout(shared.config.put_wait, async {
+        while let Some((_, answer)) = asking.next().await {
+            if let Ok(Fetched::Item(item, version)) = answer {
+                best = Some(joined(shared, id, best.take(), (version, item)));
+            }
+        }
+    })
+    .await;
+    Ok(best)
 }
 
 /// Puts what was found where not all of a majority have it, so that the next get finds it
@@ -75,10 +145,13 @@ async fn write_back<C: Collection>(
     id: &ItemId,
     item: Bytes,
     asked: Vec<PeerId>,
+    member: bool,
 ) -> Result<(), GetError> {
     match place::put(shared, id.clone(), item, true).await {
         Ok(_) => Ok(()),
         Err(PutError::Invalid(_)) => Err(GetError::Invalid),
+        // Who is to keep it is asked; this node is not, and has no room.
+        Err(PutError::Local(StoreError::Full(_))) if !member => Ok(()),
         Err(PutError::Local(error)) => Err(error.into()),
         Err(PutError::Placement(error)) => Err(error.into()),
         Err(PutError::NoQuorum { receipt, .. }) => Err(GetError::Unavailable {

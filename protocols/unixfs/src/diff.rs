@@ -39,6 +39,10 @@ impl Waiting {
     }
 }
 
+/// Blocks that are opened at most: what is below others counts as different. A file of a
+/// terabyte has a thousand above its leaves.
+const MAX_OPENED: usize = 65_536;
+
 /// The stretches, in order, where two files are made of different blocks; what is behind the
 /// end of the shorter one differs. Blocks that both have at the same place are not read, nor
 /// is what is below them. Where the same bytes are cut into blocks differently they count as
@@ -53,7 +57,7 @@ pub async fn diff<S: BlockSource + ?Sized>(
     }
     let mut sides = [start(one, source).await?, start(other, source).await?];
     let mut found = Vec::new();
-    let mut at = 0;
+    let (mut at, mut opened) = (0, 0);
     loop {
         let [left, right] = &mut sides;
         let (Some(a), Some(b)) = (left.last(), right.last()) else {
@@ -67,7 +71,9 @@ pub async fn diff<S: BlockSource + ?Sized>(
         }
         // The larger of those that can be opened is, so that equal parts come to face
         // each other.
-        let (a_opens, b_opens) = (!a.is_leaf(), !b.is_leaf());
+        let opens = opened < MAX_OPENED;
+        let (a_opens, b_opens) = (opens && !a.is_leaf(), opens && !b.is_leaf());
+        opened += usize::from(a_opens || b_opens);
         match (a_opens, b_opens) {
             (true, _) if !b_opens || a.part.size >= b.part.size => expand(left, source).await?,
             (_, true) => expand(right, source).await?,

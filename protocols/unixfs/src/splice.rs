@@ -207,7 +207,10 @@ fn leaves_of(mut bytes: Bytes) -> Vec<Tree> {
     leaves
 }
 
-/// The leaves of a file, which are not read.
+/// Bytes that nodes of an inserted file hold themselves, which become leaves of their own.
+const MAX_INLINED: usize = 64 * 1024 * 1024;
+
+/// The leaves of a file, which are not kept in memory.
 async fn shared_leaves<S: BlockSource + ?Sized>(
     root: &Cid,
     size: u64,
@@ -219,7 +222,7 @@ async fn shared_leaves<S: BlockSource + ?Sized>(
         tsize: 0,
     };
     let mut waiting = vec![(whole, 0)];
-    let mut leaves = Vec::new();
+    let (mut leaves, mut inlined) = (Vec::new(), 0);
     while let Some((part, depth)) = waiting.pop() {
         if leaves.len() + waiting.len() > MAX_INSERTED_LEAVES {
             return Err(SpliceError::TooLarge);
@@ -229,8 +232,15 @@ async fn shared_leaves<S: BlockSource + ?Sized>(
             continue;
         }
         match open(&part, depth, blocks).await? {
+            // Its size was read where it is linked: only the root has none, and is never
+            // shared as a leaf.
+            Opened::Leaf(_) if depth > 0 => leaves.push(Tree::Kept(part)),
             Opened::Leaf(bytes) => leaves.push(Tree::Leaf(bytes)),
             Opened::Node(inline, children) => {
+                inlined += inline.as_ref().map_or(0, Bytes::len);
+                if inlined > MAX_INLINED {
+                    return Err(SpliceError::TooLarge);
+                }
                 leaves.extend(inline.map(Tree::Leaf));
                 let below = children.into_iter().rev().map(|part| (part, depth + 1));
                 waiting.extend(below);

@@ -90,7 +90,10 @@ pub(crate) fn to_close(links: &BTreeMap<ConnectionId, Link>, now: Instant) -> Ve
     if !links.values().any(settled) {
         return Vec::new();
     }
-    let relayed = links.iter().filter(|(_, link)| link.relayed);
+    // One that has just come may be there because the direct one is dead.
+    let relayed = links.iter().filter(|(_, link)| {
+        link.relayed && now.saturating_duration_since(link.since) >= RELAYED_BESIDE_DIRECT
+    });
     relayed.map(|(id, _)| *id).collect()
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use libp2p::Multiaddr;
 
-use super::super::addresses::ip_of;
+use super::super::addresses::{ip_of, is_lan};
 
 /// Whether others can dial this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,9 +33,10 @@ impl Tests {
         self.own.extend(ip_of(address));
     }
 
-    /// Whether an address is one of this machine's, as far as is known.
+    /// Whether an address is one of this machine's, as far as is known; loopback and link-local
+    /// ones tell as little about others.
     pub(crate) fn is_own(&self, address: &Multiaddr) -> bool {
-        ip_of(address).is_some_and(|ip| self.own.contains(&ip))
+        !is_lan(address) || ip_of(address).is_some_and(|ip| self.own.contains(&ip))
     }
 
     /// A peer has tried a candidate.
@@ -71,6 +72,9 @@ mod tests {
         tests.listens(&own);
         tests.tested(&own, true);
         tests.tested(&own, false);
+        for own in ["127.0.0.1", "169.254.3.4"] {
+            tests.tested(&format!("/ip4/{own}/tcp/4747").parse().unwrap(), true);
+        }
         assert_eq!(tests.reachability(), Reachability::Unknown);
         tests.tested(&mapped, false);
         assert_eq!(tests.reachability(), Reachability::Private);

@@ -89,9 +89,13 @@ impl Relays {
             let (address, peer) = split_peer(address);
             Some((peer?, address))
         });
-        let relays: Vec<Relay> = named
-            .map(|(peer, address)| Relay::new(peer, address, true, now))
-            .collect();
+        // One reservation at a relay: a second one would end the first.
+        let mut relays: Vec<Relay> = Vec::new();
+        for (peer, address) in named {
+            if relays.iter().all(|relay| relay.peer != peer) {
+                relays.push(Relay::new(peer, address, true, now));
+            }
+        }
         Self {
             patience: (!relays.is_empty()).then(|| now + PATIENCE),
             relays,
