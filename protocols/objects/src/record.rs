@@ -127,6 +127,7 @@ impl Record {
     pub fn sign(keypair: &Keypair, fields: Fields) -> Result<Record, SignError> {
         check(&fields)?;
         let author = keypair.public();
+        check_kind(&author)?;
         let key = author.encode_protobuf();
         let aguid = Guid::of_name(&key, fields.name.as_str());
         let unsigned = unsigned(&fields, aguid, &key);
@@ -186,13 +187,7 @@ impl Record {
         if author.encode_protobuf() != signed.author.as_slice() {
             return Err(RecordError::NotCanonical);
         }
-        // Of other kinds somebody without the key may make a second signature of a first,
-        // and with it a fork.
-        if author.key_type() != KeyType::Ed25519 {
-            return Err(RecordError::Author(
-                "only Ed25519 keys own names".to_owned(),
-            ));
-        }
+        check_kind(&author)?;
         if Guid::of_name(&signed.author, fields.name.as_str()) != signed.aguid {
             return Err(RecordError::NotTheirs);
         }
@@ -276,6 +271,17 @@ pub fn is_vguid(cid: &Cid) -> bool {
 
 fn is_sha256(cid: &Cid) -> bool {
     cid.version() == cid::Version::V1 && cid.hash().code() == SHA2_256 && cid.hash().size() == 32
+}
+
+/// Of other kinds somebody without the key may make a second signature of a first, and with
+/// it a fork.
+fn check_kind(author: &PublicKey) -> Result<(), RecordError> {
+    match author.key_type() {
+        KeyType::Ed25519 => Ok(()),
+        _ => Err(RecordError::Author(
+            "only Ed25519 keys own names".to_owned(),
+        )),
+    }
 }
 
 fn check(fields: &Fields) -> Result<(), RecordError> {

@@ -71,6 +71,30 @@ async fn a_fork_is_kept_shown_and_ended_by_a_choice() {
 }
 
 #[tokio::test]
+async fn a_fork_of_removals_is_ended_by_choosing_one() {
+    let net = net_with(3, |node, own| match node {
+        0 | 1 => keypair(9),
+        _ => own,
+    })
+    .await;
+    let cat = aguid(&net.nodes[0].owner(), &name("cat"));
+    let base = net.put(0, "cat", "base", vec![]).await.unwrap().record;
+    let ours = net.act(0, "cat", Action::Remove).await.unwrap().record;
+    let mut theirs = fields("cat", "", &[&base]);
+    (theirs.root, theirs.size, theirs.time) = (None, 0, 5);
+    let theirs = objects::Record::sign(&keypair(9), theirs).unwrap();
+    for node in &net.nodes {
+        node.store().put(Heads::of(theirs.clone())).await.unwrap();
+    }
+    assert_eq!(net.nodes[2].newest(cat).await.unwrap().vguids().len(), 2);
+    let choice = Action::Restore(Version::Vguid(ours.vguid()));
+    let ended = net.act(1, "cat", choice).await.unwrap().record;
+    assert_eq!(ended.fields().previous, [ours.vguid(), theirs.vguid()]);
+    assert!(ended.is_removal());
+    assert_eq!(net.nodes[2].newest(cat).await.unwrap().vguids().len(), 1);
+}
+
+#[tokio::test]
 async fn two_writers_at_once_fork_or_come_one_after_the_other() {
     let net = net_with(3, |_, _| keypair(9)).await;
     let writes = (0..3).map(|node| {
@@ -81,6 +105,7 @@ async fn two_writers_at_once_fork_or_come_one_after_the_other() {
     let written = futures::future::join_all(writes).await;
     let cat = aguid(&net.nodes[0].owner(), &name("cat"));
     let history = net.nodes[1].history(cat, 100).await.unwrap();
+    assert!(written.iter().any(Result::is_ok), "nobody wrote");
     // What was acknowledged is in the history, on whichever branch.
     for written in written.into_iter().flatten() {
         let vguid = written.record.vguid();

@@ -58,6 +58,22 @@ fn a_record_is_what_it_says_and_named_by_its_owner() {
     assert_eq!(map["previous"], Ipld::List(vec![Ipld::Link(first.vguid())]));
 }
 
+/// A signature by one of these can be made into another by anybody.
+#[test]
+fn keys_of_other_kinds_own_nothing() {
+    let key = libp2p_identity::Keypair::generate_ecdsa();
+    let refused = Record::sign(&key, fields("cat", "one", &[])).unwrap_err();
+    assert!(refused.to_string().contains("only Ed25519"), "{refused}");
+    // Nor where somebody signs all the same.
+    let mut map = map(&version("one", &[]));
+    let author = key.public().encode_protobuf();
+    let aguid = Guid::of_name(&author, "cat").to_bytes().to_vec();
+    map.insert("aguid".to_owned(), Ipld::Bytes(aguid));
+    map.insert("author".to_owned(), Ipld::Bytes(author));
+    let refused = Record::decode(&encode(map)).unwrap_err();
+    assert!(refused.to_string().contains("only Ed25519"), "{refused}");
+}
+
 #[test]
 fn what_is_changed_or_cut_off_is_refused() {
     let record = version("one", &[]);

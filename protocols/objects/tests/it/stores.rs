@@ -66,6 +66,15 @@ async fn room_is_bounded_for_each_author_and_in_all() {
         let full = store.put(of(2, "a")).await.unwrap_err();
         assert!(matches!(full, Refused::NoRoom(NoRoom::Total)), "{full}");
         assert_eq!(store.usage().objects, 4);
+        // Others leave a quarter to it, whoever they are.
+        let (others, _directory) = stores(limits).remove(0);
+        for author in [1, 1, 2] {
+            let number = others.usage().objects;
+            others.put(of(author, &number.to_string())).await.unwrap();
+        }
+        let full = others.put(of(3, "a")).await.unwrap_err();
+        assert!(matches!(full, Refused::NoRoom(NoRoom::Total)), "{full}");
+        others.put(of(200, "a")).await.unwrap();
         // A removal gets in where all is full.
         let kept = of(1, "a");
         let kept = &kept.records()[0];

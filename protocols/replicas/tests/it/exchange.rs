@@ -175,6 +175,37 @@ async fn the_newest_version_of_a_majority_is_got() {
     .await;
 }
 
+/// A member that has nothing of it is new, and stands in for one that may have had the newest.
+#[tokio::test(start_paused = true)]
+async fn what_is_agreed_is_asked_of_all_where_somebody_is_new() {
+    let net = Net::start(5).await;
+    let (new, hangs) = (name(1), name(2));
+    for id in [&new, &hangs] {
+        let set = net.closest(key(id), 3);
+        set[0].map.keep(id, item(id, 1, b"old"));
+        set[2].map.keep(id, item(id, 2, b"new"));
+    }
+    // Whichever answers first.
+    let asker = net.outsider(key(&new), 3);
+    let newest = item(&new, 2, b"new");
+    assert_eq!(asker.handle.get_agreed(&new).await.unwrap(), newest);
+    // And is left with all.
+    let set = net.closest(key(&new), 3);
+    until("all have it", || {
+        set.iter()
+            .all(|node| node.map.kept(&new).as_ref() == Some(&newest))
+    })
+    .await;
+    // Who may know more has to answer.
+    net.closest(key(&hangs), 3)[2].map.set(Mood::Hangs);
+    let asker = net.outsider(key(&hangs), 3);
+    let failed = asker.handle.get_agreed(&hangs).await;
+    assert!(
+        matches!(failed, Err(GetError::Unavailable { .. })),
+        "{failed:?}"
+    );
+}
+
 /// Two of three may be the two that acknowledged a put: then it is not known whether what
 /// the third lacks exists.
 #[tokio::test(start_paused = true)]
