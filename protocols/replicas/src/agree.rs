@@ -32,7 +32,7 @@ pub(crate) async fn get_agreed<C: Collection>(
         true => (needed + 1, false),
         false => (needed, member),
     };
-    let asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
+    let mut asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
     // What each of those that answered has; none where it has nothing.
     let mut versions = Vec::new();
     if member {
@@ -73,7 +73,7 @@ pub(crate) async fn get_agreed<C: Collection>(
             return Err(GetError::none_found(asked, failed));
         }
         // The closest may have come just now: whoever kept it before is asked as well.
-        best = of_those_behind(shared, key, id, &asked).await?;
+        best = of_those_behind(shared, key, id, &mut asked).await?;
     }
     // Where a majority was lost together, the rest may be of before the newest.
     if (best.is_none() || gap) && (perhaps_lost || shared.may_be_lost_at(key)) {
@@ -120,11 +120,12 @@ async fn of_those_behind<C: Collection>(
     shared: &Arc<Shared<C>>,
     key: Guid,
     id: &ItemId,
-    asked: &[PeerId],
+    asked: &mut Vec<PeerId>,
 ) -> Result<Option<(u64, Bytes)>, GetError> {
     let mut set = shared.replica_set(key, shared.config.search_width).await?;
     let me = shared.placement.me().peer;
     set.retain(|contact| contact.peer != me && !asked.contains(&contact.peer));
+    asked.extend(set.iter().map(|contact| contact.peer));
     let mut asking = ask(shared, &set, id);
     let mut best = None;
     let _ = timeout(shared.config.put_wait, async {
