@@ -114,7 +114,13 @@ fn punch(test: &str, case: &str, set: &[&str]) {
 #[test]
 fn nodes_behind_nats_that_can_be_punched_are_connected_directly() {
     let test = "nodes_behind_nats_that_can_be_punched_are_connected_directly";
-    punch(test, "cone", &["transport=quic", "objects=1"]);
+    for transport in ["tcp", "quic"] {
+        punch(
+            test,
+            "cone",
+            &[&format!("transport={transport}"), "objects=1"],
+        );
+    }
 }
 
 #[test]
