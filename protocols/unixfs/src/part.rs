@@ -1,7 +1,10 @@
 //! The file that an export writes, and what an earlier one left in it (rule U16).
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{AlreadyExists, NotFound},
+};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +62,17 @@ impl Part {
             path: path.clone(),
             source,
         };
-        let file = options.open(&path).map_err(failed)?;
+        let file = match options.open(&path) {
+            Ok(file) => file,
+            // Another export made or took away the file between the look and this: it is at work.
+            Err(error) => {
+                return Err(match (error.kind(), exists) {
+                    // Made or taken away since the look: another export is at work.
+                    (AlreadyExists, false) | (NotFound, true) => ExportError::Busy(path),
+                    _ => failed(error),
+                });
+            }
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(ExportError::Busy(path)),
@@ -148,4 +161,35 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work)
         .await
         .expect("file work does not panic and is not aborted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A dropped export's last open may still run beside that of the next try.
+    #[test]
+    fn whoever_opens_at_the_same_moment_waits() {
+        let temp = tempfile::tempdir().unwrap();
+        for round in 0..500 {
+            let path = temp.path().join(round.to_string());
+            let start = std::sync::Barrier::new(3);
+            let opened = std::thread::scope(|scope| {
+                let open = || {
+                    start.wait();
+                    Part::try_open(path.clone())
+                };
+                [(); 3]
+                    .map(|()| scope.spawn(open))
+                    .map(|running| running.join().unwrap())
+            });
+            assert!(opened.iter().any(Result::is_ok));
+            for opened in opened {
+                assert!(
+                    matches!(opened, Ok(_) | Err(ExportError::Busy(_))),
+                    "{opened:?}"
+                );
+            }
+        }
+    }
 }
