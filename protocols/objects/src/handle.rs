@@ -79,6 +79,33 @@ pub struct History {
     pub missing: Option<(Cid, String)>,
 }
 
+/// What a version is of, while it is being made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Content {
+    root: Option<Cid>,
+    size: u64,
+    properties: Option<Cid>,
+}
+
+impl Content {
+    fn of(record: &Record) -> Content {
+        Content {
+            root: record.root(),
+            size: record.fields().size,
+            properties: record.properties(),
+        }
+    }
+
+    /// Content of which nothing more is said.
+    fn plain(root: Cid, size: u64) -> Content {
+        Content {
+            root: Some(root),
+            size,
+            properties: None,
+        }
+    }
+}
+
 impl Handle {
     /// Acts with `keypair` through the replicas of heads and over these blocks.
     pub fn new(
@@ -179,8 +206,8 @@ impl Handle {
             let at = (aguid.as_u128() % LOCKS as u128) as usize;
             let _turn = self.inner.writing[at].lock().await;
             let heads = self.newest_if_any(aguid).await?;
-            let (root, size, chosen) = self.evaluate(heads.as_ref(), update).await?;
-            self.commit(name, heads, chosen, root, size).await?
+            let (content, chosen) = self.evaluate(heads.as_ref(), update).await?;
+            self.commit(name, heads, chosen, content).await?
         };
         if let Err(error) = self.list_name(name).await {
             // J5: the object is there all the same, and the next write mends it.
@@ -288,13 +315,12 @@ impl Handle {
         }
     }
 
-    /// What the update makes of the newest version: content, its size, and the record it is
-    /// made from.
+    /// What the update makes of the newest version, and the record it is made from.
     async fn evaluate(
         &self,
         heads: Option<&Heads>,
         update: Update,
-    ) -> Result<(Option<Cid>, u64, Option<Cid>), WriteError> {
+    ) -> Result<(Content, Option<Cid>), WriteError> {
         let chosen = |clause: &crate::Clause| match clause.actions.first() {
             Some(Action::Restore(Version::Vguid(vguid))) => Some(*vguid),
             _ => None,
@@ -323,12 +349,11 @@ impl Handle {
             {
                 return Err(fork(forked.seq(), forked.records()).into());
             }
-            let mut content = base.map(|base| (base.root(), base.fields().size));
+            let mut content = base.map(Content::of);
             for action in clause.actions {
                 content = Some(self.act(heads, content, action).await?);
             }
-            let (root, size) = content.unwrap_or((None, 0));
-            return Ok((root, size, chosen));
+            return Ok((content.unwrap_or_default(), chosen));
         }
         Err(WriteError::Refused(refused))
     }
@@ -379,19 +404,19 @@ impl Handle {
         Ok(broken)
     }
 
-    /// The content, and its size, that an action makes of what was there.
+    /// What an action makes of what was there.
     async fn act(
         &self,
         heads: Option<&Heads>,
-        before: Option<(Option<Cid>, u64)>,
+        before: Option<Content>,
         action: Action,
-    ) -> Result<(Option<Cid>, u64), WriteError> {
+    ) -> Result<Content, WriteError> {
         let blocks = &*self.inner.blocks;
         let missing = || ReadError::NotFound { asked: Vec::new() };
         match action {
             Action::Set(root) => {
                 let stat = unixfs::stat(&root, blocks).await.map_err(ReadError::from)?;
-                Ok((Some(root), stat.size))
+                Ok(Content::plain(root, stat.size))
             }
             Action::Splice {
                 offset,
@@ -400,14 +425,18 @@ impl Handle {
             } => {
                 // What is not there, or was removed, is changed as if it were empty.
                 let (root, size) = match before {
-                    Some((Some(root), size)) => (root, size),
+                    Some(Content {
+                        root: Some(root),
+                        size,
+                        ..
+                    }) => (root, size),
                     _ => (self.empty().await?, 0),
                 };
                 let from = offset.unwrap_or(size);
                 // Nothing is behind the end; only what begins there is refused.
                 let to = from.saturating_add(delete).min(size.max(from));
                 let made = unixfs::splice(&root, from..to, insert.into(), blocks).await?;
-                Ok((Some(made.cid), made.size))
+                Ok(Content::plain(made.cid, made.size))
             }
             Action::Restore(version) => {
                 let heads = heads.ok_or_else(missing)?;
@@ -421,7 +450,7 @@ impl Handle {
                         match heads.records().iter().find(|head| head.vguid() == vguid) {
                             // A removal ends a fork as well as any.
                             Some(head) if head.is_removal() && heads.single().is_none() => {
-                                return Ok((None, 0));
+                                return Ok(Content::of(head));
                             }
                             Some(head) => head.clone(),
                             None => self.record(heads.aguid(), vguid).await?,
@@ -429,18 +458,22 @@ impl Handle {
                     }
                 };
                 match record.root() {
-                    Some(root) => Ok((Some(root), record.fields().size)),
+                    Some(_) => Ok(Content::of(&record)),
                     None => Err(ReadError::Removed { seq: record.seq() }.into()),
                 }
             }
             Action::Remove => match before {
                 None => Err(missing().into()),
-                Some((None, _)) => {
+                Some(Content { root: None, .. }) => {
                     let seq = heads.map_or(0, Heads::seq);
                     Err(ReadError::Removed { seq }.into())
                 }
-                Some(_) => Ok((None, 0)),
+                Some(_) => Ok(Content::default()),
             },
+            Action::Describe(properties) => Ok(Content {
+                properties: Some(properties),
+                ..before.ok_or_else(missing)?
+            }),
         }
     }
 
@@ -457,8 +490,7 @@ impl Handle {
         name: &Name,
         heads: Option<Heads>,
         chosen: Option<Cid>,
-        root: Option<Cid>,
-        size: u64,
+        content: Content,
     ) -> Result<Written, WriteError> {
         let mut previous = heads.as_ref().map(Heads::vguids).unwrap_or_default();
         // The one it is made from is the first, if it is one of the heads.
@@ -467,9 +499,10 @@ impl Handle {
             name: name.clone(),
             seq: heads.as_ref().map_or(0, Heads::seq) + 1,
             previous,
-            root,
-            size,
+            root: content.root,
+            size: content.size,
             time: now_millis(),
+            properties: content.properties,
         };
         let record = Record::sign(&self.inner.keypair, fields)?;
         let block = record.encoded().clone();
@@ -536,14 +569,9 @@ impl Handle {
         }
         let before = list.as_ref().and_then(Heads::single).and_then(Record::root);
         let root = self.write_names(before, &text).await?;
+        let content = Content::plain(root, text.len() as u64);
         let written = self
-            .commit(
-                &Name::namespace(),
-                list,
-                None,
-                Some(root),
-                text.len() as u64,
-            )
+            .commit(&Name::namespace(), list, None, content)
             .await?;
         let vguids = vec![written.record.vguid()];
         *self.inner.names.lock() = Some((vguids, Arc::new(names)));

@@ -6,7 +6,7 @@
 //! and shown. After OceanStore (Kubiatowicz et al., ASPLOS 2000; Rhea et al., FAST 2003,
 //! section 3), with one owner's key where Pond has an inner ring.
 //!
-//! Rules J1 to J19 of `docs/specs/objects.md` are cited where the code obeys them.
+//! Rules J1 to J20 of `docs/specs/objects.md` are cited where the code obeys them.
 
 mod behaviour;
 mod clock;
@@ -34,7 +34,7 @@ pub use index::{Limits, NoRoom, Usage};
 pub use name::{MAX_NAME, Name, NameError};
 pub use namespace::{MAX_NAMES, MAX_NAMES_BYTES};
 pub use record::{
-    FORMAT, Fields, MAX_AUTHOR, MAX_HEADS, MAX_RECORD, MAX_SEQ, MAX_SIGNATURE, Record,
+    FORMAT, FORMAT_WITH_PROPERTIES, Fields, MAX_AUTHOR, MAX_HEADS, MAX_RECORD, MAX_SEQ, MAX_SIGNATURE, Record,
     SIGNING_DOMAIN, is_vguid,
 };
 pub use record_error::{RecordError, SignError};

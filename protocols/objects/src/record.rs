@@ -16,8 +16,11 @@ use serde_bytes::{ByteBuf, Bytes as SerdeBytes};
 use crate::name::{MAX_NAME, Name};
 use crate::record_error::{RecordError, SignError};
 
-/// The format that is written and read.
+/// The format of a version that nothing more is said of.
 pub const FORMAT: u64 = 1;
+
+/// The format of a version with properties (J20).
+pub const FORMAT_WITH_PROPERTIES: u64 = 2;
 
 /// Largest encoded public key, in bytes: RSA of 8,192 bits in its protobuf.
 pub const MAX_AUTHOR: usize = 1_100;
@@ -28,9 +31,9 @@ pub const MAX_SIGNATURE: usize = 1_024;
 /// Heads of a fork that are kept (J11), and so records that one can follow (J8).
 pub const MAX_HEADS: usize = 8;
 
-/// Largest encoded record, in bytes: name, key, signature, nine CIDs of 41 bytes, and no
-/// more than 579 bytes of names, numbers and lengths around them.
-pub const MAX_RECORD: usize = MAX_NAME + MAX_AUTHOR + MAX_SIGNATURE + (MAX_HEADS + 1) * 41 + 579;
+/// Largest encoded record, in bytes: name, key, signature, ten CIDs of 41 bytes, and no
+/// more than 538 bytes of names, numbers and lengths around them.
+pub const MAX_RECORD: usize = MAX_NAME + MAX_AUTHOR + MAX_SIGNATURE + (MAX_HEADS + 2) * 41 + 538;
 
 /// Highest number of a version: 2^40 - 1, one every millisecond for 34 years.
 pub const MAX_SEQ: u64 = (1 << 40) - 1;
@@ -68,6 +71,8 @@ pub struct Fields {
     pub size: u64,
     /// When it was made, Unix milliseconds by the author's clock.
     pub time: u64,
+    /// A DAG-CBOR block that says more of this version (J20), if there is one.
+    pub properties: Option<Cid>,
 }
 
 /// The fields that are signed. DAG-CBOR orders them by length of name, then by name.
@@ -85,6 +90,8 @@ struct Unsigned<'a> {
     cipher: (),
     writers: (),
     previous: &'a [Cid],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Cid>,
 }
 
 #[derive(Serialize)]
@@ -102,6 +109,8 @@ struct SignedRef<'a> {
     writers: (),
     previous: &'a [Cid],
     signature: &'a SerdeBytes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Cid>,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +129,8 @@ struct Signed {
     writers: Option<serde::de::IgnoredAny>,
     previous: Vec<Cid>,
     signature: ByteBuf,
+    #[serde(default)]
+    properties: Option<Cid>,
 }
 
 impl Record {
@@ -142,15 +153,19 @@ impl Record {
         })
     }
 
-    /// Reads a record and checks form (J6, J8, J10), bounds and signature (J7).
+    /// Reads a record and checks form (J6, J8, J10, J20), bounds and signature (J7).
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         if bytes.len() > MAX_RECORD {
             return Err(RecordError::TooLarge { size: bytes.len() });
         }
         let signed: Signed = serde_ipld_dagcbor::from_slice(bytes)
             .map_err(|error| RecordError::Malformed(error.to_string()))?;
-        if signed.v != FORMAT {
+        if signed.v != FORMAT && signed.v != FORMAT_WITH_PROPERTIES {
             return Err(RecordError::Newer("another format"));
+        }
+        if signed.v != format_of(signed.properties) {
+            let text = "format 2 has properties, and format 1 has none";
+            return Err(RecordError::Malformed(text.to_owned()));
         }
         for (field, absent) in [
             ("an ordering tier", signed.tier.is_none()),
@@ -176,6 +191,7 @@ impl Record {
             root: signed.root,
             size: signed.size,
             time: signed.time,
+            properties: signed.properties,
         };
         check(&fields)?;
         let unsigned = unsigned(&fields, signed.aguid, &signed.author);
@@ -228,6 +244,11 @@ impl Record {
         self.fields.root
     }
 
+    /// The block that says more of this version (J20).
+    pub fn properties(&self) -> Option<Cid> {
+        self.fields.properties
+    }
+
     /// Whether it says that the object was removed (J9).
     pub fn is_removal(&self) -> bool {
         self.fields.root.is_none()
@@ -264,7 +285,7 @@ pub(crate) fn vguid_of(encoded: &[u8]) -> Cid {
     Cid::new_v1(DAG_CBOR, Code::Sha2_256.digest(encoded))
 }
 
-/// Whether a CID may be that of a record.
+/// Whether a CID may be that of a record, or of properties.
 pub fn is_vguid(cid: &Cid) -> bool {
     is_sha256(cid) && cid.codec() == DAG_CBOR
 }
@@ -304,6 +325,9 @@ fn check(fields: &Fields) -> Result<(), RecordError> {
             return Err(RecordError::Previous("it follows one twice"));
         }
     }
+    if fields.properties.is_some_and(|cid| !is_vguid(&cid)) {
+        return Err(RecordError::Cid("what its properties are"));
+    }
     match fields.root {
         Some(root) if !(is_sha256(&root) && matches!(root.codec(), RAW | DAG_PB)) => {
             Err(RecordError::Cid("the root"))
@@ -315,7 +339,7 @@ fn check(fields: &Fields) -> Result<(), RecordError> {
 
 fn unsigned<'a>(fields: &'a Fields, aguid: Guid, author: &'a [u8]) -> Unsigned<'a> {
     Unsigned {
-        v: FORMAT,
+        v: format_of(fields.properties),
         seq: fields.seq,
         name: fields.name.as_str(),
         root: fields.root,
@@ -327,6 +351,14 @@ fn unsigned<'a>(fields: &'a Fields, aguid: Guid, author: &'a [u8]) -> Unsigned<'
         cipher: (),
         writers: (),
         previous: &fields.previous,
+        properties: fields.properties,
+    }
+}
+
+fn format_of(properties: Option<Cid>) -> u64 {
+    match properties {
+        None => FORMAT,
+        Some(_) => FORMAT_WITH_PROPERTIES,
     }
 }
 
@@ -346,6 +378,7 @@ impl<'a> Unsigned<'a> {
             writers: (),
             previous: self.previous,
             signature: SerdeBytes::new(signature),
+            properties: self.properties,
         }
     }
 }

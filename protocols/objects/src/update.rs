@@ -63,6 +63,8 @@ pub enum Action {
     Restore(Version),
     /// The object is removed.
     Remove,
+    /// More is said of the version, in this DAG-CBOR block, which is stored (J20).
+    Describe(Cid),
 }
 
 /// What comes into a file.

@@ -24,6 +24,7 @@
 mod balanced;
 mod blocks;
 mod chunker;
+mod concat;
 mod dagpb;
 mod data;
 mod diff;
@@ -48,6 +49,7 @@ mod tree;
 mod walk;
 
 pub use blocks::{BlockSink, BlockSource, BoxError, MemoryBlocks};
+pub use concat::concat;
 pub use data::Kind;
 pub use diff::{Difference, MAX_DIFFERENCES, diff};
 pub use error::{ExportError, ImportError, Malformed};

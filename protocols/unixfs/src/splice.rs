@@ -147,7 +147,7 @@ pub async fn splice<S: BlockSource + BlockSink + ?Sized>(
 
 /// A part of the file that is being made.
 #[derive(Clone, Debug)]
-enum Tree {
+pub(crate) enum Tree {
     /// As it was.
     Kept(Subtree),
     /// A new leaf.
@@ -211,7 +211,7 @@ fn leaves_of(mut bytes: Bytes) -> Vec<Tree> {
 const MAX_INLINED: usize = 64 * 1024 * 1024;
 
 /// The leaves of a file, which are not kept in memory.
-async fn shared_leaves<S: BlockSource + ?Sized>(
+pub(crate) async fn shared_leaves<S: BlockSource + ?Sized>(
     root: &Cid,
     size: u64,
     blocks: &S,

@@ -465,6 +465,7 @@ fn versions() -> Vec<(&'static str, Vec<u8>)> {
             root: content,
             size,
             time: 2_000_000_000_000,
+            properties: None,
         };
         Record::sign(&key, fields).expect("within its bounds")
     };

@@ -58,6 +58,54 @@ fn a_record_is_what_it_says_and_named_by_its_owner() {
     assert_eq!(map["previous"], Ipld::List(vec![Ipld::Link(first.vguid())]));
 }
 
+#[test]
+fn a_record_with_properties_has_one_field_more_and_its_own_format() {
+    let first = version("one", &[]);
+    let plain = fields("cat", "two", &[&first]);
+    let described = Fields {
+        properties: Some(first.vguid()),
+        ..plain.clone()
+    };
+    let record = Record::sign(&keypair(1), described.clone()).unwrap();
+    let read = Record::decode(record.encoded()).unwrap();
+    assert_eq!(read.fields(), &described);
+    assert_eq!(read.properties(), Some(first.vguid()));
+    let fields_of = map(&record);
+    assert_eq!(fields_of["v"], Ipld::Integer(2));
+    assert_eq!(fields_of["properties"], Ipld::Link(first.vguid()));
+    // A removal may say why.
+    let removal = Fields {
+        root: None,
+        size: 0,
+        ..described.clone()
+    };
+    let removal = Record::sign(&keypair(1), removal).unwrap();
+    assert!(Record::decode(removal.encoded()).unwrap().is_removal());
+    // Neither format has what belongs to the other, and nothing is there and null.
+    let refused = |field: &str, value: Ipld| {
+        let mut map = fields_of.clone();
+        map.insert(field.to_owned(), value);
+        Record::decode(&encode(map)).unwrap_err()
+    };
+    let one = refused("v", Ipld::Integer(1));
+    assert!(matches!(one, RecordError::Malformed(_)), "{one}");
+    let null = refused("properties", Ipld::Null);
+    assert!(matches!(null, RecordError::Malformed(_)), "{null}");
+    let other = refused("properties", Ipld::Link(root("two")));
+    assert_eq!(other, RecordError::Cid("what its properties are"));
+    let mut null = map(&Record::sign(&keypair(1), plain.clone()).unwrap());
+    null.insert("properties".to_owned(), Ipld::Null);
+    assert_eq!(
+        Record::decode(&encode(null)),
+        Err(RecordError::NotCanonical)
+    );
+    let no_block = Fields {
+        properties: Some(root("two")),
+        ..plain
+    };
+    assert!(Record::sign(&keypair(1), no_block).is_err());
+}
+
 /// A signature by one of these can be made into another by anybody.
 #[test]
 fn keys_of_other_kinds_own_nothing() {
@@ -103,7 +151,7 @@ fn each_rule_has_its_reason() {
     };
     let text = |text: &str| Ipld::String(text.to_owned());
     assert_eq!(
-        refused("v", Ipld::Integer(2)),
+        refused("v", Ipld::Integer(3)),
         RecordError::Newer("another format")
     );
     assert!(matches!(
@@ -209,6 +257,7 @@ fn the_largest_record_is_within_the_bound() {
     let mut largest = fields("cat", "content", &branches);
     largest.name = Name::new(&"n".repeat(MAX_NAME)).unwrap();
     (largest.size, largest.time) = (u64::MAX, u64::MAX);
+    largest.properties = Some(branches[0].vguid());
     let record = Record::sign(&keypair(1), largest).unwrap();
     // With the longest key and signature there are, instead of Ed25519's.
     let rest = record.encoded().len() - 36 - 64;

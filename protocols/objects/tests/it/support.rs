@@ -34,6 +34,7 @@ pub(crate) fn fields(text: &str, content: &str, previous: &[&Record]) -> Fields 
         root: Some(root(content)),
         size: content.len() as u64,
         time: 2_000_000_000_000,
+        properties: None,
     }
 }
 
