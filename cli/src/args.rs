@@ -341,6 +341,26 @@ pub(crate) enum Key {
     /// What this node calls other people's keys
     #[command(subcommand)]
     Alias(KeyAlias),
+    /// Who may use the S3 door
+    #[command(subcommand)]
+    S3(KeyS3),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyS3 {
+    /// Make an access key; its secret is shown this once
+    Create {
+        /// What to call it, as in laptop-backup
+        #[arg(default_value = "s3")]
+        label: String,
+    },
+    /// List the access keys
+    Ls,
+    /// Forget an access key: what it signs is refused from then on
+    Rm {
+        /// The access key
+        access_key: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -36,6 +36,8 @@ pub struct Config {
     pub location: Location,
     /// The loopback door.
     pub api: Api,
+    /// The door for programs that speak S3.
+    pub s3: S3,
 }
 
 /// How the node is reached and finds others.
@@ -105,6 +107,20 @@ impl From<Published> for usize {
 pub struct Api {
     /// Port on 127.0.0.1; 0 takes any free one.
     pub port: u16,
+}
+
+/// The door for programs that speak S3.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3 {
+    /// Port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+}
+
+impl Default for S3 {
+    fn default() -> Self {
+        Self { port: 4749 }
+    }
 }
 
 impl Default for Network {
@@ -261,6 +277,7 @@ pub const SETTINGS: &[Setting] = &[
         "--location-max-pointers-of-object",
     ),
     setting("api.port", "HEDGEROW_API_PORT", "--api-port"),
+    setting("s3.port", "HEDGEROW_S3_PORT", "--s3-port"),
 ];
 
 const fn setting(key: &'static str, variable: &'static str, flag: &'static str) -> Setting {

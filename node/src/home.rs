@@ -10,6 +10,8 @@
 //!   lock           held while the node runs; names the holder's process
 //!   peers.json     peers remembered from earlier runs
 //!   aliases        this node's names for other people's keys
+//!   s3.keys        0600, access keys of the S3 door with their secrets
+//!   uploads/       S3 uploads in parts that are under way
 //!   store/         blocks, records, and the newest versions of objects
 //! ```
 
@@ -147,6 +149,16 @@ impl Home {
     /// This node's names for other people's keys.
     pub fn aliases_file(&self) -> PathBuf {
         self.root.join("aliases")
+    }
+
+    /// The access keys of the S3 door.
+    pub fn s3_keys_file(&self) -> PathBuf {
+        self.root.join("s3.keys")
+    }
+
+    /// The directory of uploads in parts that are under way.
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
     }
 
     /// The peers remembered from earlier runs.

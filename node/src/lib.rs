@@ -24,6 +24,7 @@ mod provided;
 pub mod readiness;
 pub mod remembered;
 mod run;
+pub mod s3;
 pub mod start_failure;
 pub mod stores;
 

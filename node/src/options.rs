@@ -94,6 +94,9 @@ pub struct StartOptions {
     /// Port of the control API on 127.0.0.1 (0: any free one) [default: 4748]
     #[arg(long, value_name = "PORT")]
     pub api_port: Option<String>,
+    /// Port of the S3 door on 127.0.0.1 (0: any free one) [default: 4749]
+    #[arg(long, value_name = "PORT")]
+    pub s3_port: Option<String>,
 }
 
 impl StartOptions {
@@ -148,6 +151,7 @@ impl StartOptions {
                 self.location_max_pointers_of_object.clone(),
             ),
             ("api.port", self.api_port.clone()),
+            ("s3.port", self.s3_port.clone()),
         ]
         .into_iter()
         .filter_map(|(key, text)| text.map(|text| (key, text)))

@@ -29,6 +29,7 @@ use crate::{
     provided::Provided,
     readiness::notify,
     remembered::RememberedPeers,
+    s3::{self, AccessKeys},
     stores,
 };
 
@@ -77,6 +78,8 @@ pub struct Node {
     driver: JoinHandle<()>,
     quit: CancellationToken,
     doors: JoinHandle<()>,
+    s3: JoinHandle<()>,
+    s3_address: std::net::SocketAddr,
     api: std::net::SocketAddr,
     home: OpenHome,
 }
@@ -91,6 +94,7 @@ impl Node {
             check_swarm_port(settings.network.listen_port)?;
         }
         let doors = Doors::open(home.home.socket(), settings.api.port).await?;
+        let s3_door = s3::Door::open(settings.s3.port, home.home.uploads()).await?;
 
         let mut routing = overlay::Config::default();
         routing.pastry.location = settings.location.core();
@@ -159,6 +163,8 @@ impl Node {
 
         let stop = CancellationToken::new();
         let api = doors.address;
+        let s3_address = s3_door.address;
+        let s3_keys = home.home.s3_keys_file();
         let content = Content::new(blocks_handle.clone(), bitswap_handle, network.clone());
         let node_blocks = NodeBlocks::new(blocks_handle.clone(), content.clone());
         let aliases = home.home.aliases_file();
@@ -174,6 +180,10 @@ impl Node {
             node_blocks,
             aliases: Aliases::load(aliases.clone())
                 .with_context(|| aliases.display().to_string())?,
+            s3: s3_address,
+            s3_keys: AccessKeys::load(s3_keys.clone())
+                .with_context(|| s3_keys.display().to_string())?,
+            s3_streams: Services::stream_permits(),
             provided: Provided::load(home.home.provided_file(), network.clone()).await,
             blocks: blocks_handle,
             dht: dht_handle,
@@ -189,6 +199,7 @@ impl Node {
         });
         let token = home.token.clone();
         let closing = stop.clone();
+        let s3 = tokio::spawn(s3_door.serve(app.clone(), stop.clone()));
         let doors = tokio::spawn(async move { doors.serve(app, &token, closing).await });
         Ok(Self {
             stop,
@@ -197,9 +208,26 @@ impl Node {
             driver,
             quit,
             doors,
+            s3,
+            s3_address,
             api,
             home,
         })
+    }
+
+    /// The loopback door of the control API.
+    pub fn api(&self) -> std::net::SocketAddr {
+        self.api
+    }
+
+    /// The S3 door.
+    pub fn s3(&self) -> std::net::SocketAddr {
+        self.s3_address
+    }
+
+    /// Returns once the node is an active member of the overlay.
+    pub async fn active(&self) {
+        self.overlay.active().await;
     }
 
     /// Says so on stdout and to the service manager once the node listens and is an
@@ -238,6 +266,9 @@ impl Node {
         self.stop.cancel();
         if let Err(error) = self.doors.await {
             tracing::warn!(%error, "control API");
+        }
+        if let Err(error) = self.s3.await {
+            tracing::warn!(%error, "S3 door");
         }
         if tokio::time::timeout(FAREWELL, self.overlay.leave())
             .await

@@ -13,7 +13,13 @@ use crate::{
 };
 
 pub(crate) async fn run(command: Key, client: &Client, output: &Output) -> Result<(), Failure> {
-    let Key::Alias(command) = command;
+    match command {
+        Key::Alias(command) => alias(command, client, output).await,
+        Key::S3(command) => super::key_s3::run(command, client, output).await,
+    }
+}
+
+async fn alias(command: KeyAlias, client: &Client, output: &Output) -> Result<(), Failure> {
     match command {
         KeyAlias::Add { alias, peer } => {
             let path = format!("/api/v1/aliases/{}/{}", segment(&alias), segment(&peer));

@@ -6,6 +6,7 @@ mod dolr;
 mod gossip;
 mod kad;
 mod key;
+mod key_s3;
 mod messages;
 mod named;
 mod node;

@@ -73,6 +73,7 @@ pub(crate) async fn run(command: Node, client: &Client, output: &Output) -> Resu
                 let uptime = std::time::Duration::from_secs(status.uptime_seconds);
                 writeln!(out, "up        {}", humantime::format_duration(uptime))?;
                 writeln!(out, "api       {}", status.api)?;
+                writeln!(out, "s3        {}", status.s3)?;
                 for address in &status.addresses {
                     writeln!(out, "listens   {address}")?;
                 }

@@ -19,6 +19,7 @@ mod kademlia;
 mod named;
 mod objects;
 mod rendezvous;
+mod s3;
 mod sizes;
 mod survival;
 mod trace;

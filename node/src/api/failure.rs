@@ -102,6 +102,11 @@ impl ApiError {
 }
 
 impl ApiError {
+    /// Status, code and message, for a door that says them in another form.
+    pub(crate) fn into_parts(self) -> (StatusCode, String, String) {
+        (self.status, self.body.code, self.body.message)
+    }
+
     /// The failure as text, for a reader with a browser.
     pub(crate) fn into_text(self) -> Response {
         let mut text = self.body.message;

@@ -21,11 +21,15 @@ mod outcome;
 mod overlay;
 mod peers;
 mod provided;
+mod s3;
 mod serve;
 mod state;
 pub mod types;
 mod updates;
 
+pub(crate) use failure::ApiError;
+pub(crate) use named::{read_failed, write_failed};
+pub(crate) use objects::{export_failed, import_failed};
 pub use openapi::document as openapi_document;
 pub(crate) use serve::Doors;
 pub(crate) use state::{App, Services};
@@ -87,6 +91,8 @@ fn router(app: App) -> Router {
         .route("/api/v1/aliases", get(aliases::list))
         .route("/api/v1/aliases/{alias}", delete(aliases::remove))
         .route("/api/v1/aliases/{alias}/{peer}", put(aliases::add))
+        .route("/api/v1/s3/keys", get(s3::list).post(s3::create))
+        .route("/api/v1/s3/keys/{key}", delete(s3::remove))
         .route("/api/v1/diff", get(named::diff))
         .route("/api/v1/named", get(named::list))
         .route("/api/v1/named/{reference}/version", get(named::version))

@@ -435,7 +435,7 @@ async fn missed(app: &App, named: &Named, error: objects::ReadError) -> ApiError
     }
 }
 
-fn read_failed(error: objects::ReadError) -> ApiError {
+pub(crate) fn read_failed(error: objects::ReadError) -> ApiError {
     use objects::ReadError;
     let message = error.to_string();
     match error {
@@ -459,7 +459,7 @@ fn read_failed(error: objects::ReadError) -> ApiError {
     }
 }
 
-fn write_failed(error: objects::WriteError) -> ApiError {
+pub(crate) fn write_failed(error: objects::WriteError) -> ApiError {
     use objects::WriteError;
     let message = error.to_string();
     let put_failed = |source: unixfs::BoxError| match source.downcast::<replicas::PutError>() {

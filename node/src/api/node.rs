@@ -64,6 +64,7 @@ pub(crate) async fn status(State(app): State<App>) -> Json<NodeStatus> {
             .map(ToString::to_string)
             .collect(),
         api: format!("http://{}", app.api),
+        s3: format!("http://{}", app.s3),
         reachability: convert::reachability(reach.reachability).to_owned(),
         relays: reach
             .reservations

@@ -181,7 +181,7 @@ pub(super) fn entry(entry: unixfs::Entry) -> DirectoryEntry {
     }
 }
 
-pub(super) fn import_failed(error: ImportError) -> ApiError {
+pub(crate) fn import_failed(error: ImportError) -> ApiError {
     match error {
         ImportError::Sink { source, .. } => match source.downcast::<replicas::PutError>() {
             Ok(error) => (*error).into(),
@@ -192,7 +192,7 @@ pub(super) fn import_failed(error: ImportError) -> ApiError {
     }
 }
 
-pub(super) fn export_failed(error: ExportError) -> ApiError {
+pub(crate) fn export_failed(error: ExportError) -> ApiError {
     match error {
         ExportError::Source { cid, source } => {
             let error = match source.downcast::<replicas::GetError>() {

@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     aliases, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay, peers,
-    provided, types,
+    provided, s3, types,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +32,7 @@ use super::{
         named::stat, named::ls, named::update, named::diff,
         aliases::list, aliases::add, aliases::remove,
         provided::list, provided::add, provided::remove,
+        s3::list, s3::create, s3::remove,
         gateway::get,
     ),
     components(schemas(types::Failure)),

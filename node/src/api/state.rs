@@ -24,7 +24,7 @@ use tokio_util::{io::ReaderStream, sync::CancellationToken};
 use super::{failure::ApiError, objects::PIPE};
 use crate::{
     aliases::Aliases, config::Effective, content::Content, mailbox::Mailbox, network::Network,
-    node_blocks::NodeBlocks, provided::Provided,
+    node_blocks::NodeBlocks, provided::Provided, s3::AccessKeys,
 };
 
 /// Requests handled at a time: a client with many blocks in flight needs dozens, and
@@ -41,6 +41,9 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Where a file goes to a client.
 pub(crate) type Outlet = Pin<Box<TimeoutWriter<DuplexStream>>>;
 
+/// Where it comes from on its way to the client.
+pub(crate) type Inlet = ReaderStream<DuplexStream>;
+
 /// The node's services, shared by the handlers.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Services>);
@@ -56,6 +59,9 @@ pub(crate) struct Services {
     pub(crate) objects: objects::Handle,
     pub(crate) node_blocks: NodeBlocks,
     pub(crate) aliases: Aliases,
+    pub(crate) s3: SocketAddr,
+    pub(crate) s3_keys: AccessKeys,
+    pub(crate) s3_streams: Arc<Semaphore>,
     pub(crate) mailbox: Mailbox,
     pub(crate) effective: Effective,
     pub(crate) home: PathBuf,
@@ -90,6 +96,11 @@ impl App {
         stream(&self.streams)
     }
 
+    /// The same for the S3 door, as the bytes that come.
+    pub(crate) fn s3_stream(&self) -> Result<(Inlet, Outlet, OwnedSemaphorePermit), ApiError> {
+        pipe(&self.s3_streams)
+    }
+
     /// The same for who needs none.
     pub(crate) fn open_stream(&self) -> Result<(Body, Outlet, OwnedSemaphorePermit), ApiError> {
         stream(&self.open_streams)
@@ -97,6 +108,11 @@ impl App {
 }
 
 fn stream(permits: &Arc<Semaphore>) -> Result<(Body, Outlet, OwnedSemaphorePermit), ApiError> {
+    let (inlet, far, permit) = pipe(permits)?;
+    Ok((Body::from_stream(inlet), far, permit))
+}
+
+fn pipe(permits: &Arc<Semaphore>) -> Result<(Inlet, Outlet, OwnedSemaphorePermit), ApiError> {
     let permit = Arc::clone(permits).try_acquire_owned().map_err(|_| {
         ApiError::unavailable(format!("{MAX_STREAMS} files are on their way to clients"))
             .with_hint("try again when one of them has come to its end")
@@ -104,8 +120,8 @@ fn stream(permits: &Arc<Semaphore>) -> Result<(Body, Outlet, OwnedSemaphorePermi
     let (near, far) = tokio::io::duplex(PIPE);
     let mut far = TimeoutWriter::new(far);
     far.set_timeout(Some(STALLED));
-    let body = Body::from_stream(ReaderStream::with_capacity(near, PIPE));
-    Ok((body, Box::pin(far), permit))
+    let inlet = ReaderStream::with_capacity(near, PIPE);
+    Ok((inlet, Box::pin(far), permit))
 }
 
 impl std::ops::Deref for App {

@@ -52,6 +52,8 @@ pub struct NodeStatus {
     pub addresses: Vec<String>,
     /// Address of the loopback API.
     pub api: String,
+    /// Address of the S3 door.
+    pub s3: String,
     /// Whether others can dial the node: `public`, `private` (a NAT lets nobody in) or
     /// `unknown`.
     pub reachability: String,
@@ -625,4 +627,38 @@ pub struct Alias {
     pub alias: String,
     /// PeerId, base58.
     pub peer_id: String,
+}
+
+/// Which access key to make.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct S3KeyRequest {
+    /// What a person calls it: 1 to 64 bytes without control characters.
+    pub label: String,
+}
+
+/// An access key of the S3 door.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct S3Key {
+    /// The access key, which requests name.
+    pub access_key: String,
+    /// What a person calls it.
+    pub label: String,
+    /// When it was made, Unix seconds.
+    pub created: u64,
+}
+
+/// An access key that was just made: the secret is told this once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct S3KeyMade {
+    /// The access key, which requests name.
+    pub access_key: String,
+    /// The secret, which signs them.
+    pub secret_key: String,
+    /// What a person calls it.
+    pub label: String,
+    /// Address of the door.
+    pub endpoint: String,
+    /// The region to name; the door takes any.
+    pub region: String,
 }

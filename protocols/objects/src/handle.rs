@@ -570,9 +570,7 @@ impl Handle {
         let before = list.as_ref().and_then(Heads::single).and_then(Record::root);
         let root = self.write_names(before, &text).await?;
         let content = Content::plain(root, text.len() as u64);
-        let written = self
-            .commit(&Name::namespace(), list, None, content)
-            .await?;
+        let written = self.commit(&Name::namespace(), list, None, content).await?;
         let vguids = vec![written.record.vguid()];
         *self.inner.names.lock() = Some((vguids, Arc::new(names)));
         Ok(())

@@ -34,8 +34,8 @@ pub use index::{Limits, NoRoom, Usage};
 pub use name::{MAX_NAME, Name, NameError};
 pub use namespace::{MAX_NAMES, MAX_NAMES_BYTES};
 pub use record::{
-    FORMAT, FORMAT_WITH_PROPERTIES, Fields, MAX_AUTHOR, MAX_HEADS, MAX_RECORD, MAX_SEQ, MAX_SIGNATURE, Record,
-    SIGNING_DOMAIN, is_vguid,
+    FORMAT, FORMAT_WITH_PROPERTIES, Fields, MAX_AUTHOR, MAX_HEADS, MAX_RECORD, MAX_SEQ,
+    MAX_SIGNATURE, Record, SIGNING_DOMAIN, is_vguid,
 };
 pub use record_error::{RecordError, SignError};
 pub use reference::{

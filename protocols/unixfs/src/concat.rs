@@ -25,7 +25,7 @@ pub async fn concat<S: BlockSource + BlockSink + ?Sized>(
 ) -> Result<Spliced, SpliceError> {
     let mut tree = Balanced::new(MAX_LINKS);
     let mut written = 0;
-    let mut opened = stream::iter(parts)
+    let mut opened = stream::iter(parts.to_vec())
         .map(|part| leaves(part, blocks))
         .buffered(AHEAD);
     while let Some(leaves) = opened.next().await {
@@ -68,22 +68,19 @@ pub async fn concat<S: BlockSource + BlockSink + ?Sized>(
 }
 
 /// The leaves of a file: none of an empty one.
-async fn leaves<S: BlockSource + ?Sized>(
-    part: &Cid,
-    blocks: &S,
-) -> Result<Vec<Tree>, SpliceError> {
-    let (size, _) = open_root(part, blocks).await?;
+async fn leaves<S: BlockSource + ?Sized>(part: Cid, blocks: &S) -> Result<Vec<Tree>, SpliceError> {
+    let (size, _) = open_root(&part, blocks).await?;
     if size == 0 {
         return Ok(Vec::new());
     }
     if part.codec() == RAW {
         return Ok(vec![Tree::Kept(Subtree {
-            cid: *part,
+            cid: part,
             size,
             tsize: size,
         })]);
     }
-    shared_leaves(part, size, blocks).await
+    shared_leaves(&part, size, blocks).await
 }
 
 /// Nothing but the sink fails while a tree is built.

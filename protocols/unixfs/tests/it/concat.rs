@@ -36,7 +36,8 @@ impl BlockSource for Counting<'_> {
 #[async_trait]
 impl BlockSink for Counting<'_> {
     async fn put(&self, cid: Cid, bytes: Bytes) -> Result<(), BoxError> {
-        self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.written
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.blocks.put(cid, bytes).await
     }
 }
@@ -75,7 +76,10 @@ async fn parts_of_any_length_and_shape_keep_their_order() {
     };
     let mut parts = Vec::new();
     let mut whole = Vec::new();
-    for (at, size) in [0, 5, 3 * MIB + 1, 0, MIB, 20_000, 1].into_iter().enumerate() {
+    for (at, size) in [0, 5, 3 * MIB + 1, 0, MIB, 20_000, 1]
+        .into_iter()
+        .enumerate()
+    {
         let bytes = splitmix64(size + at)[at..].to_vec();
         let options = if size == 20_000 { &narrow } else { &options };
         parts.push(import(&bytes, &blocks, options).await);
@@ -100,5 +104,8 @@ async fn a_part_that_is_not_there_is_named() {
     let there = import(b"there", &blocks, &Options::default()).await;
     let elsewhere = import(b"elsewhere", &MemoryBlocks::default(), &Options::default()).await;
     let error = concat(&[there, elsewhere], &blocks).await.unwrap_err();
-    assert!(format!("{error:?}").contains(&elsewhere.to_string()), "{error:?}");
+    assert!(
+        format!("{error:?}").contains(&elsewhere.to_string()),
+        "{error:?}"
+    );
 }
