@@ -14,7 +14,7 @@ use libp2p::{
 };
 use std::time::Duration;
 
-use super::{nat::Probing, streams};
+use super::{guarded::Guarded, nat::Probing, streams};
 use crate::{config, provided::MAX_PROVIDED};
 
 /// Kademlia among the nodes of a LAN, as kubo names it.
@@ -55,11 +55,11 @@ pub(crate) struct Behaviour {
     dht: dht::Behaviour,
     objects: objects::Behaviour,
     bitswap: bitswap::Behaviour,
-    pub(crate) relay: Toggle<relay::Behaviour>,
+    pub(crate) relay: Guarded<relay::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
     dcutr: dcutr::Behaviour,
     pub(crate) probing: Toggle<Probing>,
-    autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    autonat_server: Guarded<autonat::v2::server::Behaviour>,
 }
 
 /// Behaviours that are made elsewhere because their handles are needed there.
@@ -116,22 +116,22 @@ impl Behaviour {
             dht: parts.dht,
             objects: parts.objects,
             bitswap: parts.bitswap,
-            relay: relaying
-                .serve
-                .then(|| {
+            relay: Guarded::new(
+                "relay",
+                relaying.serve.then(|| {
                     let mut relay = relay::Behaviour::new(peer, relay_config(relaying));
                     // For good: a later change ends the tasks of relayed connections in a panic.
                     relay.set_status(Some(relay::Status::Enable));
                     relay
-                })
-                .into(),
+                }),
+            ),
             relay_client: parts.relay_client,
             dcutr: dcutr::Behaviour::new(peer),
             probing: relaying.auto.then(Probing::default).into(),
-            autonat_server: relaying
-                .serve
-                .then(autonat::v2::server::Behaviour::default)
-                .into(),
+            autonat_server: Guarded::new(
+                "autonat server",
+                relaying.serve.then(autonat::v2::server::Behaviour::default),
+            ),
         };
         Ok((behaviour, streams))
     }
