@@ -20,6 +20,7 @@ use crate::{
     api::{App, Doors, Services},
     config::Effective,
     content::Content,
+    following::{self, ObjectVersions},
     home::{Home, OpenHome},
     local_blocks::{LocalBlocks, TellingStore},
     mailbox::Mailbox,
@@ -131,7 +132,7 @@ impl Node {
             bitswap,
             relay_client,
         };
-        let (behaviour, streams) =
+        let (behaviour, streams, gossip) =
             Behaviour::new(&home.keypair, &settings.network, &settings.relay, parts)?;
         let websocket = uses_websocket(&settings.network.listen);
         let transport = network::build_transport(&home.keypair, websocket)?;
@@ -168,15 +169,21 @@ impl Node {
         let content = Content::new(blocks_handle.clone(), bitswap_handle, network.clone());
         let node_blocks = NodeBlocks::new(blocks_handle.clone(), content.clone());
         let aliases = home.home.aliases_file();
+        let objects = objects::Handle::new(
+            heads_handle,
+            Arc::new(node_blocks.clone()),
+            home.keypair.clone(),
+        );
+        let versions = ObjectVersions::new(objects.clone(), ring.clone());
+        let versions = gossip.open(Arc::new(versions)).await;
+        // Ends with the objects, whose handles go with the doors.
+        tokio::spawn(following::announce(objects.writes(), versions.clone()));
         let app = App::new(Services {
             network: network.clone(),
             overlay: ring.clone(),
             content,
-            objects: objects::Handle::new(
-                heads_handle,
-                Arc::new(node_blocks.clone()),
-                home.keypair.clone(),
-            ),
+            objects,
+            versions,
             node_blocks,
             aliases: Aliases::load(aliases.clone())
                 .with_context(|| aliases.display().to_string())?,

@@ -12,6 +12,7 @@ mod node;
 mod object;
 mod overlay;
 mod peers;
+mod watch;
 
 use ::node::home::Home;
 use clap::CommandFactory;

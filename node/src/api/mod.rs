@@ -25,6 +25,7 @@ mod serve;
 mod state;
 pub mod types;
 mod updates;
+mod watch;
 
 pub use openapi::document as openapi_document;
 pub(crate) use serve::Doors;
@@ -89,6 +90,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/aliases/{alias}/{peer}", put(aliases::add))
         .route("/api/v1/diff", get(named::diff))
         .route("/api/v1/named", get(named::list))
+        .route("/api/v1/watch", get(watch::watch))
         .route("/api/v1/named/{reference}/version", get(named::version))
         .route("/api/v1/named/{reference}/versions", get(named::versions))
         .route("/api/v1/named/{reference}/stat", get(named::stat))

@@ -6,7 +6,7 @@
 //! and shown. After OceanStore (Kubiatowicz et al., ASPLOS 2000; Rhea et al., FAST 2003,
 //! section 3), with one owner's key where Pond has an inner ring.
 //!
-//! Rules J1 to J19 of `docs/specs/objects.md` are cited where the code obeys them.
+//! Rules J1 to J20 of `docs/specs/objects.md` are cited where the code obeys them.
 
 mod behaviour;
 mod clock;
@@ -28,7 +28,7 @@ pub use behaviour::{Behaviour, new};
 pub use collection::{Newest, PROTOCOL};
 pub use error::{ReadError, WriteError};
 pub use fjall_store::{FjallHeads, STORE_FORMAT};
-pub use handle::{Blocks, Handle, History, MAX_HISTORY, MAX_WALK, Written};
+pub use handle::{Blocks, Handle, History, MAX_HISTORY, MAX_WALK, WALK_TIME, Written};
 pub use heads::{Heads, MAX_HEADS_BYTES};
 pub use index::{Limits, NoRoom, Usage};
 pub use name::{MAX_NAME, Name, NameError};

@@ -277,7 +277,7 @@ async fn read_answers<R: AsyncRead + Unpin>(
             return Err(StreamError::Frame(format!("answer to no request: {seq}")));
         };
         let allowed = match response {
-            Response::Item => max_item,
+            Response::Item | Response::Unsettled => max_item,
             _ => 0,
         };
         let body = read_body(&mut reader, body, allowed).await?;
