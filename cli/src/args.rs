@@ -278,6 +278,12 @@ pub(crate) enum Object {
         #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
+    /// Print each new version of names as it comes, beginning with the newest there is
+    Watch {
+        /// NAME, OWNER:NAME or hedgerow:AGUID; one that does not exist yet is waited for
+        #[arg(required = true, num_args = 1..=64)]
+        names: Vec<String>,
+    },
     /// Where two files differ, by their blocks
     Diff {
         /// NAME@vN or CID

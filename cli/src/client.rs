@@ -85,7 +85,20 @@ impl Client {
 
     /// GET, answered line by line for as long as the node has something to say.
     pub(crate) async fn lines(&self, path: &str) -> Result<Lines, Failure> {
-        let request = Request::builder().uri(path).header("host", "localhost");
+        self.lines_of(Request::builder().uri(path)).await
+    }
+
+    /// GET, answered by server-sent events; those behind the one whose id is `last`.
+    pub async fn events(&self, path: &str, last: Option<&str>) -> Result<Events, Failure> {
+        let mut request = Request::builder().uri(path);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        Ok(Events(self.lines_of(request).await?))
+    }
+
+    async fn lines_of(&self, request: http::request::Builder) -> Result<Lines, Failure> {
+        let request = request.header("host", "localhost");
         let request = request.body(Full::default()).map_err(Failure::usage)?;
         let mut connection = self.connection().await?;
         let response = connection.send_request(request).await.map_err(lost)?;
@@ -192,6 +205,7 @@ impl Client {
 }
 
 /// An answer that comes line by line.
+#[derive(Debug)]
 pub(crate) struct Lines {
     body: Incoming,
     rest: BytesMut,
@@ -202,10 +216,17 @@ pub(crate) struct Lines {
 impl Lines {
     /// The next line, read as JSON; `None` once the node has ended the answer.
     pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
+        match self.line().await? {
+            Some(line) => from_json(&line).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next line with its end.
+    async fn line(&mut self) -> Result<Option<BytesMut>, Failure> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                let line = self.rest.split_to(end + 1);
-                return from_json(&line).map(Some);
+                return Ok(Some(self.rest.split_to(end + 1)));
             }
             if self.rest.len() > MAX_ANSWER {
                 return Err(Failure::other("the node's answer has no end"));
@@ -220,6 +241,35 @@ impl Lines {
                 Some(Err(error)) => return Err(lost(error)),
             }
         }
+    }
+}
+
+/// Server-sent events, each of which the node gives one line of data.
+#[derive(Debug)]
+pub struct Events(Lines);
+
+impl Events {
+    /// The next event, read as JSON, and its id; `None` once the node has ended the answer.
+    pub async fn next<T: DeserializeOwned>(
+        &mut self,
+    ) -> Result<Option<(Option<String>, T)>, Failure> {
+        let (mut id, mut data) = (None, None);
+        while let Some(line) = self.0.line().await? {
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end_matches(['\r', '\n']);
+            // A line without a name before the colon is there to keep the connection.
+            match line.split_once(':').unwrap_or((line, "")) {
+                ("id", value) => id = Some(value.trim_start().to_owned()),
+                ("data", value) => data = Some(value.trim_start().to_owned()),
+                ("", "") => {
+                    if let Some(data) = data.take() {
+                        return Ok(Some((id, from_json(data.as_bytes())?)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -28,8 +28,9 @@ use held::Held;
 /// with dead peers in its table never ends sooner.
 const LOOKUP: Duration = Duration::from_secs(5);
 
-/// How long one block may take from elsewhere, whatever the peers do.
-const FETCH: Duration = Duration::from_secs(60);
+/// How long one block may take from elsewhere, whatever the peers do: many may share a slow link,
+/// and who stands still is left long before (Z13).
+const FETCH: Duration = Duration::from_secs(600);
 
 /// Searches at a time; each holds streams to several peers.
 const MAX_SEARCHES: usize = 16;

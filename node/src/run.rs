@@ -20,6 +20,7 @@ use crate::{
     api::{App, Doors, Services},
     config::Effective,
     content::Content,
+    following::{self, ObjectVersions},
     home::{Home, OpenHome},
     local_blocks::{LocalBlocks, TellingStore},
     mailbox::Mailbox,
@@ -65,8 +66,7 @@ pub async fn run(home: Home, options: &StartOptions) -> anyhow::Result<()> {
     }
     ready.abort();
     notify(&["STOPPING=1", "STATUS=stopping"]);
-    node.stop().await;
-    Ok(())
+    node.stop().await
 }
 
 /// A running node.
@@ -136,7 +136,7 @@ impl Node {
             bitswap,
             relay_client,
         };
-        let (behaviour, streams) =
+        let (behaviour, streams, gossip) =
             Behaviour::new(&home.keypair, &settings.network, &settings.relay, parts)?;
         let websocket = uses_websocket(&settings.network.listen);
         let transport = network::build_transport(&home.keypair, websocket)?;
@@ -159,24 +159,37 @@ impl Node {
             ),
         );
         let quit = CancellationToken::new();
-        let driver = tokio::spawn(driver.run(quit.clone()));
-
         let stop = CancellationToken::new();
+        // A node without its network is of no use to anybody: it ends, and whoever watches over it
+        // may start it again.
+        let ended = stop.clone().drop_guard();
+        let running = driver.run(quit.clone());
+        let driver = tokio::spawn(async move {
+            running.await;
+            drop(ended);
+        });
+
         let api = doors.address;
         let s3_address = s3_door.address;
         let s3_keys = home.home.s3_keys_file();
         let content = Content::new(blocks_handle.clone(), bitswap_handle, network.clone());
         let node_blocks = NodeBlocks::new(blocks_handle.clone(), content.clone());
         let aliases = home.home.aliases_file();
+        let objects = objects::Handle::new(
+            heads_handle,
+            Arc::new(node_blocks.clone()),
+            home.keypair.clone(),
+        );
+        let versions = ObjectVersions::new(objects.clone(), ring.clone());
+        let versions = gossip.open(Arc::new(versions)).await;
+        // Ends with the objects, whose handles go with the doors.
+        tokio::spawn(following::announce(objects.writes(), versions.clone()));
         let app = App::new(Services {
             network: network.clone(),
             overlay: ring.clone(),
             content,
-            objects: objects::Handle::new(
-                heads_handle,
-                Arc::new(node_blocks.clone()),
-                home.keypair.clone(),
-            ),
+            objects,
+            versions,
             node_blocks,
             aliases: Aliases::load(aliases.clone())
                 .with_context(|| aliases.display().to_string())?,
@@ -261,8 +274,9 @@ impl Node {
         })
     }
 
-    /// Closes the doors, says farewell to the neighbours, and leaves everything on disk.
-    pub async fn stop(self) {
+    /// Closes the doors, says farewell to the neighbours, and leaves everything on disk. Fails
+    /// where the network had come to an end before.
+    pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         if let Err(error) = self.doors.await {
             tracing::warn!(%error, "control API");
@@ -277,11 +291,10 @@ impl Node {
             tracing::info!("the neighbours did not hear the farewell in time");
         }
         self.quit.cancel();
-        if let Err(error) = self.driver.await {
-            tracing::warn!(%error, "swarm");
-        }
+        let driven = self.driver.await;
         // What was acknowledged is on disk already; the lock goes when all else has gone.
         drop(self.home);
+        driven.context("the node's network has failed: start the node again; the log says why")
     }
 }
 
@@ -326,5 +339,28 @@ fn listen(
             Err(error).context("cannot listen on any address (see --listen-port)")
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_whose_network_has_ended_stops_and_says_so() {
+        let temp = tempfile::tempdir().unwrap();
+        let home = Home::at(temp.path());
+        let flags = [
+            ("network.listen", "/ip4/127.0.0.1/tcp/0".to_owned()),
+            ("network.mdns", "false".to_owned()),
+            ("api.port", "0".to_owned()),
+        ];
+        let effective = Effective::load(&home.config_file(), |_| None, &flags).unwrap();
+        let node = Node::start(&home, effective).await.unwrap();
+        // As a panic does.
+        node.driver.abort();
+        node.stop.cancelled().await;
+        let error = node.stop().await.unwrap_err().to_string();
+        assert!(error.contains("the node's network has failed"), "{error}");
     }
 }

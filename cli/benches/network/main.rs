@@ -1,11 +1,12 @@
 //! What a network of real nodes costs: how soon it stands, how fast a small object is got
-//! and a key looked up, how much memory a large one takes, and what nodes use that have nothing to do.
+//! and a key looked up, how soon a new version is known, how much memory a large one takes, and what nodes use that have nothing to do.
 //!
 //! `cargo bench -p cli --bench network -- all` measures everything and prints a table for
-//! each; `startup`, `latency`, `lookups`, `memory` and `idle` measure one thing. Nodes run in
+//! each; `startup`, `latency`, `lookups`, `followers`, `memory` and `idle` measure one thing. Nodes run in
 //! the lab, each in a network namespace of its own on one bridge. Run as a test, everything is done
 //! once and small, so that the measurements cannot rot.
 
+mod followers;
 mod idle;
 mod latency;
 mod lookups;
@@ -41,6 +42,8 @@ enum What {
     Latency(latency::Options),
     /// Lookups of the overlay, and of libp2p's Kademlia on the same nodes
     Lookups(lookups::Options),
+    /// A new version, until all who follow it know of it
+    Followers(followers::Options),
     /// The largest resident memory while a large file is put, replicated and got
     Memory(memory::Options),
     /// What nodes use that have nothing to do
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
             Some(What::Latency(options)) => latency::measure(&options).await,
             Some(What::Lookups(options)) => lookups::measure(&options).await,
             Some(What::LookupNode(options)) => lookups::run_node(options).await,
+            Some(What::Followers(options)) => followers::measure(&options).await,
             Some(What::Memory(options)) => memory::measure(&options).await,
             Some(What::Idle(options)) => idle::measure(&options).await,
             Some(What::All) => everything().await,
@@ -88,6 +92,7 @@ async fn everything() -> anyhow::Result<()> {
     startup::measure(&startup::Options::default()).await?;
     latency::measure(&latency::Options::default()).await?;
     lookups::measure(&lookups::Options::default()).await?;
+    followers::measure(&followers::Options::default()).await?;
     idle::measure(&idle::Options::default()).await?;
     memory::measure(&memory::Options::default()).await
 }
@@ -116,6 +121,11 @@ async fn smallest() -> anyhow::Result<()> {
         copies: std::num::NonZeroUsize::MIN,
         strict: true,
         ..lookups::Options::default()
+    })
+    .await?;
+    followers::measure(&followers::Options {
+        followers: 3,
+        versions: 3,
     })
     .await?;
     idle::measure(&idle::Options {

@@ -13,6 +13,7 @@ mod node;
 mod object;
 mod overlay;
 mod peers;
+mod watch;
 
 use ::node::home::Home;
 use clap::CommandFactory;

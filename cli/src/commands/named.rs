@@ -23,6 +23,9 @@ use crate::{
     output::{Output, size},
 };
 
+/// What a fork is, and what ends it.
+const FORKED: &str = "two nodes with one key wrote at the same time: choose with `hedgerow object restore NAME@VGUID`";
+
 /// A name to write to: in this node's namespace, without a version.
 pub(super) fn own_name(text: &str) -> Result<Name, Failure> {
     match Spoken::parse(text).map_err(|error| malformed(&error))? {
@@ -97,7 +100,23 @@ fn report(written: &ObjectWritten, output: &Output) -> Result<(), Failure> {
             failed.peer_id, failed.reason
         ));
     }
+    say_fork(written, output);
     Ok(())
+}
+
+/// Says where another node has written beside what was written.
+pub(super) fn say_fork(written: &ObjectWritten, output: &Output) {
+    if !written.fork.is_empty() {
+        output.say(format_args!(
+            "{FORKED}; the newest are now: {}",
+            written
+                .fork
+                .iter()
+                .map(|branch| branch.vguid.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    }
 }
 
 pub(super) async fn remove(
@@ -201,10 +220,14 @@ pub(super) async fn versions(
         }
         Ok(())
     })?;
-    if listed.heads > 1 {
-        output.say(
-            "two nodes with one key wrote at the same time: choose with `hedgerow object restore NAME@VGUID`",
-        );
+    if let Some(aside) = &listed.overtaken {
+        output.say(format_args!(
+            "v{} {} was written here, and the newest does not follow it",
+            aside.version, aside.vguid
+        ));
+    }
+    if listed.heads > 1 || listed.overtaken.is_some() {
+        output.say(FORKED);
     }
     match &listed.missing {
         Some(missing) => output.say(format_args!("what is before it is not known: {missing}")),

@@ -16,7 +16,7 @@ use objects::{Name, ReferenceError, Spoken, Version};
 use serde_json::json;
 use unixfs::{ExportError, ExportOptions, ImportError, Options, Progress, RootOnce};
 
-use super::{named, segment};
+use super::{named, segment, watch};
 use crate::{
     args::Object,
     blocks_api::ApiBlocks,
@@ -89,6 +89,7 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
             })
         }
         Object::Versions { name, limit } => named::versions(&name, limit, client, output).await,
+        Object::Watch { names } => watch::watch(&names, client, output).await,
         Object::Diff { a, b } => named::diff(&a, &b, client, output).await,
         Object::Restore { reference } => named::restore(&reference, client, output).await,
         Object::Rm { name, if_version } => named::remove(&name, if_version, client, output).await,
@@ -223,11 +224,15 @@ async fn put(
     });
     if let Some(written) = &version {
         result["version"] = json!(written.version);
+        result["fork"] = json!(written.fork);
     }
     output.result(&result, |out| match &version {
         None => writeln!(out, "{}", imported.cid),
         Some(written) => writeln!(out, "{}", named::describe(&written.version)),
     })?;
+    if let Some(written) = &version {
+        named::say_fork(written, output);
+    }
     if fewest < wanted {
         output.say(format_args!(
             "some blocks are on {fewest} of {wanted} nodes so far; the other copies follow"

@@ -25,6 +25,7 @@ mod survival;
 mod trace;
 mod values;
 mod walk;
+mod watch;
 
 mod net;
 mod support;

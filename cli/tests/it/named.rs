@@ -320,6 +320,8 @@ fn the_walk_through_versions_works_as_written() {
         "refused\n",
         "cakes/recipe.txt@v6\ntwo eggs\n",
         "(this node)",
+        "cakes/recipe.txt@v6  ",
+        "that was all in ten seconds\n",
     ] {
         assert!(out.contains(said), "{said:?} is missing in {out}");
     }

@@ -69,7 +69,7 @@ fn line(message: &GossipMessage) -> Bytes {
 
 fn failed(error: GossipError) -> ApiError {
     match error {
-        GossipError::Topic => ApiError::bad_request(error),
+        GossipError::Topic | GossipError::Reserved => ApiError::bad_request(error),
         GossipError::TooLarge => {
             ApiError::too_large(error).with_hint("store it as an object, and send its CID")
         }

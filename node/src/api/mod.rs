@@ -26,6 +26,7 @@ mod serve;
 mod state;
 pub mod types;
 mod updates;
+mod watch;
 
 pub(crate) use failure::ApiError;
 pub(crate) use named::{read_failed, write_failed};
@@ -95,6 +96,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/s3/keys/{key}", delete(s3::remove))
         .route("/api/v1/diff", get(named::diff))
         .route("/api/v1/named", get(named::list))
+        .route("/api/v1/watch", get(watch::watch))
         .route("/api/v1/named/{reference}/version", get(named::version))
         .route("/api/v1/named/{reference}/versions", get(named::versions))
         .route("/api/v1/named/{reference}/stat", get(named::stat))

@@ -10,7 +10,9 @@ use axum::{
 use futures::future::OptionFuture;
 use guid::Guid;
 use libp2p::identity::PublicKey;
-use objects::{Action, Name, Owner, Predicate, Record, Reference, Spoken, Target, Update, Version};
+use objects::{
+    Action, Heads, Name, Owner, Predicate, Record, Reference, Spoken, Target, Update, Version,
+};
 use serde::Deserialize;
 
 use super::{
@@ -59,11 +61,11 @@ pub(crate) struct Pair {
 }
 
 /// An object that a reference names.
-struct Named {
-    aguid: Guid,
+pub(super) struct Named {
+    pub(super) aguid: Guid,
     /// Whose it is and what it is called, where the reference says so.
     name: Option<(PublicKey, Name)>,
-    version: Version,
+    pub(super) version: Version,
 }
 
 /// The names of this node or of somebody else.
@@ -131,6 +133,13 @@ pub(crate) async fn stat(
     let root = record.as_ref().and_then(Record::root);
     let content: OptionFuture<_> = root.map(|root| describe(&app, root)).into();
     let (content, keepers) = tokio::join!(content, app.objects.keepers(named.aguid));
+    let mut fork = fork_of(&heads);
+    if let Some(aside) = app.objects.overtaken(&heads).await.map_err(read_failed)? {
+        if fork.is_empty() {
+            fork.extend(heads.records().iter().map(describe_record));
+        }
+        fork.push(describe_record(&aside));
+    }
     let newest = &heads.records()[0];
     let owner = newest.author_peer();
     Ok(Json(NamedStat {
@@ -141,10 +150,7 @@ pub(crate) async fn stat(
         aguid: named.aguid.to_string(),
         newest: heads.seq(),
         version: record.as_ref().map(describe_record),
-        fork: match heads.records() {
-            [_] => Vec::new(),
-            heads => heads.iter().map(describe_record).collect(),
-        },
+        fork,
         content: content.transpose()?,
         // A node that does not know its neighbours yet knows all the rest of this.
         keepers: keepers
@@ -174,6 +180,7 @@ pub(crate) async fn versions(
     Ok(Json(ObjectVersions {
         versions: history.versions.iter().map(describe_record).collect(),
         heads: history.heads,
+        overtaken: history.overtaken.as_ref().map(describe_record),
         more: history.more,
         missing: history
             .missing
@@ -274,6 +281,7 @@ async fn write(app: &App, name: &Name, update: Update) -> Result<Json<ObjectWrit
     match written {
         Ok(written) => Ok(Json(ObjectWritten {
             version: describe_record(&written.record),
+            fork: fork_of(&written.newest),
             stored: outcome::stored(written.replicas),
         })),
         Err(objects::WriteError::Read(error)) => {
@@ -285,6 +293,14 @@ async fn write(app: &App, name: &Name, update: Update) -> Result<Json<ObjectWrit
             Err(missed(app, &named, error).await)
         }
         Err(error) => Err(write_failed(error)),
+    }
+}
+
+/// The newest versions, where there are several.
+pub(super) fn fork_of(heads: &Heads) -> Vec<ObjectVersion> {
+    match heads.records() {
+        [_] => Vec::new(),
+        heads => heads.iter().map(describe_record).collect(),
     }
 }
 
@@ -313,7 +329,7 @@ fn root_of(record: &Record) -> Result<cid::Cid, ApiError> {
     })
 }
 
-async fn resolve(app: &App, text: &str) -> Result<Named, ApiError> {
+pub(super) async fn resolve(app: &App, text: &str) -> Result<Named, ApiError> {
     let reference = Reference::parse(text).map_err(ApiError::bad_request)?;
     let version = reference.version;
     Ok(match reference.target {

@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     aliases, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay, peers,
-    provided, s3, types,
+    provided, s3, types, watch,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,7 @@ use super::{
         objects::put, objects::get, objects::stat, objects::ls,
         named::list, named::get, named::put, named::remove, named::version, named::versions,
         named::stat, named::ls, named::update, named::diff,
+        watch::watch,
         aliases::list, aliases::add, aliases::remove,
         provided::list, provided::add, provided::remove,
         s3::list, s3::create, s3::remove,

@@ -474,6 +474,10 @@ pub struct ObjectVersions {
     pub versions: Vec<ObjectVersion>,
     /// How many of them are the newest: more than one where there is a fork now.
     pub heads: usize,
+    /// The version that this node wrote last, where the newest does not follow it: another
+    /// node with its key wrote on without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overtaken: Option<ObjectVersion>,
     /// Whether there are older ones.
     pub more: bool,
     /// The record that could not be got, and why; what is before it is not known.
@@ -514,8 +518,28 @@ pub struct NamedStat {
 pub struct ObjectWritten {
     /// The version.
     pub version: ObjectVersion,
+    /// All newest versions where there is a fork now, else none.
+    #[serde(default)]
+    pub fork: Vec<ObjectVersion>,
     /// Where its record is durable as the newest.
     pub stored: Stored,
+}
+
+/// What is newest of an object that is watched.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ObjectEvent {
+    /// The object as it was asked for.
+    pub reference: String,
+    /// The object's lasting name, 32 hexadecimal digits.
+    pub aguid: String,
+    /// Number of the newest version.
+    pub newest: u64,
+    /// The newest version, without a root where it is a removal; not there where there is a
+    /// fork.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<ObjectVersion>,
+    /// All newest versions where there is a fork, else none.
+    pub fork: Vec<ObjectVersion>,
 }
 
 /// What to do to a named object, and on which conditions: 16 clauses at most.

@@ -14,7 +14,7 @@ use libp2p::{
 };
 use std::time::Duration;
 
-use super::{nat::Probing, streams};
+use super::{guarded::Guarded, nat::Probing, streams};
 use crate::{config, provided::MAX_PROVIDED};
 
 /// Kademlia among the nodes of a LAN, as kubo names it.
@@ -49,17 +49,17 @@ pub(crate) struct Behaviour {
     pings_on_demand: streams::Behaviour,
     pub(crate) mdns: Toggle<mdns::Behaviour>,
     pub(crate) kad: Toggle<kad::Behaviour<MemoryStore>>,
-    pub(crate) gossipsub: gossipsub::Behaviour,
+    pub(crate) gossipsub: notify::Behaviour,
     pub(crate) overlay: overlay::Behaviour,
     blocks: blocks::Behaviour,
     dht: dht::Behaviour,
     objects: objects::Behaviour,
     bitswap: bitswap::Behaviour,
-    pub(crate) relay: Toggle<relay::Behaviour>,
+    pub(crate) relay: Guarded<relay::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
     dcutr: dcutr::Behaviour,
     pub(crate) probing: Toggle<Probing>,
-    autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    autonat_server: Guarded<autonat::v2::server::Behaviour>,
 }
 
 /// Behaviours that are made elsewhere because their handles are needed there.
@@ -78,7 +78,7 @@ impl Behaviour {
         settings: &config::Network,
         relaying: &config::Relay,
         parts: Parts,
-    ) -> anyhow::Result<(Self, streams::Handle)> {
+    ) -> anyhow::Result<(Self, streams::Handle, notify::Gossip)> {
         let peer = keypair.public().to_peer_id();
         let limits = ConnectionLimits::default()
             .with_max_pending_incoming(Some(MAX_PENDING))
@@ -96,6 +96,7 @@ impl Behaviour {
             kad.set_mode(Some(kad::Mode::Server));
             kad
         });
+        let (gossipsub, gossip) = gossipsub(keypair)?;
         let behaviour = Self {
             connection_limits: connection_limits::Behaviour::new(limits),
             memory_limits: memory_connection_limits::Behaviour::with_max_bytes(
@@ -110,30 +111,30 @@ impl Behaviour {
             pings_on_demand,
             mdns: mdns.into(),
             kad: kad.into(),
-            gossipsub: gossipsub(keypair)?,
+            gossipsub,
             overlay: parts.overlay,
             blocks: parts.blocks,
             dht: parts.dht,
             objects: parts.objects,
             bitswap: parts.bitswap,
-            relay: relaying
-                .serve
-                .then(|| {
+            relay: Guarded::new(
+                "relay",
+                relaying.serve.then(|| {
                     let mut relay = relay::Behaviour::new(peer, relay_config(relaying));
                     // For good: a later change ends the tasks of relayed connections in a panic.
                     relay.set_status(Some(relay::Status::Enable));
                     relay
-                })
-                .into(),
+                }),
+            ),
             relay_client: parts.relay_client,
             dcutr: dcutr::Behaviour::new(peer),
             probing: relaying.auto.then(Probing::default).into(),
-            autonat_server: relaying
-                .serve
-                .then(autonat::v2::server::Behaviour::default)
-                .into(),
+            autonat_server: Guarded::new(
+                "autonat server",
+                relaying.serve.then(autonat::v2::server::Behaviour::default),
+            ),
         };
-        Ok((behaviour, streams))
+        Ok((behaviour, streams, gossip))
     }
 }
 
@@ -171,19 +172,15 @@ fn kad_config() -> kad::Config {
     config
 }
 
-fn gossipsub(keypair: &Keypair) -> anyhow::Result<gossipsub::Behaviour> {
-    let config = gossipsub::ConfigBuilder::default()
+fn gossipsub(keypair: &Keypair) -> anyhow::Result<(notify::Behaviour, notify::Gossip)> {
+    let mut config = gossipsub::ConfigBuilder::default();
+    config
         // Implementations disagree on default ids; the hash of the content is the
         // same for all of them.
         .message_id_fn(|message| {
             gossipsub::MessageId::from(guid::Guid::hash(&message.data).to_bytes().to_vec())
         })
         .max_transmit_size(GOSSIP_MAX_TRANSMIT)
-        .validation_mode(gossipsub::ValidationMode::Strict)
-        .build()?;
-    gossipsub::Behaviour::new(
-        gossipsub::MessageAuthenticity::Signed(keypair.clone()),
-        config,
-    )
-    .map_err(anyhow::Error::msg)
+        .validation_mode(gossipsub::ValidationMode::Strict);
+    Ok(notify::Behaviour::new(keypair, &mut config)?)
 }

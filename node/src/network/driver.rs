@@ -199,7 +199,7 @@ impl Driver {
             }
             Command::Connect { address, reply } => self.connect(address, reply),
             Command::Gossip(ask) => {
-                let gossip = &mut self.swarm.behaviour_mut().gossipsub;
+                let gossip = self.swarm.behaviour_mut().gossipsub.gossip_mut();
                 self.topics.ask(gossip, ask);
             }
             Command::Provide(keys) => {
@@ -363,7 +363,7 @@ impl Driver {
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Gossipsub(gossipsub::Event::Message { message, .. }) => {
-                let gossip = &mut self.swarm.behaviour_mut().gossipsub;
+                let gossip = self.swarm.behaviour_mut().gossipsub.gossip_mut();
                 self.topics.on_message(gossip, message);
             }
             BehaviourEvent::Overlay(event) => tracing::debug!(?event, "overlay"),

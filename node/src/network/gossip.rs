@@ -32,6 +32,9 @@ pub enum GossipError {
     /// See `MAX_TOPIC`.
     #[error("a topic is a name of 1 to {MAX_TOPIC} bytes")]
     Topic,
+    /// A topic of this program's own protocols.
+    #[error("topics that begin with /hedgerow/ are this program's own")]
+    Reserved,
     /// See `MAX_MESSAGE`.
     #[error("a message has {MAX_MESSAGE} bytes at most")]
     TooLarge,
@@ -179,6 +182,10 @@ fn checked(topic: String) -> Result<IdentTopic, GossipError> {
     if topic.is_empty() || topic.len() > MAX_TOPIC {
         return Err(GossipError::Topic);
     }
+    // What a person writes there would count against this node with its peers.
+    if notify::is_reserved(&topic) {
+        return Err(GossipError::Reserved);
+    }
     Ok(IdentTopic::new(topic))
 }
 
@@ -273,6 +280,9 @@ mod tests {
             let refused = listen(&mut topics, &mut gossip, wrong);
             assert_eq!(refused.unwrap_err(), GossipError::Topic);
         }
+        let own = notify::topic("objects", 0).to_string();
+        let refused = listen(&mut topics, &mut gossip, &own);
+        assert_eq!(refused.unwrap_err(), GossipError::Reserved);
         let (reply, mut answer) = oneshot::channel();
         let large = Bytes::from(vec![0; MAX_MESSAGE + 1]);
         topics.ask(&mut gossip, Ask::Publish("tea".to_owned(), large, reply));

@@ -8,6 +8,7 @@ mod behaviour;
 mod driver;
 mod expected;
 mod gossip;
+mod guarded;
 mod kademlia;
 mod listen;
 mod nat;

@@ -82,6 +82,8 @@ struct Peer {
     sessions: usize,
     /// It knows no want-have.
     plain: bool,
+    /// When it last gave a block that it owed.
+    gave: Option<Instant>,
 }
 
 pub(crate) struct Client {
@@ -233,7 +235,7 @@ impl Client {
             (Presence::Have, Some(Ask::Have(_))) => {
                 self.set(&cid, peer, Ask::Has);
             }
-            (Presence::DontHave, Some(Ask::Have(_) | Ask::Has | Ask::Block(_))) => {
+            (Presence::DontHave, Some(Ask::Have(_) | Ask::Has | Ask::Block { .. })) => {
                 self.set(&cid, peer, Ask::Over(Reason::Missing));
             }
             // Nobody has asked it, or it repeats itself.
@@ -252,6 +254,10 @@ impl Client {
             }
             return;
         };
+        if matches!(want.asked.state(&peer), Some(Ask::Block { .. })) {
+            self.peer(peer).gave = Some(now);
+        }
+        let want = &self.wants[&cid];
         // What somebody gives unasked is welcome if it is right.
         let sessions: Vec<SessionId> = want.gets.iter().map(|(_, session)| *session).collect();
         for session in sessions {
@@ -293,11 +299,22 @@ impl Client {
         let mut silent: Vec<PeerId> = Vec::new();
         for want in self.wants.values() {
             for (peer, ask) in want.asked.iter() {
+                let since =
+                    |at: Instant, event: Option<Instant>| event.map_or(at, |event| event.max(at));
                 let late = match ask {
-                    Ask::Have(at) => now >= *at + config.have_timeout,
-                    Ask::Block(at) => {
-                        let last = heard(*peer).map_or(*at, |heard| heard.max(*at));
-                        now >= last + config.stall_timeout || now >= *at + config.block_timeout
+                    // An answer may be on its way behind blocks.
+                    Ask::Have(at) => {
+                        now >= since(*at, heard(*peer)) + config.have_timeout
+                            || now >= *at + config.block_timeout
+                    }
+                    // Blocks come one after the other: the time of one begins when the one
+                    // before is here. But it has no more times than there are before it.
+                    Ask::Block { at, before } => {
+                        let gave = self.peers.get(peer).and_then(|peer| peer.gave);
+                        let times = u32::try_from(*before).unwrap_or(u32::MAX).saturating_add(1);
+                        now >= since(*at, heard(*peer)) + config.stall_timeout
+                            || now >= since(*at, gave) + config.block_timeout
+                            || now >= *at + config.block_timeout.saturating_mul(times)
                     }
                     Ask::Has | Ask::Over(_) => false,
                 };
@@ -343,7 +360,7 @@ impl Client {
         if want
             .asked
             .iter()
-            .any(|(_, ask)| matches!(ask, Ask::Block(_)))
+            .any(|(_, ask)| matches!(ask, Ask::Block { .. }))
         {
             return;
         }
@@ -358,7 +375,7 @@ impl Client {
                 let owes = known.map_or(0, |known| known.owes);
                 let plain = known.is_some_and(|known| known.plain);
                 match want.asked.state(&peer) {
-                    Some(Ask::Over(_) | Ask::Have(_) | Ask::Block(_)) => {}
+                    Some(Ask::Over(_) | Ask::Have(_) | Ask::Block { .. }) => {}
                     None if is_left(&mut self.left, now, peer) => {}
                     Some(Ask::Has) => proven.push((owes, peer)),
                     None if session.has_delivered(peer) || plain => proven.push((owes, peer)),
@@ -399,7 +416,7 @@ impl Client {
                 !want
                     .asked
                     .iter()
-                    .any(|(_, ask)| matches!(ask, Ask::Block(_) | Ask::Have(_)))
+                    .any(|(_, ask)| matches!(ask, Ask::Block { .. } | Ask::Have(_)))
             })
             .map(|(cid, _)| *cid)
             .collect();
@@ -411,7 +428,10 @@ impl Client {
     fn ask(&mut self, now: Instant, cid: &Cid, peer: PeerId, want: WantType) {
         let ask = match want {
             WantType::Have => Ask::Have(now),
-            WantType::Block => Ask::Block(now),
+            WantType::Block => Ask::Block {
+                at: now,
+                before: self.peers.get(&peer).map_or(0, |peer| peer.owes),
+            },
         };
         self.send(peer, Entry::want(*cid, want));
         self.set(cid, peer, ask);
@@ -467,13 +487,13 @@ impl Client {
 
     /// Notes how far the question to a peer is, and what it owes.
     fn set(&mut self, cid: &Cid, peer: PeerId, ask: Ask) {
-        let (opens, owes) = (ask.is_open(), matches!(ask, Ask::Block(_)));
+        let (opens, owes) = (ask.is_open(), matches!(ask, Ask::Block { .. }));
         let Some(want) = self.wants.get_mut(cid) else {
             return;
         };
         let before = want.asked.set(peer, ask);
         let opened = before.as_ref().is_some_and(Ask::is_open);
-        let owed = matches!(before, Some(Ask::Block(_)));
+        let owed = matches!(before, Some(Ask::Block { .. }));
         let known = self.peer(peer);
         known.owes = known.owes + usize::from(owes) - usize::from(owed);
         let was_open = known.open > 0;
@@ -521,8 +541,8 @@ impl Client {
             for (peer, ask) in want.asked.iter() {
                 let count = open.entry(*peer).or_default();
                 count.0 += usize::from(ask.is_open());
-                count.1 += usize::from(matches!(ask, Ask::Block(_)));
-                blocks += usize::from(matches!(ask, Ask::Block(_)));
+                count.1 += usize::from(matches!(ask, Ask::Block { .. }));
+                blocks += usize::from(matches!(ask, Ask::Block { .. }));
             }
             assert!(blocks <= 1, "{cid} is asked of {blocks} peers");
         }

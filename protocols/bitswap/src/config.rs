@@ -7,11 +7,11 @@ use std::time::Duration;
 pub struct Config {
     /// How long a connection and a stream with its negotiation may take together.
     pub open_timeout: Duration,
-    /// How long a peer may take to say whether it has a block.
+    /// How long a peer may send nothing at all before it says whether it has a block.
     pub have_timeout: Duration,
     /// How long a peer that owes blocks may send nothing at all.
     pub stall_timeout: Duration,
-    /// How long a peer may owe one block, whatever else it sends.
+    /// How long a peer may take for one block, whatever else it sends.
     pub block_timeout: Duration,
     /// How long a peer that was left is asked for nothing.
     pub avoid_for: Duration,
@@ -31,7 +31,7 @@ impl Default for Config {
             open_timeout: Duration::from_secs(10),
             have_timeout: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(5),
-            block_timeout: Duration::from_secs(30),
+            block_timeout: Duration::from_secs(60),
             avoid_for: Duration::from_secs(60),
             retry_after: Duration::from_secs(5),
             write_timeout: Duration::from_secs(20),

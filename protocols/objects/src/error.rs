@@ -25,7 +25,7 @@ pub enum ReadError {
     },
     /// There is more than one version where one was asked for.
     #[error(
-        "there are {} versions {seq}: two nodes with one key wrote at the same time: {}",
+        "two nodes with one key wrote at the same time, and there are {} newest versions (number {seq}): {}",
         .heads.len(), list(.heads)
     )]
     Fork {
@@ -42,14 +42,18 @@ pub enum ReadError {
         /// Number of the newest.
         newest: u64,
     },
-    /// It is further back than a walk goes.
+    /// It is further back than a walk goes, or takes longer.
     #[error(
-        "version {wanted} is more than {} versions back: read it by its VGUID",
-        crate::MAX_WALK
+        "it is further back than one request goes, which reads {} records at most and for {} s: after {records} records the next is {next}, version {seq}: go on from there by its VGUID",
+        crate::MAX_WALK, crate::WALK_TIME.as_secs()
     )]
     TooFar {
-        /// Which was asked for.
-        wanted: u64,
+        /// The record that was not read any more.
+        next: Cid,
+        /// Its number.
+        seq: u64,
+        /// Records that were read.
+        records: u64,
     },
     /// Too few of those who should know answered, or the store here failed.
     #[error(transparent)]

@@ -2,12 +2,14 @@
 //!
 //! Two keyspaces, always written together in one atomic batch: `objects_index` holds what
 //! the index knows of each object, `objects_heads` the encodings. Only the small index is
-//! read when the store opens.
+//! read when the store opens. `objects_written` has what this node wrote last of each of its
+//! own objects (J12): a number of 8 bytes, big-endian, and a CID.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cid::Cid;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use guid::{Guid, Span};
 use parking_lot::Mutex;
@@ -16,6 +18,7 @@ use replicas::engine_error::{check_room, on_open, on_read, on_write};
 
 use crate::Heads;
 use crate::index::{Index, Limits, Meta, Usage};
+use crate::record::is_vguid;
 use crate::store::{HeadStore, Outcome, Refused, meta_of};
 
 /// The format this program writes. A store with another one is refused, not guessed at.
@@ -46,6 +49,7 @@ struct Inner {
     database: Database,
     rows: Keyspace,
     heads: Keyspace,
+    own: Keyspace,
     /// Held while joining and writing, so that nothing comes between.
     index: Mutex<Index>,
     /// Counts writes; those up to `synced` are on disk. One sync serves all the writers
@@ -67,10 +71,11 @@ impl FjallHeads {
             .map_err(not_opened)?;
         let small = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let open = |name: &str| database.keyspace(name, small).map_err(not_opened);
-        let (meta, rows, heads) = (
+        let (meta, rows, heads, written) = (
             open("objects_meta")?,
             open("objects_index")?,
             open("objects_heads")?,
+            open("objects_written")?,
         );
         check_format(&database, &meta, &rows)?;
         let index = Mutex::new(load(&rows, &heads, Index::new(own, limits))?);
@@ -79,6 +84,7 @@ impl FjallHeads {
             database,
             rows,
             heads,
+            own: written,
             index,
             written: AtomicU64::new(0),
             synced: Mutex::new(0),
@@ -208,6 +214,23 @@ impl Inner {
         Ok(Outcome { version, new: true })
     }
 
+    /// What does not read as it was written was not noted.
+    fn written(&self, aguid: Guid) -> Result<Option<(u64, Cid)>, StoreError> {
+        let noted = self.own.get(aguid.to_bytes()).map_err(on_read)?;
+        let noted = noted.as_deref().and_then(<[u8]>::split_first_chunk);
+        Ok(noted.and_then(|(seq, vguid)| {
+            let vguid = Cid::try_from(vguid).ok().filter(is_vguid)?;
+            Some((u64::from_be_bytes(*seq), vguid))
+        }))
+    }
+
+    fn note_written(&self, aguid: Guid, seq: u64, vguid: Cid) -> Result<(), StoreError> {
+        let noted = [&seq.to_be_bytes()[..], &vguid.to_bytes()].concat();
+        self.own.insert(aguid.to_bytes(), noted).map_err(on_write)?;
+        self.written.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
     fn discard(&self, aguid: Guid) -> Result<(), StoreError> {
         let mut index = self.index.lock();
         let mut batch = self.database.batch();
@@ -265,6 +288,15 @@ impl HeadStore for FjallHeads {
     ) -> Result<Vec<(Guid, u64)>, StoreError> {
         self.blocking(move |inner| inner.index.lock().list(span, after, limit))
             .await
+    }
+
+    async fn written(&self, aguid: Guid) -> Result<Option<(u64, Cid)>, StoreError> {
+        self.blocking(move |inner| inner.written(aguid)).await?
+    }
+
+    async fn note_written(&self, aguid: Guid, seq: u64, vguid: Cid) -> Result<(), StoreError> {
+        self.blocking(move |inner| inner.note_written(aguid, seq, vguid))
+            .await?
     }
 
     async fn discard(&self, aguid: Guid) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! What applications hold: reading versions, writing new ones, listing names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,16 @@ use cid::Cid;
 use guid::Guid;
 use libp2p_identity::{Keypair, PublicKey};
 use replicas::{Keeper, PutReceipt};
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::sync::{Mutex, broadcast};
+use tokio::time::{Instant, timeout, timeout_at};
 use unixfs::{BlockSink, BlockSource, BoxError, Options};
 
 use crate::clock::now_millis;
 use crate::collection::id_of;
 use crate::error::{ReadError, WriteError};
+use crate::name::normal;
 use crate::namespace::{self, MAX_NAMES, MAX_NAMES_BYTES, Names};
+use crate::record::MAX_HEADS;
 use crate::update::{Action, Predicate, Update};
 use crate::{Fields, HeadStore, Heads, Name, Newest, Record, RecordError, Version, aguid};
 
@@ -26,8 +29,18 @@ const GUESS: Duration = Duration::from_secs(2);
 /// Versions that one listing walks at most.
 pub const MAX_HISTORY: usize = 1_000;
 
-/// Versions that a search for an old one goes back at most.
+/// Records that one request reads at most on its way back to an old version.
 pub const MAX_WALK: u64 = 65_536;
+
+/// How long one request may be on its way back.
+pub const WALK_TIME: Duration = Duration::from_secs(60);
+
+/// Records that are read at most to see whether a newest version follows the one that was
+/// written here last.
+const MAX_OVERTAKEN: u64 = 1_024;
+
+/// Writes that wait for who wants to hear of them.
+const WRITES: usize = 256;
 
 /// Locks over the objects: writers of one take turns, those of others seldom wait.
 const LOCKS: usize = 64;
@@ -55,6 +68,8 @@ struct Inner {
     naming: Mutex<()>,
     /// The list of names as it was last read or written, with the heads it is of.
     names: parking_lot::Mutex<Option<(Vec<Cid>, Arc<Names>)>>,
+    writes: broadcast::Sender<Heads>,
+    max_walk: u64,
 }
 
 /// A version that was made.
@@ -64,6 +79,9 @@ pub struct Written {
     pub record: Record,
     /// Where that is durable as the newest.
     pub replicas: PutReceipt,
+    /// The newest of the object, as a majority had it afterwards: several records where this
+    /// one is of a fork.
+    pub newest: Heads,
 }
 
 /// The versions of an object, newest first.
@@ -73,9 +91,12 @@ pub struct History {
     pub versions: Vec<Record>,
     /// How many of them are heads: more than one where there is a fork now.
     pub heads: usize,
+    /// The version that this node wrote last, where the newest does not follow it (J12).
+    pub overtaken: Option<Record>,
     /// Whether there are older ones.
     pub more: bool,
-    /// The first record that could not be got, and why; what is before it is not known.
+    /// The first record that could not be got or was not waited for, and why; what is before
+    /// it is not known.
     pub missing: Option<(Cid, String)>,
 }
 
@@ -121,8 +142,26 @@ impl Handle {
                 writing: (0..LOCKS).map(|_| Mutex::default()).collect(),
                 naming: Mutex::default(),
                 names: parking_lot::Mutex::default(),
+                writes: broadcast::channel(WRITES).0,
+                max_walk: MAX_WALK,
             }),
         }
+    }
+
+    /// The same with another bound than [`MAX_WALK`].
+    ///
+    /// # Panics
+    /// When there is a clone of this handle.
+    pub fn with_max_walk(mut self, records: u64) -> Handle {
+        let inner = Arc::get_mut(&mut self.inner);
+        inner.expect("a handle that was just made").max_walk = records;
+        self
+    }
+
+    /// What is written here from now on: the newest of each object as it is afterwards. Who
+    /// falls [256](broadcast::error::RecvError::Lagged) behind misses some.
+    pub fn writes(&self) -> broadcast::Receiver<Heads> {
+        self.inner.writes.subscribe()
     }
 
     /// The key that owns what is written here.
@@ -166,36 +205,103 @@ impl Handle {
         let heads = self.newest(aguid).await?;
         let limit = limit.min(MAX_HISTORY).max(heads.records().len());
         let mut history = History {
-            versions: heads.records().to_vec(),
+            versions: Vec::new(),
             heads: heads.records().len(),
+            overtaken: self.overtaken(&heads).await?,
             more: false,
             missing: None,
         };
-        let mut level = previous_of(heads.records());
-        let mut seq = heads.seq();
-        while !level.is_empty() {
-            if history.versions.len() + level.len() > limit {
+        // By the highest number that each can have, so that the newest come first.
+        let mut waiting: BTreeMap<(u64, Cid), Option<Record>> = BTreeMap::new();
+        for head in heads.records() {
+            waiting.insert((head.seq(), head.vguid()), Some(head.clone()));
+        }
+        let mut seen = BTreeSet::new();
+        let mut walk = self.walk();
+        while let Some(((most, vguid), known)) = waiting.pop_last() {
+            if history.versions.len() == limit {
                 history.more = true;
                 break;
             }
-            seq -= 1;
-            let mut records = Vec::new();
-            for vguid in &level {
-                match self.record_numbered(aguid, *vguid, seq).await {
-                    Ok(record) => records.push(record),
+            let record = match known {
+                Some(record) => record,
+                None => match self.step(&mut walk, aguid, vguid, 1..=most).await {
+                    Ok(record) => record,
                     Err(error) => {
-                        history.missing = Some((*vguid, error.to_string()));
+                        history.missing = Some((vguid, error.to_string()));
                         history.more = true;
+                        break;
                     }
+                },
+            };
+            if record.seq() < most {
+                waiting.insert((record.seq(), vguid), Some(record));
+                continue;
+            }
+            let below = record.seq() - 1;
+            for previous in &record.fields().previous {
+                if seen.insert(*previous) {
+                    waiting.insert((below, *previous), None);
                 }
             }
-            level = previous_of(&records);
-            history.versions.append(&mut records);
-            if history.missing.is_some() {
-                break;
-            }
+            history.versions.push(record);
         }
         Ok(history)
+    }
+
+    /// The version that this node wrote last of an object, where the newest ones do not follow
+    /// it: another node with this node's key wrote on without having heard of it (J12). None
+    /// also where that cannot be told within a bounded walk, and where the object is not this
+    /// node's.
+    pub async fn overtaken(&self, heads: &Heads) -> Result<Option<Record>, ReadError> {
+        let aguid = heads.aguid();
+        if *heads.records()[0].author() != self.owner() {
+            return Ok(None);
+        }
+        let written = self.store().written(aguid).await;
+        let written = written.map_err(|error| ReadError::Replicas(error.into()))?;
+        let Some((seq, vguid)) = written else {
+            return Ok(None);
+        };
+        if seq > heads.seq() || heads.vguids().contains(&vguid) {
+            return Ok(None);
+        }
+        let mut walk = Walk {
+            left: MAX_OVERTAKEN,
+            until: Instant::now() + GUESS,
+        };
+        let mut waiting: Vec<Record> = heads.records().to_vec();
+        let mut seen = BTreeSet::new();
+        while let Some(record) = waiting.pop() {
+            let previous = &record.fields().previous;
+            if previous.contains(&vguid) {
+                // From now on it is enough to see that what is newest then follows this one.
+                if let Some(head) = heads.single() {
+                    self.note_written(head).await?;
+                }
+                return Ok(None);
+            }
+            if record.seq() <= seq + 1 {
+                continue;
+            }
+            for next in previous.iter().filter(|next| seen.insert(**next)) {
+                match self
+                    .step(&mut walk, aguid, *next, 1..=record.seq() - 1)
+                    .await
+                {
+                    Ok(next) => waiting.push(next),
+                    // Then nothing is claimed.
+                    Err(_) => return Ok(None),
+                }
+            }
+        }
+        Ok(self.record(aguid, vguid).await.ok())
+    }
+
+    async fn note_written(&self, record: &Record) -> Result<(), ReadError> {
+        let (aguid, vguid) = (record.aguid(), record.vguid());
+        let noted = self.store().note_written(aguid, record.seq(), vguid).await;
+        noted.map_err(|error| ReadError::Replicas(error.into()))
     }
 
     /// Carries an update out on an object of this node (J17).
@@ -206,8 +312,12 @@ impl Handle {
             let at = (aguid.as_u128() % LOCKS as u128) as usize;
             let _turn = self.inner.writing[at].lock().await;
             let heads = self.newest_if_any(aguid).await?;
-            let (content, chosen) = self.evaluate(heads.as_ref(), update).await?;
-            self.commit(name, heads, chosen, content).await?
+            let aside = self.aside(heads.as_ref()).await?;
+            let (content, chosen) = self
+                .evaluate(heads.as_ref(), aside.as_ref(), update)
+                .await?;
+            let aside = aside.map(|aside| aside.vguid());
+            self.commit(name, heads, aside, chosen, content).await?
         };
         if let Err(error) = self.list_name(name).await {
             // J5: the object is there all the same, and the next write mends it.
@@ -224,8 +334,10 @@ impl Handle {
         limit: usize,
     ) -> Result<Vec<String>, ReadError> {
         let names = self.all_names(owner).await?;
-        let from = names.range(prefix.to_owned()..);
-        let like = from.take_while(|name| name.starts_with(prefix));
+        // As names are where they come in (J2).
+        let prefix = normal(prefix);
+        let from = names.range(prefix.clone().into_owned()..);
+        let like = from.take_while(|name| name.starts_with(&*prefix));
         Ok(like.take(limit).cloned().collect())
     }
 
@@ -253,6 +365,14 @@ impl Handle {
         self.inner.replicas.stats()
     }
 
+    /// What was written here and overtaken, of an object that may not be there.
+    async fn aside(&self, heads: Option<&Heads>) -> Result<Option<Record>, ReadError> {
+        match heads {
+            Some(heads) => self.overtaken(heads).await,
+            None => Ok(None),
+        }
+    }
+
     async fn newest_if_any(&self, aguid: Guid) -> Result<Option<Heads>, ReadError> {
         match self.newest(aguid).await {
             Ok(heads) => Ok(Some(heads)),
@@ -270,15 +390,16 @@ impl Handle {
                 newest,
             });
         }
-        if newest - number > MAX_WALK {
-            return Err(ReadError::TooFar { wanted: number });
-        }
+        let mut walk = self.walk();
         let mut level = heads.records().to_vec();
         for seq in (number..newest).rev() {
             let before: BTreeSet<Cid> = level.iter().filter_map(made_from).collect();
             level.clear();
             for vguid in before {
-                level.push(self.record_numbered(heads.aguid(), vguid, seq).await?);
+                level.push(
+                    self.step(&mut walk, heads.aguid(), vguid, seq..=seq)
+                        .await?,
+                );
             }
         }
         match &level[..] {
@@ -287,19 +408,39 @@ impl Handle {
         }
     }
 
-    async fn record_numbered(
+    fn walk(&self) -> Walk {
+        Walk {
+            left: self.inner.max_walk,
+            until: Instant::now() + WALK_TIME,
+        }
+    }
+
+    /// The next record of a walk back, which has one of the numbers `seq`. Whoever wrote the history
+    /// decides how long it is and how many branches it has; not how much one request reads.
+    async fn step(
         &self,
+        walk: &mut Walk,
         aguid: Guid,
         vguid: Cid,
-        seq: u64,
+        seq: RangeInclusive<u64>,
     ) -> Result<Record, ReadError> {
-        let record = self.record(aguid, vguid).await?;
-        match record.seq() == seq {
+        let too_far = ReadError::TooFar {
+            next: vguid,
+            seq: *seq.end(),
+            records: self.inner.max_walk - walk.left,
+        };
+        if walk.left == 0 {
+            return Err(too_far);
+        }
+        walk.left -= 1;
+        let record = timeout_at(walk.until, self.record(aguid, vguid)).await;
+        let record = record.map_err(|_| too_far)??;
+        match seq.contains(&record.seq()) {
             true => Ok(record),
             // J8: signed by the owner, but not where it stands.
             false => Err(ReadError::Record {
                 vguid,
-                reason: RecordError::Previous("its number is not one less than the next"),
+                reason: RecordError::Previous("its number is not before the next"),
             }),
         }
     }
@@ -319,13 +460,14 @@ impl Handle {
     async fn evaluate(
         &self,
         heads: Option<&Heads>,
+        aside: Option<&Record>,
         update: Update,
     ) -> Result<(Content, Option<Cid>), WriteError> {
         let chosen = |clause: &crate::Clause| match clause.actions.first() {
             Some(Action::Restore(Version::Vguid(vguid))) => Some(*vguid),
             _ => None,
         };
-        let forked = heads.filter(|heads| heads.single().is_none());
+        let forked = heads.filter(|heads| heads.single().is_none() || aside.is_some());
         let base = forked
             .is_none()
             .then(|| heads.and_then(Heads::single))
@@ -347,11 +489,12 @@ impl Handle {
             if let Some(forked) = forked
                 && chosen.is_none()
             {
-                return Err(fork(forked.seq(), forked.records()).into());
+                let branches: Vec<Record> = forked.records().iter().chain(aside).cloned().collect();
+                return Err(fork(forked.seq(), &branches).into());
             }
             let mut content = base.map(Content::of);
             for action in clause.actions {
-                content = Some(self.act(heads, content, action).await?);
+                content = Some(self.act(heads, aside, content, action).await?);
             }
             return Ok((content.unwrap_or_default(), chosen));
         }
@@ -408,6 +551,7 @@ impl Handle {
     async fn act(
         &self,
         heads: Option<&Heads>,
+        aside: Option<&Record>,
         before: Option<Content>,
         action: Action,
     ) -> Result<Content, WriteError> {
@@ -447,9 +591,11 @@ impl Handle {
                     },
                     Version::Number(number) => self.numbered(heads, number).await?,
                     Version::Vguid(vguid) => {
-                        match heads.records().iter().find(|head| head.vguid() == vguid) {
+                        let mut branches = heads.records().iter().chain(aside);
+                        let forked = heads.single().is_none() || aside.is_some();
+                        match branches.find(|branch| branch.vguid() == vguid) {
                             // A removal ends a fork as well as any.
-                            Some(head) if head.is_removal() && heads.single().is_none() => {
+                            Some(head) if head.is_removal() && forked => {
                                 return Ok(Content::of(head));
                             }
                             Some(head) => head.clone(),
@@ -489,12 +635,16 @@ impl Handle {
         &self,
         name: &Name,
         heads: Option<Heads>,
+        aside: Option<Cid>,
         chosen: Option<Cid>,
         content: Content,
     ) -> Result<Written, WriteError> {
         let mut previous = heads.as_ref().map(Heads::vguids).unwrap_or_default();
         // The one it is made from is the first, if it is one of the heads.
         previous.sort_by_key(|vguid| Some(*vguid) != chosen);
+        // Its number is lower, so it is never the first.
+        previous.extend(aside);
+        previous.truncate(MAX_HEADS);
         let fields = Fields {
             name: name.clone(),
             seq: heads.as_ref().map_or(0, Heads::seq) + 1,
@@ -508,6 +658,8 @@ impl Handle {
         let block = record.encoded().clone();
         let put = self.inner.blocks.put(record.vguid(), block).await;
         put.map_err(WriteError::Block)?;
+        // Durable with the heads.
+        self.note_written(&record).await?;
         let heads = Heads::of(record.clone());
         let kept = self.store().put(heads.clone()).await;
         let kept = kept.map_err(|refused| match refused {
@@ -533,7 +685,15 @@ impl Handle {
         let mut known = newest.vguids();
         known.extend(previous_of(newest.records()));
         match known.contains(&record.vguid()) {
-            true => Ok(Written { record, replicas }),
+            true => {
+                // Nobody may want to hear of it.
+                let _ = self.inner.writes.send(newest.clone());
+                Ok(Written {
+                    record,
+                    replicas,
+                    newest,
+                })
+            }
             false => Err(WriteError::Contended),
         }
     }
@@ -554,11 +714,16 @@ impl Handle {
             Some(list) => self.names_of(list, true).await?,
             None => Arc::default(),
         };
-        let whole = list.as_ref().is_none_or(|list| list.single().is_some());
+        let aside = self.aside(list.as_ref()).await?;
+        let whole = list.as_ref().is_none_or(|list| list.single().is_some()) && aside.is_none();
         if names.contains(name.as_str()) == live && whole {
             return Ok(());
         }
         let mut names = Names::clone(&names);
+        // A list that was overtaken had names that are still there.
+        if let Some(root) = aside.as_ref().and_then(Record::root) {
+            names.append(&mut namespace::read(&self.read_names(&root).await?));
+        }
         match live {
             true => names.insert(name.as_str().to_owned()),
             false => names.remove(name.as_str()),
@@ -570,7 +735,10 @@ impl Handle {
         let before = list.as_ref().and_then(Heads::single).and_then(Record::root);
         let root = self.write_names(before, &text).await?;
         let content = Content::plain(root, text.len() as u64);
-        let written = self.commit(&Name::namespace(), list, None, content).await?;
+        let aside = aside.map(|aside| aside.vguid());
+        let written = self
+            .commit(&Name::namespace(), list, aside, None, content)
+            .await?;
         let vguids = vec![written.record.vguid()];
         *self.inner.names.lock() = Some((vguids, Arc::new(names)));
         Ok(())
@@ -626,6 +794,12 @@ impl Handle {
         }
         Ok(names)
     }
+}
+
+/// What a walk back may still do (J20).
+struct Walk {
+    left: u64,
+    until: Instant,
 }
 
 fn fork(seq: u64, branches: &[Record]) -> ReadError {

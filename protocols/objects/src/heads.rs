@@ -30,6 +30,15 @@ impl Heads {
 
     /// Reads the heads of the object `aguid`.
     pub fn decode(aguid: Guid, bytes: &[u8]) -> Result<Heads, RecordError> {
+        let heads = Heads::of_any(bytes)?;
+        match heads.aguid() == aguid {
+            true => Ok(heads),
+            false => Err(RecordError::OtherObject),
+        }
+    }
+
+    /// Reads the heads of whatever object they are of.
+    pub fn of_any(bytes: &[u8]) -> Result<Heads, RecordError> {
         if bytes.len() > MAX_HEADS_BYTES {
             return Err(RecordError::TooLarge { size: bytes.len() });
         }
@@ -40,6 +49,7 @@ impl Heads {
         }
         let records = encoded.iter().map(|bytes| Record::decode(bytes));
         let heads = Heads(records.collect::<Result<_, _>>()?);
+        let aguid = heads.aguid();
         if heads.0.iter().any(|record| record.aguid() != aguid) {
             return Err(RecordError::OtherObject);
         }

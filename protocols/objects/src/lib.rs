@@ -28,7 +28,7 @@ pub use behaviour::{Behaviour, new};
 pub use collection::{Newest, PROTOCOL};
 pub use error::{ReadError, WriteError};
 pub use fjall_store::{FjallHeads, STORE_FORMAT};
-pub use handle::{Blocks, Handle, History, MAX_HISTORY, MAX_WALK, Written};
+pub use handle::{Blocks, Handle, History, MAX_HISTORY, MAX_WALK, WALK_TIME, Written};
 pub use heads::{Heads, MAX_HEADS_BYTES};
 pub use index::{Limits, NoRoom, Usage};
 pub use name::{MAX_NAME, Name, NameError};

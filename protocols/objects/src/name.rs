@@ -1,5 +1,6 @@
 //! The names of objects (J2).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use cid::Cid;
@@ -48,7 +49,7 @@ impl Name {
         if text.len() > 4 * MAX_NAME {
             return Err(NameError::TooLong { size: text.len() });
         }
-        let text = ComposingNormalizerBorrowed::new_nfc().normalize(text);
+        let text = normal(text);
         if text.is_empty() {
             return Err(NameError::Empty);
         }
@@ -103,6 +104,11 @@ impl Name {
     pub fn last_part(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
+}
+
+/// A text in the normal form that names have (J2).
+pub(crate) fn normal(text: &str) -> Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
 /// Whether what follows an `@` says a version (J4).

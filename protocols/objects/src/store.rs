@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use cid::Cid;
 use guid::{Guid, Span};
 use parking_lot::Mutex;
 use replicas::StoreError;
@@ -50,6 +51,12 @@ pub trait HeadStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Guid, u64)>, StoreError>;
 
+    /// The version of an object that was noted last as written here: its number and VGUID.
+    async fn written(&self, aguid: Guid) -> Result<Option<(u64, Cid)>, StoreError>;
+
+    /// Notes a version that is written here. It is durable with the heads that are put next.
+    async fn note_written(&self, aguid: Guid, seq: u64, vguid: Cid) -> Result<(), StoreError>;
+
     /// Forgets an object whose heads could not be read back, so that a replica's copy is
     /// accepted again.
     async fn discard(&self, aguid: Guid) -> Result<(), StoreError>;
@@ -73,6 +80,7 @@ pub struct MemoryHeads(Mutex<State>);
 struct State {
     index: Index,
     heads: HashMap<Guid, Heads>,
+    written: HashMap<Guid, (u64, Cid)>,
 }
 
 impl MemoryHeads {
@@ -81,6 +89,7 @@ impl MemoryHeads {
         MemoryHeads(Mutex::new(State {
             index: Index::new(own, limits),
             heads: HashMap::new(),
+            written: HashMap::new(),
         }))
     }
 }
@@ -124,6 +133,15 @@ impl HeadStore for MemoryHeads {
         limit: usize,
     ) -> Result<Vec<(Guid, u64)>, StoreError> {
         Ok(self.0.lock().index.list(span, after, limit))
+    }
+
+    async fn written(&self, aguid: Guid) -> Result<Option<(u64, Cid)>, StoreError> {
+        Ok(self.0.lock().written.get(&aguid).copied())
+    }
+
+    async fn note_written(&self, aguid: Guid, seq: u64, vguid: Cid) -> Result<(), StoreError> {
+        self.0.lock().written.insert(aguid, (seq, vguid));
+        Ok(())
     }
 
     async fn discard(&self, aguid: Guid) -> Result<(), StoreError> {

@@ -15,10 +15,38 @@ use crate::place::{self, PutError};
 use crate::pool::RequestError;
 use crate::shared::Shared;
 
+/// How often a read goes on with a higher version that its write-back was told of. What comes
+/// later was written after the read began.
+const ROUNDS: usize = 4;
+
 pub(crate) async fn get_agreed<C: Collection>(
     shared: &Arc<Shared<C>>,
     id: &ItemId,
 ) -> Result<Bytes, GetError> {
+    let (mut round, mut heard) = (1, 0);
+    loop {
+        let agreed = agree(shared, id, heard).await?;
+        if agreed.kept <= agreed.version || round == ROUNDS {
+            return Ok(agreed.item);
+        }
+        heard = agreed.kept;
+        round += 1;
+    }
+}
+
+struct Agreed {
+    item: Bytes,
+    version: u64,
+    /// The highest version that is kept by those who were given it.
+    kept: u64,
+}
+
+/// One round; of version `heard` is said that somebody has it.
+async fn agree<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: &ItemId,
+    heard: u64,
+) -> Result<Agreed, GetError> {
     let key = shared.collection.key_of(id).ok_or(GetError::Invalid)?;
     let kept = local(shared, id).await?;
     let damaged = kept == Kept::Damaged;
@@ -32,6 +60,9 @@ pub(crate) async fn get_agreed<C: Collection>(
         true => (needed + 1, false),
         false => (needed, member),
     };
+    // Nor does what a node has that came to the replicas just now (R23): of those who have
+    // something, so many have to be no newcomers.
+    let votes_needed = needed + usize::from(member && !shared.duty.is_settled(key));
     let mut asked: Vec<PeerId> = set.iter().map(|contact| contact.peer).collect();
     // What each of those that answered has; none where it has nothing.
     let mut versions = Vec::new();
@@ -39,18 +70,32 @@ pub(crate) async fn get_agreed<C: Collection>(
         versions.push(mine.as_ref().map(|(version, _)| *version));
     }
     let mut best = mine;
-    let (mut answers, mut failed, mut perhaps_lost) = (0, Vec::new(), false);
+    let (mut answers, mut votes) = (0, 0);
+    let (mut failed, mut perhaps_lost) = (Vec::new(), false);
     let mut asking = ask(shared, &set, id);
     loop {
         // Whoever has nothing of what others have is new among them, and stands in for one
         // that may have known more: then all are asked.
-        let gap = best.is_some() && versions.contains(&None);
-        if answers >= needed && !gap {
+        let sure = match &best {
+            None => heard == 0,
+            Some((version, _)) => {
+                *version >= heard && votes >= votes_needed && !versions.contains(&None)
+            }
+        };
+        if answers >= needed && sure {
             break;
         }
         match asking.next().await {
-            Some((_, Ok(Fetched::Item(item, version)))) => {
+            Some((
+                _,
+                Ok(Fetched::Item {
+                    item,
+                    version,
+                    settled,
+                }),
+            )) => {
                 answers += 1;
+                votes += usize::from(settled);
                 versions.push(Some(version));
                 best = Some(joined(shared, id, best, (version, item)));
             }
@@ -68,12 +113,12 @@ pub(crate) async fn get_agreed<C: Collection>(
     // which its stream is being opened from whoever asks that peer next.
     drop(asking);
     let gap = versions.contains(&None);
-    if best.is_none() {
-        if !failed.is_empty() {
-            return Err(GetError::none_found(asked, failed));
-        }
+    if best.is_none() && !failed.is_empty() {
+        return Err(GetError::none_found(asked, failed));
+    }
+    if best.is_none() || gap || votes < votes_needed {
         // The closest may have come just now: whoever kept it before is asked as well.
-        best = of_those_behind(shared, key, id, &mut asked).await?;
+        best = of_those_behind(shared, key, id, &mut asked, best).await?;
     }
     // Where a majority was lost together, the rest may be of before the newest.
     if (best.is_none() || gap) && (perhaps_lost || shared.may_be_lost_at(key)) {
@@ -82,10 +127,15 @@ pub(crate) async fn get_agreed<C: Collection>(
     let Some((version, item)) = best else {
         return Err(GetError::NotFound { asked });
     };
-    if versions.iter().any(|known| *known != Some(version)) {
-        write_back(shared, id, item.clone(), asked, member).await?;
-    }
-    Ok(item)
+    let kept = match versions.iter().any(|known| *known != Some(version)) {
+        true => write_back(shared, id, item.clone(), asked, member).await?,
+        false => version,
+    };
+    Ok(Agreed {
+        item,
+        version,
+        kept,
+    })
 }
 
 type Answer = (PeerId, Result<Fetched, RequestError>);
@@ -121,16 +171,16 @@ async fn of_those_behind<C: Collection>(
     key: Guid,
     id: &ItemId,
     asked: &mut Vec<PeerId>,
+    mut best: Option<(u64, Bytes)>,
 ) -> Result<Option<(u64, Bytes)>, GetError> {
     let mut set = shared.replica_set(key, shared.config.search_width).await?;
     let me = shared.placement.me().peer;
     set.retain(|contact| contact.peer != me && !asked.contains(&contact.peer));
     asked.extend(set.iter().map(|contact| contact.peer));
     let mut asking = ask(shared, &set, id);
-    let mut best = None;
     let _ = timeout(shared.config.put_wait, async {
         while let Some((_, answer)) = asking.next().await {
-            if let Ok(Fetched::Item(item, version)) = answer {
+            if let Ok(Fetched::Item { item, version, .. }) = answer {
                 best = Some(joined(shared, id, best.take(), (version, item)));
             }
         }
@@ -140,19 +190,19 @@ async fn of_those_behind<C: Collection>(
 }
 
 /// Puts what was found where not all of a majority have it, so that the next get finds it
-/// as well.
+/// as well. The highest version that is kept then, as far as those who answered say.
 async fn write_back<C: Collection>(
     shared: &Arc<Shared<C>>,
     id: &ItemId,
     item: Bytes,
     asked: Vec<PeerId>,
     member: bool,
-) -> Result<(), GetError> {
-    match place::put(shared, id.clone(), item, true).await {
-        Ok(_) => Ok(()),
+) -> Result<u64, GetError> {
+    match place::put_and_hear(shared, id.clone(), item, true).await {
+        Ok((_, highest)) => Ok(highest),
         Err(PutError::Invalid(_)) => Err(GetError::Invalid),
         // Who is to keep it is asked; this node is not, and has no room.
-        Err(PutError::Local(StoreError::Full(_))) if !member => Ok(()),
+        Err(PutError::Local(StoreError::Full(_))) if !member => Ok(0),
         Err(PutError::Local(error)) => Err(error.into()),
         Err(PutError::Placement(error)) => Err(error.into()),
         Err(PutError::NoQuorum { receipt, .. }) => Err(GetError::Unavailable {

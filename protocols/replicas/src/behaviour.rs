@@ -22,6 +22,7 @@ use crate::collection::Collection;
 use crate::config::{Config, MAX_INBOUND_STREAMS, MAX_KEEPING, MAX_REPAIRS};
 use crate::copies::Copies;
 use crate::directory::Directory;
+use crate::duty::Duty;
 use crate::handle::Handle;
 use crate::placement::Placement;
 use crate::pool::{Open, Pool};
@@ -103,6 +104,7 @@ impl<C: Collection> Behaviour<C> {
             digesting: Semaphore::new(1),
             repairs,
             copies,
+            duty: Duty::default(),
             keeping,
             collection,
             placement,
@@ -110,6 +112,7 @@ impl<C: Collection> Behaviour<C> {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(crate::reconcile::run(Arc::clone(&shared)));
+        tasks.spawn(crate::reconcile::follow_duty(Arc::clone(&shared)));
         tasks.spawn(crate::repair::run(Arc::clone(&shared), repair_queue));
         tasks.spawn(crate::keep::run(Arc::clone(&shared), keep_queue));
         Behaviour {

@@ -170,8 +170,12 @@ pub(crate) async fn local<C: Collection>(
 
 /// What a peer has of an item.
 pub(crate) enum Fetched {
-    /// The item, verified, and its version.
-    Item(Bytes, u64),
+    /// The item, verified, its version, and whether who sent it would know of a newer one.
+    Item {
+        item: Bytes,
+        version: u64,
+        settled: bool,
+    },
     /// Nothing.
     Missing,
     /// Nothing, but it may be with nodes that are gone (R21).
@@ -197,12 +201,13 @@ pub(crate) async fn fetch_verified<C: Collection>(
             return Err(error);
         }
     };
-    match reply.response {
-        Response::Item => {}
+    let settled = match reply.response {
+        Response::Item => true,
+        Response::Unsettled => false,
         Response::Missing => return Ok(Fetched::Missing),
         Response::PerhapsLost => return Ok(Fetched::PerhapsLost),
         _ => return Err(RequestError::Nonsense),
-    }
+    };
     shared.counters.bytes_received.add(reply.body.len() as u64);
     let (collection, name, bytes) = (
         Arc::clone(&shared.collection),
@@ -217,7 +222,11 @@ pub(crate) async fn fetch_verified<C: Collection>(
         return Err(RequestError::Mismatch);
     };
     shared.counters.items_fetched.one();
-    Ok(Fetched::Item(reply.body, version))
+    Ok(Fetched::Item {
+        item: reply.body,
+        version,
+        settled,
+    })
 }
 
 /// The members of a replica set to ask, how many answers are enough, this node's own
@@ -257,7 +266,7 @@ pub(crate) async fn get_newest<C: Collection>(
             Some((_, Ok(found))) => {
                 answers += 1;
                 let found = match found {
-                    Fetched::Item(item, version) => Some((item, version)),
+                    Fetched::Item { item, version, .. } => Some((item, version)),
                     Fetched::Missing | Fetched::PerhapsLost => None,
                 };
                 let version = found.as_ref().map(|(_, version)| *version);

@@ -119,6 +119,12 @@ impl<C: Collection> Handle<C> {
         keepers::keepers(&self.shared, id).await
     }
 
+    /// Whether this node has compared all that belongs here with those who share it, since it
+    /// does (R23).
+    pub fn is_settled(&self) -> bool {
+        self.shared.duty.is_all_settled()
+    }
+
     /// The collection itself.
     pub fn collection(&self) -> &Arc<C> {
         &self.shared.collection

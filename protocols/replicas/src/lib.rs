@@ -16,6 +16,7 @@
 //! Rules R1 to R22 of `docs/specs/replicas.md` are cited where the code obeys them.
 
 mod agree;
+mod arcs;
 mod behaviour;
 mod budget;
 mod collection;
@@ -23,6 +24,7 @@ mod config;
 mod copies;
 mod digest;
 mod directory;
+mod duty;
 pub mod engine_error;
 mod fetch;
 mod handle;

@@ -46,6 +46,9 @@ pub(crate) struct RequestHeader {
 pub(crate) enum Response {
     /// The item follows.
     Item,
+    /// The item follows, as it was given to a node that has been among those who keep it for a
+    /// short time only: they may know a newer one (R23).
+    Unsettled,
     /// It is not kept here.
     Missing,
     /// Nor here, but so many of those who kept what belongs here are gone that it may be

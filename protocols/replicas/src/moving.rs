@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// As long as bytes move, something may take so many times as long as it may without.
-const PATIENT_TIMES: u32 = 4;
+pub(crate) const PATIENT_TIMES: u32 = 4;
 
 /// Fewer bytes than these are no progress: else a byte now and then would keep what is held for a
 /// peer as long as it likes.
@@ -49,18 +49,10 @@ impl Progress {
         }
     }
 
-    /// Whether nothing has moved for so long.
-    pub(crate) fn stands_still(&self, patience: Duration) -> bool {
-        self.0.lock().at + patience <= Instant::now()
-    }
-
-    /// Waits until something that began at `begin` is overdue: nothing has moved for
-    /// `patience` since then, or it has taken several times as long.
-    pub(crate) async fn overdue(&self, begin: Instant, patience: Duration) {
-        let latest = begin + patience * PATIENT_TIMES;
+    /// Waits until nothing has moved for `patience` since `begin`.
+    pub(crate) async fn still(&self, begin: Instant, patience: Duration) {
         loop {
-            let moved = self.0.lock().at;
-            let due = (moved.max(begin) + patience).min(latest);
+            let due = self.0.lock().at.max(begin) + patience;
             if due <= Instant::now() {
                 return;
             }
@@ -68,15 +60,18 @@ impl Progress {
         }
     }
 
-    /// What `work` gives, or `None` when it is overdue.
+    /// What `work` gives, or `None` when it is overdue: nothing has moved for `patience`, or it
+    /// takes several times as long.
     pub(crate) async fn within<T>(
         &self,
         patience: Duration,
         work: impl Future<Output = T>,
     ) -> Option<T> {
+        let begin = Instant::now();
         tokio::select! {
             done = work => Some(done),
-            () = self.overdue(Instant::now(), patience) => None,
+            () = self.still(begin, patience) => None,
+            () = sleep_until(begin + patience * PATIENT_TIMES) => None,
         }
     }
 }

@@ -260,7 +260,7 @@ impl<'a, C: Collection> Read<'a, C> {
     ) -> Option<Bytes> {
         let holder = self.holders.contains(&peer);
         match answer {
-            Ok(Fetched::Item(item, _)) => {
+            Ok(Fetched::Item { item, .. }) => {
                 if holder {
                     self.shared.counters.copies_fetched.one();
                 }

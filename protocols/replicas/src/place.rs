@@ -30,11 +30,18 @@ pub struct PutReceipt {
 }
 
 impl PutReceipt {
-    fn note(&mut self, (peer, outcome): (PeerId, Result<(), RequestError>)) {
+    /// Notes an answer; the version that is kept there now.
+    fn note(&mut self, (peer, outcome): (PeerId, Result<u64, RequestError>)) -> u64 {
         self.pending.retain(|pending| *pending != peer);
         match outcome {
-            Ok(()) => self.stored_on.push(peer),
-            Err(reason) => self.failed.push((peer, reason)),
+            Ok(version) => {
+                self.stored_on.push(peer);
+                version
+            }
+            Err(reason) => {
+                self.failed.push((peer, reason));
+                0
+            }
         }
     }
 
@@ -96,6 +103,18 @@ pub(crate) async fn put<C: Collection>(
     bytes: Bytes,
     trusted: bool,
 ) -> Result<PutReceipt, PutError> {
+    let (receipt, _) = put_and_hear(shared, id, bytes, trusted).await?;
+    Ok(receipt)
+}
+
+/// Puts an item, and hears which version is kept now by whoever knows the highest: higher than
+/// the item's where it was not the newest.
+pub(crate) async fn put_and_hear<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    id: ItemId,
+    bytes: Bytes,
+    trusted: bool,
+) -> Result<(PutReceipt, u64), PutError> {
     let Some(key) = shared.collection.key_of(&id) else {
         return Err(PutError::Invalid("no name of an item".into()));
     };
@@ -118,11 +137,14 @@ pub(crate) async fn put<C: Collection>(
         Ok::<_, PlacementError>(Placing::start(shared, set, &id, &bytes))
     };
     let (local, remote) = tokio::join!(local, remote);
-    match local {
-        Ok(_) => shared.used_here(&id),
+    let here = match local {
+        Ok(stored) => {
+            shared.used_here(&id);
+            stored.version
+        }
         Err(PutRefused::Invalid(reason)) => return Err(PutError::Invalid(reason)),
         Err(PutRefused::Store(error)) => return Err(PutError::Local(error)),
-    }
+    };
     let placing = match remote {
         Ok(placing) => placing,
         Err(error) => {
@@ -130,7 +152,8 @@ pub(crate) async fn put<C: Collection>(
             return Err(error.into());
         }
     };
-    placing.finish(shared).await
+    let (receipt, highest) = placing.finish(shared).await?;
+    Ok((receipt, highest.max(here)))
 }
 
 struct Placing {
@@ -138,7 +161,7 @@ struct Placing {
     /// Dropped when the quorum has answered, or the put is given up: from then on nobody
     /// waits for a member that is behind.
     needed: watch::Sender<()>,
-    answers: mpsc::Receiver<(PeerId, Result<(), RequestError>)>,
+    answers: mpsc::Receiver<(PeerId, Result<u64, RequestError>)>,
     waiting: mpsc::Receiver<Infallible>,
 }
 
@@ -202,7 +225,10 @@ impl Placing {
         }
     }
 
-    async fn finish<C: Collection>(self, shared: &Shared<C>) -> Result<PutReceipt, PutError> {
+    async fn finish<C: Collection>(
+        self,
+        shared: &Shared<C>,
+    ) -> Result<(PutReceipt, u64), PutError> {
         let Placing {
             mut receipt,
             needed,
@@ -210,12 +236,13 @@ impl Placing {
             mut waiting,
         } = self;
         let quorum = receipt.wanted / 2 + 1;
+        let mut highest = 0;
         // Where too many have failed nothing is gained by waiting for those that are slow.
         while receipt.stored_on.len() < quorum
             && receipt.stored_on.len() + receipt.pending.len() >= quorum
         {
             match answers.recv().await {
-                Some(answer) => receipt.note(answer),
+                Some(answer) => highest = receipt.note(answer).max(highest),
                 None => break,
             }
         }
@@ -225,12 +252,12 @@ impl Placing {
         let _: Option<Infallible> = waiting.recv().await;
         let _ = timeout(shared.config.put_grace, async {
             while let Some(answer) = answers.recv().await {
-                receipt.note(answer);
+                highest = receipt.note(answer).max(highest);
             }
         })
         .await;
         match receipt.stored_on.len() >= quorum {
-            true => Ok(receipt),
+            true => Ok((receipt, highest)),
             false => Err(PutError::NoQuorum { quorum, receipt }),
         }
     }
@@ -245,7 +272,8 @@ pub(crate) async fn place_on<C: Collection>(
 ) -> Result<(), RequestError> {
     let give_up = sleep(shared.config.request_timeout);
     let held = admit(shared, contact.peer, bytes.len(), give_up).await?;
-    send_to(shared, contact, id, bytes, held).await
+    send_to(shared, contact, id, bytes, held).await?;
+    Ok(())
 }
 
 /// The right to have `bytes` on their way to a peer. One that does not take what is on
@@ -271,7 +299,7 @@ async fn send_to<C: Collection>(
     id: &ItemId,
     bytes: Bytes,
     _held: Held,
-) -> Result<(), RequestError> {
+) -> Result<u64, RequestError> {
     if shared.pool.is_avoided(contact.peer) {
         // It failed while this item waited: a put does not wait as long once more.
         return Err(RequestError::Unreachable("it failed just before".into()));
@@ -279,10 +307,10 @@ async fn send_to<C: Collection>(
     let length = bytes.len() as u64;
     let request = Request::Put { id: id.clone() };
     match shared.pool.ask(contact, request, bytes).await?.response {
-        Response::Stored { .. } => {
+        Response::Stored { version } => {
             shared.counters.items_placed.one();
             shared.counters.bytes_sent.add(length);
-            Ok(())
+            Ok(version)
         }
         _ => Err(RequestError::Nonsense),
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::{Config, MAX_PEERS};
 use crate::message::{Refusal, Request};
-use crate::stream::{Ended, Reply, Stream};
+use crate::stream::{Reply, Stream, Unanswered};
 
 /// A stream with so many requests under way is not given more while another one may be
 /// opened. As many as a get has in flight: items on several streams come in pieces of a
@@ -145,25 +145,15 @@ impl Pool {
         for last in [false, true] {
             let (stream, fresh) = self.stream(peer, to, last).await?;
             let sent = Instant::now();
-            let asked = stream.ask(request.clone(), body.clone());
-            tokio::select! {
-                reply = asked => match reply {
-                    Ok(reply) => {
-                        peer.took(sent.elapsed());
-                        return refuse(reply);
-                    }
-                    Err(Ended) if !fresh && !last => {}
-                    Err(Ended) => return Err(RequestError::Ended),
-                },
-                // A stream on which bytes move may only be slow, as many are where the way
-                // out is (R6).
-                () = stream.progress().overdue(begin, patience) => {
-                    // Where nothing moves, whatever hangs behind it would wait as long.
-                    if stream.progress().stands_still(patience) {
-                        stream.close();
-                    }
-                    return Err(RequestError::Timeout);
+            let asked = stream.ask(request.clone(), body.clone(), begin, patience);
+            match asked.await {
+                Ok(reply) => {
+                    peer.took(sent.elapsed());
+                    return refuse(reply);
                 }
+                Err(Unanswered::Ended) if !fresh && !last => {}
+                Err(Unanswered::Ended) => return Err(RequestError::Ended),
+                Err(Unanswered::Overdue) => return Err(RequestError::Timeout),
             }
         }
         Err(RequestError::Ended)

@@ -1,17 +1,18 @@
 //! Compares with the neighbours what both should keep, and moves what differs (R12, R13).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use guid::Span;
+use guid::{Guid, Span};
 use overlay::Contact;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::arcs::Arcs;
 use crate::collection::{Collection, Entry, ItemId, PutRefused, StoreError};
 use crate::config::{MAX_LIST, MAX_SPANS, SPLIT};
 use crate::digest::{Digest, digest_of};
@@ -98,6 +99,18 @@ pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>) {
     }
 }
 
+/// Notes at once what belongs here no more (R23).
+pub(crate) async fn follow_duty<C: Collection>(shared: Arc<Shared<C>>) {
+    let mut changes = shared.placement.changes();
+    while changes.changed().await.is_ok() {
+        let me = shared.placement.me().guid;
+        let others = shared.placement.neighbours();
+        let others = others.iter().map(|contact| contact.guid);
+        let shares = Shares::new(me, others, shared.config.replicas);
+        shared.duty.belongs_here(&Arcs::of(&shares.mine));
+    }
+}
+
 /// Waits until the leaf set has been quiet for a while.
 async fn settle<C: Collection>(shared: &Shared<C>, changes: &mut watch::Receiver<u64>) {
     let quiet = shared.config.debounce;
@@ -120,6 +133,15 @@ async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> boo
         shared.config.replicas,
     );
     let mut complete = true;
+    let mine = Arcs::of(&shares.mine);
+    shared.duty.compare(&mine);
+    // With whom an arc is still to be compared. Where nobody is known, whoever kept it before
+    // has not been met yet, as far as this node can tell: then nothing is ever settled.
+    let mut open: BTreeMap<Guid, Arcs> = shares
+        .with
+        .iter()
+        .map(|(neighbour, spans)| (*neighbour, Arcs::of(spans)))
+        .collect();
     // Of two that both start, both would move the same items: the lower one goes first.
     let (higher, lower): (Vec<_>, Vec<_>) = neighbours
         .iter()
@@ -138,18 +160,24 @@ async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> boo
                 contact,
                 full: AtomicBool::new(false),
             };
-            match timeout(TURN, reconcile(shared, &with, spans, limiter)).await {
+            let all = match timeout(TURN, reconcile(shared, &with, spans, limiter)).await {
                 Ok(Ok(all)) => {
                     shared.counters.reconciled.one();
-                    complete &= all;
+                    all
                 }
-                Err(_) => complete = false,
+                Err(_) => false,
                 Ok(Err(error)) => {
                     shared.counters.reconcile_failed.one();
                     tracing::debug!(peer = %contact.peer, %error, "reconciliation failed");
-                    complete = false;
+                    false
                 }
+            };
+            if all {
+                open.remove(&contact.guid);
+                let rest = open.values().fold(Arcs::default(), |all, one| all.or(one));
+                shared.duty.compared(&rest);
             }
+            complete &= all;
         }
     }
     complete
@@ -382,7 +410,7 @@ async fn pull<C: Collection>(
     limiter: &Limiter,
 ) -> bool {
     match fetch_verified(shared, from.contact, id).await {
-        Ok(Fetched::Item(item, _)) => {
+        Ok(Fetched::Item { item, .. }) => {
             limiter.take(item.len()).await;
             match shared.collection.put_trusted(id, item).await {
                 Ok(_) => {

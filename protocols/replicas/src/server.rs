@@ -177,7 +177,12 @@ async fn answer<C: Collection>(
                 if let Some(copies) = &shared.copies {
                     copies.used_again(&id);
                 }
-                return (Response::Item, item);
+                let key = collection.key_of(&id);
+                let response = match key.is_some_and(|key| shared.duty.is_settled(key)) {
+                    true => Response::Item,
+                    false => Response::Unsettled,
+                };
+                return (response, item);
             }
             Ok(None) => {
                 // Whoever came for a published copy has found that it is gone (R20).

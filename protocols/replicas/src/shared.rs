@@ -13,6 +13,7 @@ use crate::budget::Budget;
 use crate::collection::{Collection, ItemId};
 use crate::config::Config;
 use crate::copies::Copies;
+use crate::duty::Duty;
 use crate::placement::{Placement, PlacementError};
 use crate::pool::Pool;
 use crate::stats::Counters;
@@ -21,6 +22,8 @@ pub(crate) struct Shared<C> {
     pub(crate) config: Config,
     pub(crate) collection: Arc<C>,
     pub(crate) placement: Arc<dyn Placement>,
+    /// What this node may speak for.
+    pub(crate) duty: Duty,
     pub(crate) pool: Pool,
     pub(crate) counters: Counters,
     /// Bytes held for peers' requests.

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::message::{
     Request, RequestHeader, Response, ResponseHeader, StreamError, read_body, read_header,
     write_message,
 };
-use crate::moving::{Moving, Progress};
+use crate::moving::{Moving, PATIENT_TIMES, Progress};
 use crate::server::READ_AHEAD;
 
 /// Requests that wait to be written on one stream.
@@ -34,6 +34,8 @@ struct Asked {
     request: Request,
     body: Bytes,
     reply: oneshot::Sender<Reply>,
+    /// Told when it is its turn to be written: how many were without an answer then.
+    turn: oneshot::Sender<usize>,
 }
 
 /// A stream to a peer. Dropping the last reference closes it.
@@ -49,6 +51,8 @@ struct State {
     closed: AtomicBool,
     /// When bytes last went either way.
     progress: Arc<Progress>,
+    /// When the last answer was complete.
+    answered: Mutex<Instant>,
     stop: Notify,
     pending: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
 }
@@ -58,6 +62,7 @@ impl State {
         State {
             closed: AtomicBool::new(false),
             progress: Arc::default(),
+            answered: Mutex::new(Instant::now()),
             stop: Notify::new(),
             pending: Mutex::default(),
         }
@@ -72,8 +77,13 @@ impl State {
     }
 }
 
-/// The stream ended before the answer came.
-pub(crate) struct Ended;
+/// Why no answer came.
+pub(crate) enum Unanswered {
+    /// The stream ended.
+    Ended,
+    /// It took too long (R6).
+    Overdue,
+}
 
 impl Stream {
     /// Runs a freshly opened stream in tasks of its own; `outdone` is its connection's.
@@ -134,18 +144,15 @@ impl Stream {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Tells whether bytes move, either way.
-    pub(crate) fn progress(&self) -> &Progress {
-        &self.state.progress
-    }
-
-    /// Ends the stream; what waits on it fails.
-    pub(crate) fn close(&self) {
-        self.state.close();
-    }
-
-    /// Sends a request and waits for its answer.
-    pub(crate) async fn ask(&self, request: Request, body: Bytes) -> Result<Reply, Ended> {
+    /// Sends a request that was begun at `begin`, maybe on another stream, and waits for its
+    /// answer. One that is overdue ends the stream: whatever is behind it would wait as long.
+    pub(crate) async fn ask(
+        &self,
+        request: Request,
+        body: Bytes,
+        begin: Instant,
+        patience: Duration,
+    ) -> Result<Reply, Unanswered> {
         struct Loaded<'a>(&'a AtomicUsize);
         impl Drop for Loaded<'_> {
             fn drop(&mut self) {
@@ -155,13 +162,45 @@ impl Stream {
         self.load.fetch_add(1, Ordering::Relaxed);
         let _loaded = Loaded(&self.load);
         let (reply, answer) = oneshot::channel();
+        let (turn, its_turn) = oneshot::channel();
         let asked = Asked {
             request,
             body,
             reply,
+            turn,
         };
-        self.queue.send(asked).await.map_err(|_| Ended)?;
-        answer.await.map_err(|_| Ended)
+        let exchange = async {
+            self.queue.send(asked).await.ok()?;
+            answer.await.ok()
+        };
+        tokio::select! {
+            reply = exchange => return reply.ok_or(Unanswered::Ended),
+            // A stream on which bytes move may only be slow, as many are where the way out is.
+            () = self.state.progress.still(begin, patience) => {}
+            () = self.out_of_turn(its_turn, patience * PATIENT_TIMES) => {}
+        }
+        self.state.close();
+        Err(Unanswered::Overdue)
+    }
+
+    /// Waits until a request has had its time. That begins with its turn, and again with each
+    /// answer, for answers go over the stream one after the other as requests do; but it has
+    /// no more times than there were requests before it.
+    async fn out_of_turn(&self, its_turn: oneshot::Receiver<usize>, time: Duration) {
+        let Ok(before) = its_turn.await else {
+            return std::future::pending().await;
+        };
+        let turn = Instant::now();
+        let times = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        let latest = turn + time.saturating_mul(times);
+        loop {
+            let answered = *self.state.answered.lock();
+            let due = (answered.max(turn) + time).min(latest);
+            if due <= Instant::now() {
+                return;
+            }
+            sleep_until(due).await;
+        }
     }
 }
 
@@ -202,6 +241,8 @@ async fn write_requests<W: AsyncWrite + Unpin>(
                 // It answers some and never the others.
                 break;
             }
+            // Nobody waits any more, where this is not taken.
+            let _ = next.turn.send(pending.len());
             pending.insert(seq, next.reply);
         }
         let header = RequestHeader {
@@ -236,10 +277,90 @@ async fn read_answers<R: AsyncRead + Unpin>(
             return Err(StreamError::Frame(format!("answer to no request: {seq}")));
         };
         let allowed = match response {
-            Response::Item => max_item,
+            Response::Item | Response::Unsettled => max_item,
             _ => 0,
         };
         let body = read_body(&mut reader, body, allowed).await?;
+        *state.answered.lock() = Instant::now();
         let _ = reply.send(Reply { response, body });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+    use tokio_util::compat::TokioAsyncReadCompatExt;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
+    /// What the far end reads at a time.
+    const PIECE: usize = 16 * 1024;
+    const ITEM: usize = 32 * PIECE;
+
+    /// A stream whose far end needs `pause` for each piece that it reads, and answers an item
+    /// when it has it whole, but the item `never`.
+    fn to_a_slow_peer(pause: Duration, never: Option<u64>) -> Arc<Stream> {
+        let (near, far) = tokio::io::duplex(PIECE);
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = far.compat().split();
+            while let Ok(header) = read_header::<RequestHeader, _>(&mut reader).await {
+                let mut piece = vec![0; PIECE];
+                for _ in 0..header.body as usize / PIECE {
+                    tokio::time::sleep(pause).await;
+                    reader.read_exact(&mut piece).await.unwrap();
+                }
+                let answer = ResponseHeader {
+                    seq: header.seq,
+                    body: 0,
+                    response: Response::Stored { version: 1 },
+                };
+                if never != Some(header.seq) {
+                    write_message(&mut writer, &answer, &[]).await.unwrap();
+                    writer.flush().await.unwrap();
+                }
+            }
+        });
+        let outdone = wire::Outdone::default();
+        Stream::start(near.compat(), outdone, ITEM, Duration::from_secs(600))
+    }
+
+    async fn put_all(stream: &Stream, items: usize) -> Vec<Result<Reply, Unanswered>> {
+        let begin = Instant::now();
+        let put = |_| {
+            let request = Request::Put { id: Bytes::new() };
+            stream.ask(request, vec![7; ITEM].into(), begin, PATIENCE)
+        };
+        join_all((0..items).map(put)).await
+    }
+
+    /// Eight items of 32 s each: the last comes after four minutes.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_behind_others_has_time_of_its_own() {
+        let stream = to_a_slow_peer(Duration::from_secs(1), None);
+        let begin = Instant::now();
+        let answered = put_all(&stream, 8).await;
+        assert!(answered.iter().all(Result::is_ok));
+        assert!(begin.elapsed() > PATIENCE * PATIENT_TIMES * 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_next_to_nothing_holds_a_request_for_its_time_and_no_longer() {
+        let stream = to_a_slow_peer(PATIENCE - Duration::from_secs(1), None);
+        let begin = Instant::now();
+        let answered = put_all(&stream, 8).await;
+        assert!(answered.iter().all(Result::is_err));
+        assert!(stream.is_closed());
+        assert!(begin.elapsed() < PATIENCE * (PATIENT_TIMES + 1));
+    }
+
+    /// Others' answers do not keep one waiting that never gets its own.
+    #[tokio::test(start_paused = true)]
+    async fn who_answers_all_but_one_loses_the_stream() {
+        let stream = to_a_slow_peer(Duration::from_secs(1), Some(1));
+        let begin = Instant::now();
+        let answered = put_all(&stream, 12).await;
+        assert!(matches!(answered[0], Err(Unanswered::Overdue)));
+        assert!(begin.elapsed() < PATIENCE * (PATIENT_TIMES + 1));
     }
 }

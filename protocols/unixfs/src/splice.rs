@@ -8,26 +8,28 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use cid::Cid;
+use cid::{Cid, Version};
 use futures::future::BoxFuture;
 
 use crate::balanced::{Subtree, file_node};
 use crate::blocks::{BlockSink, BlockSource, BoxError};
-use crate::error::{ExportError, Malformed};
+use crate::error::{ExportError, ImportError, Malformed};
 use crate::export::export_to_writer;
-use crate::fetch::{RAW, hash_chunk, sha256_cid};
-use crate::profile::{CHUNK_SIZE, MAX_FILE_DEPTH, MAX_LINKS};
+use crate::fetch::{DAG_PB, RAW, hash_chunk, sha256_cid};
+use crate::profile::{MAX_FILE_DEPTH, Options};
 use crate::tree::{Opened, open, open_root};
 
 /// Leaves of a file that is inserted into another: 256 GiB of whole chunks. They are in
 /// memory at once, some 100 bytes each.
 pub const MAX_INSERTED_LEAVES: usize = 262_144;
 
-/// A file up to this many bytes is inserted by its bytes, so that they fill leaves.
-const COPIED: u64 = 4 * CHUNK_SIZE as u64;
+/// A file up to this many chunks is inserted by its bytes, so that they fill leaves.
+const COPIED: u64 = 4;
 
 /// Blocks asked for at a time of a file that is inserted by its bytes.
 const IN_FLIGHT: usize = 4;
+
+const SHA2_256: u64 = 0x12;
 
 /// What is put into a file.
 #[derive(Clone, Debug)]
@@ -68,6 +70,9 @@ pub enum SpliceError {
         /// Bytes of the file.
         size: u64,
     },
+    /// The numbers in the options are out of range.
+    #[error(transparent)]
+    Options(ImportError),
     /// The inserted file has more than [`MAX_INSERTED_LEAVES`], or the sum is beyond 2^63.
     #[error("what is inserted is too large: put the whole file anew")]
     TooLarge,
@@ -95,6 +100,20 @@ pub async fn splice<S: BlockSource + BlockSink + ?Sized>(
     insert: Insert,
     blocks: &S,
 ) -> Result<Spliced, SpliceError> {
+    splice_with(root, range, insert, blocks, &Options::default()).await
+}
+
+/// [`splice`] where leaves have another length, or nodes another width, than the profile's:
+/// those that the file was imported with.
+pub async fn splice_with<S: BlockSource + BlockSink + ?Sized>(
+    root: &Cid,
+    range: Range<u64>,
+    insert: Insert,
+    blocks: &S,
+    options: &Options,
+) -> Result<Spliced, SpliceError> {
+    options.validate().map_err(SpliceError::Options)?;
+    let (chunk, width) = (options.chunk_size, options.max_links);
     let (size, _) = open_root(root, blocks).await?;
     if range.start > range.end || range.end > size {
         return Err(SpliceError::BeyondEnd {
@@ -103,7 +122,7 @@ pub async fn splice<S: BlockSource + BlockSink + ?Sized>(
             size,
         });
     }
-    let (insert, added) = pieces(insert, blocks).await?;
+    let (insert, added) = pieces(insert, blocks, chunk).await?;
     if size.checked_add(added).is_none_or(|sum| sum >= 1 << 63) {
         return Err(SpliceError::TooLarge);
     }
@@ -116,6 +135,8 @@ pub async fn splice<S: BlockSource + BlockSink + ?Sized>(
     }
     let edit = Edit {
         blocks,
+        chunk,
+        width,
         deepest: AtomicUsize::new(0),
         appends: range.is_empty() && range.start == size,
     };
@@ -165,6 +186,19 @@ impl Tree {
         }
     }
 
+    /// Whether it is what is written here: version 1 and SHA-256, a raw leaf or a dag-pb node.
+    fn may_be_root(&self) -> bool {
+        match self {
+            Tree::Kept(part) => {
+                let hash = part.cid.hash();
+                part.cid.version() == Version::V1
+                    && (hash.code(), hash.size()) == (SHA2_256, 32)
+                    && matches!(part.cid.codec(), RAW | DAG_PB)
+            }
+            Tree::Leaf(_) | Tree::Node(_) => true,
+        }
+    }
+
     /// Whether it is known for a leaf without reading it.
     fn is_leaf(&self) -> bool {
         match self {
@@ -179,30 +213,30 @@ impl Tree {
 async fn pieces<S: BlockSource + ?Sized>(
     insert: Insert,
     blocks: &S,
+    chunk: usize,
 ) -> Result<(Vec<Tree>, u64), SpliceError> {
     match insert {
         Insert::Nothing => Ok((Vec::new(), 0)),
         Insert::Bytes(bytes) => {
             let size = bytes.len() as u64;
-            Ok((leaves_of(bytes), size))
+            Ok((leaves_of(bytes, chunk), size))
         }
         Insert::File(cid) => {
             let (size, _) = open_root(&cid, blocks).await?;
-            if size <= COPIED {
+            if size <= COPIED * chunk as u64 {
                 let mut bytes = Vec::with_capacity(size as usize);
                 export_to_writer(&cid, blocks, &mut bytes, IN_FLIGHT).await?;
-                return Ok((leaves_of(bytes.into()), size));
+                return Ok((leaves_of(bytes.into(), chunk), size));
             }
             Ok((shared_leaves(&cid, size, blocks).await?, size))
         }
     }
 }
 
-fn leaves_of(mut bytes: Bytes) -> Vec<Tree> {
+fn leaves_of(mut bytes: Bytes, chunk: usize) -> Vec<Tree> {
     let mut leaves = Vec::new();
     while !bytes.is_empty() {
-        let chunk = bytes.split_to(bytes.len().min(CHUNK_SIZE));
-        leaves.push(Tree::Leaf(chunk));
+        leaves.push(Tree::Leaf(bytes.split_to(bytes.len().min(chunk))));
     }
     leaves
 }
@@ -252,6 +286,10 @@ pub(crate) async fn shared_leaves<S: BlockSource + ?Sized>(
 
 struct Edit<'a, S: ?Sized> {
     blocks: &'a S,
+    /// Bytes of a full leaf.
+    chunk: usize,
+    /// Children of a full node.
+    width: usize,
     /// How far below the root a block was read.
     deepest: AtomicUsize,
     /// Whether all that is inserted follows the end, so that leaves and nodes are filled
@@ -280,7 +318,7 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
                 if range.start == 0 {
                     return Ok(insert.into_iter().chain([tree]).collect());
                 }
-                let full = size >= CHUNK_SIZE as u64 || !self.appends;
+                let full = size >= self.chunk as u64 || !self.appends;
                 if range.start == size && full {
                     return Ok([tree].into_iter().chain(insert).collect());
                 }
@@ -288,9 +326,9 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
             match self.open(tree, depth).await? {
                 Parts::Leaf(bytes) => {
                     let (from, to) = (range.start as usize, range.end as usize);
-                    let mut pieces = leaves_of(bytes.slice(..from));
+                    let mut pieces = leaves_of(bytes.slice(..from), self.chunk);
                     pieces.extend(insert);
-                    pieces.extend(leaves_of(bytes.slice(to..)));
+                    pieces.extend(leaves_of(bytes.slice(to..), self.chunk));
                     Ok(pieces)
                 }
                 Parts::Node(children) => {
@@ -381,8 +419,8 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
         next: Tree,
         depth: usize,
     ) -> Result<Vec<Tree>, SpliceError> {
-        let fits = last.size() + next.size() <= CHUNK_SIZE as u64;
-        let refill = self.appends && last.size() < CHUNK_SIZE as u64;
+        let fits = last.size() + next.size() <= self.chunk as u64;
+        let refill = self.appends && last.size() < self.chunk as u64;
         let joins = match (&last, &next) {
             (Tree::Kept(_), Tree::Kept(_)) => false,
             (Tree::Leaf(_), Tree::Leaf(_)) => fits || refill,
@@ -397,7 +435,7 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
                 bytes.extend_from_slice(&part);
             }
         }
-        Ok(leaves_of(bytes.freeze()))
+        Ok(leaves_of(bytes.freeze(), self.chunk))
     }
 
     async fn join_nodes(
@@ -406,7 +444,8 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
         next: Tree,
         depth: usize,
     ) -> Result<Vec<Tree>, SpliceError> {
-        let small = |tree: &Tree| matches!(tree, Tree::Node(below) if below.len() < MAX_LINKS / 2);
+        let half = self.width / 2;
+        let small = |tree: &Tree| matches!(tree, Tree::Node(below) if below.len() <= half);
         if !small(&last) && !small(&next) {
             return Ok(vec![last, next]);
         }
@@ -416,7 +455,7 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
         );
         match (left, right) {
             (Parts::Node(mut left), Parts::Node(right))
-                if left.len() + right.len() <= MAX_LINKS =>
+                if left.len() + right.len() <= self.width =>
             {
                 left.extend(right);
                 // The last leaf of the one and the first of the other are neighbours now.
@@ -428,12 +467,12 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
 
     /// Nodes over some parts: none over none, as few as hold them else.
     fn group(&self, parts: Vec<Tree>) -> Vec<Tree> {
-        let nodes = parts.len().div_ceil(MAX_LINKS);
+        let nodes = parts.len().div_ceil(self.width);
         if nodes == 0 {
             return Vec::new();
         }
         let share = match self.appends {
-            true => MAX_LINKS,
+            true => self.width,
             false => parts.len().div_ceil(nodes),
         };
         let mut parts = parts.into_iter().peekable();
@@ -457,9 +496,11 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
             return None;
         }
         let mut root = trees.pop().unwrap_or(Tree::Leaf(Bytes::new()));
-        // A node over one part says nothing that the part does not.
+        // A node over one part says nothing that the part does not. A block of another tool's
+        // tree may be fine below a node, and yet nothing that is written as a root (U1).
         while let Tree::Node(children) = &mut root
-            && children.len() == 1
+            && let [only] = &children[..]
+            && only.may_be_root()
         {
             root = children.remove(0);
         }

@@ -9,6 +9,7 @@ import (
 	"github.com/ipfs/go-cid"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -18,6 +19,8 @@ func (n *node) do(ctx context.Context, req request) (any, error) {
 	switch req.Do {
 	case "dial":
 		return n.dial(ctx, req.Addr)
+	case "reserve":
+		return struct{}{}, n.reserve(ctx, req.Addr)
 	case "provide":
 		key, err := cid.Decode(req.Key)
 		if err != nil {
@@ -59,6 +62,16 @@ func (n *node) dial(ctx context.Context, addr string) (any, error) {
 		return nil, err
 	}
 	return map[string]any{"peer": info.ID.String()}, n.host.Connect(ctx, *info)
+}
+
+// Has others reach this peer over a relay.
+func (n *node) reserve(ctx context.Context, addr string) error {
+	relay, err := peer.AddrInfoFromString(addr)
+	if err != nil {
+		return err
+	}
+	_, err = client.Reserve(ctx, n.host, *relay)
+	return err
 }
 
 func (n *node) ping(ctx context.Context, id peer.ID) (any, error) {

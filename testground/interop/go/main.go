@@ -45,16 +45,17 @@ func main() {
 	var listen addresses
 	flag.Var(&listen, "listen", "multiaddress to listen on; may be repeated")
 	mdns := flag.Bool("mdns", false, "announce and discover by mDNS")
+	relay := flag.Bool("relay", false, "relay for others")
 	flag.Parse()
-	if err := run(listen, *mdns); err != nil {
+	if err := run(listen, *mdns, *relay); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(listen []string, mdns bool) error {
+func run(listen []string, mdns, relay bool) error {
 	ctx := context.Background()
-	peer, err := start(ctx, listen, mdns)
+	peer, err := start(ctx, listen, mdns, relay)
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,13 @@ func (n *node) HandlePeerFound(info peer.AddrInfo) {
 	n.found <- info
 }
 
-func start(ctx context.Context, listen []string, withMdns bool) (*node, error) {
-	h, err := libp2p.New(libp2p.ListenAddrStrings(listen...))
+func start(ctx context.Context, listen []string, withMdns, relay bool) (*node, error) {
+	options := []libp2p.Option{libp2p.ListenAddrStrings(listen...)}
+	if relay {
+		// A relay waits until it knows that it is public, which nobody here could tell it.
+		options = append(options, libp2p.EnableRelayService(), libp2p.ForceReachabilityPublic())
+	}
+	h, err := libp2p.New(options...)
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,8 @@ import { read, write } from './files.js'
 import { options, Peer } from './peer.js'
 
 // The light one has neither bootstrap peers nor gateways nor delegated routers.
-export async function start (listen, withMdns) {
-  const helia = withBitswap(withLibp2pLight(createHeliaLight(), await options(listen, withMdns)))
+export async function start (listen, withMdns, relay) {
+  const helia = withBitswap(withLibp2pLight(createHeliaLight(), await options(listen, withMdns, relay)))
   await helia.start()
   return new HeliaPeer(helia)
 }

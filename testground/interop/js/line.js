@@ -6,10 +6,11 @@ export async function serve (start) {
   const { values } = parseArgs({
     options: {
       listen: { type: 'string', multiple: true, default: [] },
-      mdns: { type: 'boolean', default: false }
+      mdns: { type: 'boolean', default: false },
+      relay: { type: 'boolean', default: false }
     }
   })
-  const peer = await start(values.listen, values.mdns)
+  const peer = await start(values.listen, values.mdns, values.relay)
   const write = (line) => process.stdout.write(JSON.stringify(line) + '\n')
   write({ ready: true, peer: peer.id, addrs: peer.addrs(), versions: peer.versions() })
   for await (const line of createInterface({ input: process.stdin })) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
@@ -18,14 +19,15 @@ import { CID } from 'multiformats/cid'
 // How often to ask for a state of which there is no event.
 const LOOK_MS = 20
 
-export async function start (listen, withMdns) {
-  return new Peer(await createLibp2p(await options(listen, withMdns)))
+export async function start (listen, withMdns, relay) {
+  return new Peer(await createLibp2p(await options(listen, withMdns, relay)))
 }
 
-export async function options (listen, withMdns) {
+export async function options (listen, withMdns, relay) {
   return {
-    addresses: { listen },
-    transports: await transports(listen),
+    // It holds back public addresses that nobody has confirmed, and nobody here could.
+    addresses: { listen, appendAnnounce: listen },
+    transports: [...await transports(listen), circuitRelayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     peerDiscovery: withMdns ? [mdns()] : [],
@@ -38,7 +40,8 @@ export async function options (listen, withMdns) {
         // As a LAN wants it: private addresses stay.
         peerInfoMapper: passthroughMapper
       }),
-      gossip: gossipsub({ msgIdFn: messageId })
+      gossip: gossipsub({ msgIdFn: messageId }),
+      ...(relay ? { relay: circuitRelayServer() } : {})
     }
   }
 }
@@ -97,6 +100,11 @@ export class Peer {
         const connection = await this.node.dial(multiaddr(request.addr), { signal })
         return { peer: connection.remotePeer.toString() }
       }
+      case 'reserve':
+        // Listening over a relay is to have a reservation there.
+        await this.node.components.transportManager.listen([multiaddr(`${request.addr}/p2p-circuit`)])
+        await until(() => this.node.getMultiaddrs().some(isCircuit), 'a reservation', signal)
+        return {}
       case 'ping':
         return { rtt_ms: await this.node.services.ping.ping(id, { signal }) }
       case 'identify':
@@ -147,6 +155,10 @@ export class Peer {
       addrs: known.addresses.map(({ multiaddr }) => multiaddr.toString())
     }
   }
+}
+
+function isCircuit (address) {
+  return address.toString().includes('/p2p-circuit')
 }
 
 async function until (look, what, signal) {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,7 +59,22 @@ func settings(listen []string, mdns bool) map[string]any {
 	}
 }
 
-func start(ctx context.Context, ipfs string, listen []string, mdns bool) (*node, error) {
+// A relay waits until it knows that it is public, which nobody here could tell it.
+var relaying = map[string]any{
+	"Swarm.RelayService.Enabled":       true,
+	"Internal.Libp2pForceReachability": "public",
+}
+
+// Who shall be relayed waits until it knows that it is not.
+func relayed(relay string) map[string]any {
+	return map[string]any{
+		"Swarm.RelayClient.Enabled":        true,
+		"Swarm.RelayClient.StaticRelays":   []string{relay},
+		"Internal.Libp2pForceReachability": "private",
+	}
+}
+
+func start(ctx context.Context, ipfs string, listen []string, mdns, relay bool) (*node, error) {
 	repo, err := os.MkdirTemp("", "kubo-")
 	if err != nil {
 		return nil, err
@@ -70,6 +86,19 @@ func start(ctx context.Context, ipfs string, listen []string, mdns bool) (*node,
 	if err := n.configure(settings(listen, mdns)); err != nil {
 		return nil, n.failed(err)
 	}
+	if relay {
+		if err := n.configure(relaying); err != nil {
+			return nil, n.failed(err)
+		}
+	}
+	if err := n.launch(ctx); err != nil {
+		return nil, n.failed(err)
+	}
+	return n, nil
+}
+
+// Starts the daemon, and waits until it answers.
+func (n *node) launch(ctx context.Context) error {
 	n.daemon = n.command(context.Background(), "daemon")
 	n.daemon.Stdout, n.daemon.Stderr = os.Stderr, os.Stderr
 	// It goes when this program does, however that ends.
@@ -77,13 +106,34 @@ func start(ctx context.Context, ipfs string, listen []string, mdns bool) (*node,
 	// The death signal is that of the thread that starts it.
 	runtime.LockOSThread()
 	if err := n.daemon.Start(); err != nil {
-		return nil, n.failed(err)
+		return err
 	}
 	if err := n.ready(ctx); err != nil {
-		n.stop()
-		return nil, err
+		n.kill()
+		return err
 	}
-	return n, nil
+	return nil
+}
+
+// Has others reach this node over a relay, which the daemon reads when it starts.
+func (n *node) reserve(ctx context.Context, relay string) error {
+	n.kill()
+	// What the one before wrote says nothing of the next.
+	if err := os.Remove(filepath.Join(n.repo, "api")); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	if err := n.configure(relayed(relay)); err != nil {
+		return err
+	}
+	if err := n.launch(ctx); err != nil {
+		return err
+	}
+	var who struct{ Addresses []string }
+	return until(ctx, func() (bool, error) {
+		err := n.ask(ctx, &who, "id")
+		circuit := func(addr string) bool { return strings.Contains(addr, "/p2p-circuit") }
+		return slices.ContainsFunc(who.Addresses, circuit), err
+	})
 }
 
 // Writes settings into the file that init has made.
@@ -170,9 +220,13 @@ func (n *node) failed(err error) error {
 	return err
 }
 
-func (n *node) stop() {
+func (n *node) kill() {
 	n.daemon.Process.Signal(syscall.SIGKILL)
 	n.daemon.Wait()
+}
+
+func (n *node) stop() {
+	n.kill()
 	os.RemoveAll(n.repo)
 }
 

@@ -47,6 +47,8 @@ func (n *node) do(ctx context.Context, req request) (any, error) {
 	case "find-peer":
 		addrs, err := n.findPeer(ctx, req.Peer)
 		return map[string]any{"addrs": addrs}, err
+	case "reserve":
+		return struct{}{}, n.reserve(ctx, req.Addr)
 	case "provide":
 		return struct{}{}, n.provide(ctx, req.Key, req.Content)
 	case "find-providers":

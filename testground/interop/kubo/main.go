@@ -46,17 +46,18 @@ func main() {
 	var listen addresses
 	flag.Var(&listen, "listen", "multiaddress to listen on; may be repeated")
 	mdns := flag.Bool("mdns", false, "announce and discover by mDNS")
+	relay := flag.Bool("relay", false, "relay for others")
 	ipfs := flag.String("ipfs", "", "the program ipfs")
 	flag.Parse()
-	if err := run(*ipfs, listen, *mdns); err != nil {
+	if err := run(*ipfs, listen, *mdns, *relay); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ipfs string, listen []string, mdns bool) error {
+func run(ipfs string, listen []string, mdns, relay bool) error {
 	ctx := context.Background()
-	node, err := start(ctx, ipfs, listen, mdns)
+	node, err := start(ctx, ipfs, listen, mdns, relay)
 	if err != nil {
 		return err
 	}

@@ -32,8 +32,9 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--listen", action="append", default=[])
     arguments.add_argument("--mdns", action="store_true")
+    arguments.add_argument("--relay", action="store_true")
     options = arguments.parse_args()
-    trio.run(peer.run, options.listen, options.mdns, serve)
+    trio.run(peer.run, options.listen, options.mdns, options.relay, serve)
 
 
 if __name__ == "__main__":

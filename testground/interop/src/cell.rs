@@ -77,6 +77,12 @@ pub enum Check {
     FetchIn,
     /// The same bytes have the same CID on both sides.
     SameCid,
+    /// Hedgerow relays between two peers.
+    RelayIn,
+    /// A third peer reaches Hedgerow over the relay that the peer is.
+    RelayedIn,
+    /// Hedgerow reaches a third peer over the relay that the peer is.
+    RelayedOut,
 }
 
 impl Peer {
@@ -139,7 +145,7 @@ impl Transport {
 
 impl Check {
     /// All of them, in the order of the matrix.
-    pub const ALL: [Check; 19] = [
+    pub const ALL: [Check; 22] = [
         Check::DialOut,
         Check::DialIn,
         Check::PingOut,
@@ -159,6 +165,9 @@ impl Check {
         Check::FetchOut,
         Check::FetchIn,
         Check::SameCid,
+        Check::RelayIn,
+        Check::RelayedIn,
+        Check::RelayedOut,
     ];
 
     /// What it says, for a reader.
@@ -183,6 +192,9 @@ impl Check {
             Check::FetchOut => "bitswap: Hedgerow gets files of a third peer, found by kad",
             Check::FetchIn => "bitswap: a third peer gets files of Hedgerow, found by kad",
             Check::SameCid => "UnixFS: the same files have the same CIDs on both sides",
+            Check::RelayIn => "relay: the peer reaches a third one over Hedgerow",
+            Check::RelayedIn => "relay: a third peer reaches Hedgerow over the peer",
+            Check::RelayedOut => "relay: Hedgerow reaches a third peer over the peer",
         }
     }
 }

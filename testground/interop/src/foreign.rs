@@ -51,6 +51,8 @@ impl Foreign {
             .command(node, &program.path)?
             .args(&program.args)
             .args(args)
+            // Whatever it makes and leaves behind goes with the lab.
+            .env("TMPDIR", lab.logs())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -39,16 +39,15 @@ impl<'a> Hedgerow<'a> {
         program: &Path,
         listen: &str,
         mdns: bool,
+        more: &[&str],
     ) -> anyhow::Result<Self> {
         let home = lab.home(node).to_string_lossy().into_owned();
         let flags = [
             "--home", "{home}", "node", "start", "--listen", listen, "--mdns",
         ];
-        let more: Vec<&str> = flags
-            .into_iter()
-            .chain([if mdns { "true" } else { "false" }])
-            .collect();
-        let process = lab.start_with(node, &more)?;
+        let mdns = if mdns { "true" } else { "false" };
+        let flags: Vec<&str> = flags.iter().chain([&mdns]).chain(more).copied().collect();
+        let process = lab.start_with(node, &flags)?;
         if let Err(error) = lab.wait_ready(node, START) {
             let log = std::fs::read_to_string(process.stderr_log()).unwrap_or_default();
             let said = log.lines().rev().find(|line| !line.trim().is_empty());

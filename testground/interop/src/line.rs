@@ -30,6 +30,11 @@ pub enum Command {
         /// The address.
         addr: String,
     },
+    /// Has others reach this peer over a relay, as long as it runs.
+    Reserve {
+        /// Where the relay is, closed by `/p2p/PEER`.
+        addr: String,
+    },
     /// One round trip of the ping protocol.
     Ping {
         /// With whom.
@@ -105,6 +110,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::Dial { .. } => "dial",
+            Command::Reserve { .. } => "reserve",
             Command::Ping { .. } => "ping",
             Command::Identify { .. } => "identify",
             Command::MdnsWait { .. } => "mdns-wait",

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::Ipv4Addr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -62,13 +63,16 @@ impl<'s> Setup<'s> {
     /// Measures everything. `versions` is what the peer says it is made of.
     pub fn measure(&self, versions: &mut Vec<String>) -> Measured {
         let mut measured = Measured::new();
-        let scenarios: [(Scenario<'s>, &[Check]); 6] = [
+        let scenarios: [(Scenario<'s>, &[Check]); 9] = [
             (Setup::hedgerow_asks, &ASKED_BY_HEDGEROW),
             (Setup::peer_asks, &ASKED_BY_PEER),
             (Setup::mdns, &BY_MDNS),
             (Setup::gossip, &BY_GOSSIP),
             (Setup::hedgerow_fetches, &BY_FETCHING),
             (Setup::peer_fetches, &BY_GIVING),
+            (Setup::hedgerow_relays, &[Check::RelayIn]),
+            (Setup::hedgerow_is_relayed, &[Check::RelayedIn]),
+            (Setup::third_is_relayed, &[Check::RelayedOut]),
         ];
         for (scenario, checks) in scenarios {
             if !checks.iter().all(|check| self.peer.has(*check)) {
@@ -326,6 +330,71 @@ impl<'s> Setup<'s> {
         Ok(())
     }
 
+    /// Hedgerow relays: a third peer holds a reservation there, and the peer dials it over that.
+    fn hedgerow_relays(&self, measured: &mut Measured, _: &mut Vec<String>) -> anyhow::Result<()> {
+        let lab = self.public_lab()?;
+        let node = self.public_node(&lab, &["--relay-serve", "true"])?;
+        let mut third = self.public_foreign(&lab, THIRD, &[])?;
+        let mut peer = self.public_foreign(&lab, PEER, &[])?;
+        third
+            .ask(Command::Reserve { addr: node.addr() }, PATIENCE)
+            .context("the third peer's reservation")?;
+        let addr = circuit(&node.addr(), &third.id());
+        let reached = peer
+            .ask(Command::Dial { addr }, PATIENCE)
+            .and_then(|_| peer.ask(Command::Ping { peer: third.id() }, PATIENCE))
+            .and_then(|_| {
+                node.until("circuit", PATIENCE, &["node", "status"], |status| {
+                    (status["relaying"]["circuits"].as_u64()? > 0).then_some(())
+                })
+            });
+        note(measured, Check::RelayIn, reached)
+    }
+
+    /// The peer relays, and Hedgerow holds a reservation there.
+    fn hedgerow_is_relayed(
+        &self,
+        measured: &mut Measured,
+        _: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let lab = self.public_lab()?;
+        let peer = self.public_foreign(&lab, PEER, &["--relay"])?;
+        let relay = peer.addr()?;
+        let node = self.public_node(&lab, &["--relay", &relay])?;
+        let mut third = self.public_foreign(&lab, THIRD, &[])?;
+        let mut relays = Value::Null;
+        node.until("reservation", PATIENCE, &["node", "status"], |status| {
+            relays = status["relays"].clone();
+            let held = |relay: &Value| relay["state"] == "held";
+            relays.as_array()?.iter().any(held).then_some(())
+        })
+        .with_context(|| format!("the node's relays: {relays}"))?;
+        let addr = circuit(&relay, &node.id());
+        let reached = third
+            .ask(Command::Dial { addr }, PATIENCE)
+            .and_then(|_| third.ask(Command::Ping { peer: node.id() }, PATIENCE))
+            .and_then(|_| relayed(&node, &third.id()));
+        note(measured, Check::RelayedIn, reached)
+    }
+
+    /// The peer relays, and a third one holds a reservation there.
+    fn third_is_relayed(&self, measured: &mut Measured, _: &mut Vec<String>) -> anyhow::Result<()> {
+        let lab = self.public_lab()?;
+        let peer = self.public_foreign(&lab, PEER, &["--relay"])?;
+        let relay = peer.addr()?;
+        let node = self.public_node(&lab, &[])?;
+        let mut third = self.public_foreign(&lab, THIRD, &[])?;
+        let addr = relay.clone();
+        third
+            .ask(Command::Reserve { addr }, PATIENCE)
+            .context("the third peer's reservation")?;
+        let addr = circuit(&relay, &third.id());
+        let reached = again(|| node.run(&["peers", "connect", &addr]))
+            .and_then(|()| node.run(&["peers", "ping", &third.id(), "--count", "1"]))
+            .and_then(|()| relayed(&node, &third.id()));
+        note(measured, Check::RelayedOut, reached)
+    }
+
     /// Two peers that know each other.
     fn two_peers(&self, lab: &Lab) -> anyhow::Result<(Foreign, Foreign)> {
         let mut peer = self.foreign(lab, PEER, false)?;
@@ -346,15 +415,51 @@ impl<'s> Setup<'s> {
 
     fn node<'a>(&self, lab: &'a Lab, mdns: bool) -> anyhow::Result<Hedgerow<'a>> {
         let listen = self.transport.address(lab.ipv4(HEDGEROW, 0), NODE_PORT);
-        Hedgerow::start(lab, HEDGEROW, self.hedgerow, &listen, mdns)
+        Hedgerow::start(lab, HEDGEROW, self.hedgerow, &listen, mdns, &[])
     }
 
     fn foreign(&self, lab: &Lab, node: usize, mdns: bool) -> anyhow::Result<Foreign> {
-        let listen = self.transport.address(lab.ipv4(node, 0), PEER_PORT);
-        let mut args = vec!["--listen".to_owned(), listen];
-        if mdns {
-            args.push("--mdns".to_owned());
+        let flags: &[&str] = if mdns { &["--mdns"] } else { &[] };
+        self.foreign_at(lab, node, lab.ipv4(node, 0), flags)
+    }
+
+    /// A lab whose nodes have public addresses: go-libp2p's relay names no others.
+    fn public_lab(&self) -> anyhow::Result<Lab> {
+        let lab = self.lab()?;
+        for node in [HEDGEROW, PEER, THIRD] {
+            let addr = format!("{}/24", public(node));
+            let add = ["address", "add", &addr, "dev", "eth0"];
+            let output = lab.output(node, Path::new("ip"), add)?;
+            if !output.status.success() {
+                bail!(
+                    "no public address: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+            }
         }
+        Ok(lab)
+    }
+
+    /// A node of a [`Setup::public_lab`], with more flags.
+    fn public_node<'a>(&self, lab: &'a Lab, flags: &[&str]) -> anyhow::Result<Hedgerow<'a>> {
+        let listen = self.transport.address(public(HEDGEROW), NODE_PORT);
+        Hedgerow::start(lab, HEDGEROW, self.hedgerow, &listen, false, flags)
+    }
+
+    /// A peer of a [`Setup::public_lab`], with more flags.
+    fn public_foreign(&self, lab: &Lab, node: usize, flags: &[&str]) -> anyhow::Result<Foreign> {
+        self.foreign_at(lab, node, public(node), flags)
+    }
+
+    fn foreign_at(
+        &self,
+        lab: &Lab,
+        node: usize,
+        ip: Ipv4Addr,
+        flags: &[&str],
+    ) -> anyhow::Result<Foreign> {
+        let mut args = vec!["--listen".to_owned(), self.transport.address(ip, PEER_PORT)];
+        args.extend(flags.iter().map(ToString::to_string));
         let label = format!("{}-{node}", self.peer);
         Foreign::start(lab, node, &label, self.program, &args)
     }
@@ -417,6 +522,25 @@ fn provide(text: &str) -> Command {
 /// The CID of a text that stands for some content.
 fn key(text: &str) -> String {
     Cid::new_v1(RAW, Code::Sha2_256.digest(text.as_bytes())).to_string()
+}
+
+/// An address that no library takes for one of a LAN. It is in the namespaces of one lab alone.
+fn public(node: usize) -> Ipv4Addr {
+    Ipv4Addr::new(44, 128, 0, 1 + u8::try_from(node).unwrap_or(u8::MAX - 1))
+}
+
+/// Where a peer is that has a reservation at a relay.
+fn circuit(relay: &str, peer: &str) -> String {
+    format!("{relay}/p2p-circuit/p2p/{peer}")
+}
+
+/// Whether the node is connected to a peer by a relay, and not otherwise.
+fn relayed(node: &Hedgerow<'_>, peer: &str) -> anyhow::Result<()> {
+    let known = node.identified(peer, PATIENCE)?;
+    match known["path"] == "relayed" {
+        true => Ok(()),
+        false => bail!("connected otherwise: {}", known["path"]),
+    }
 }
 
 fn names_itself(peer: Value) -> anyhow::Result<()> {

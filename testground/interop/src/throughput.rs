@@ -154,9 +154,14 @@ impl<'a> End<'a> {
     fn start(setup: &Setup<'_>, lab: &'a Lab, kind: Kind, node: usize) -> anyhow::Result<End<'a>> {
         let listen = setup.transport.address(lab.ipv4(node, 0), PORT);
         Ok(match kind {
-            Kind::Hedgerow => {
-                End::Hedgerow(Hedgerow::start(lab, node, setup.hedgerow, &listen, false)?)
-            }
+            Kind::Hedgerow => End::Hedgerow(Hedgerow::start(
+                lab,
+                node,
+                setup.hedgerow,
+                &listen,
+                false,
+                &[],
+            )?),
             Kind::Kubo => {
                 let args = ["--listen".to_owned(), listen];
                 let label = format!("kubo-{node}");

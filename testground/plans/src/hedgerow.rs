@@ -80,6 +80,19 @@ impl Cli {
             .with_context(|| format!("hedgerow {}: no JSON", args.join(" ")))
     }
 
+    /// Starts a command that goes on until it is killed, or dropped.
+    pub(crate) fn spawn(&self, args: &[&str], out: File, err: File) -> anyhow::Result<Child> {
+        self.command()
+            .arg("--no-progress")
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot run {}", self.program.display()))
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {

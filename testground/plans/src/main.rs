@@ -12,6 +12,7 @@ mod client;
 mod discovery;
 mod faults;
 mod flood;
+mod followers;
 mod full_disk;
 mod hedgerow;
 mod hole_punch;
@@ -90,6 +91,7 @@ async fn run(
         ("many", "one-machine") => many::run(team).await,
         ("two-lans", "router") => two_lans::run(team).await,
         ("partition-heal", "halves" | "one-way") => partition_heal::run(team).await,
+        ("followers", "partition" | "churn") => followers::run(team).await,
         ("churn", "sessions") => churn::run(team).await,
         ("bulk", "tcp" | "quic") => bulk::run(team).await,
         ("flood", "garbage") => flood::run(team, Tongue::Plain).await,

@@ -15,7 +15,12 @@ pub(crate) enum Ask {
     /// It says it does.
     Has,
     /// It was asked for the block.
-    Block(Instant),
+    Block {
+        /// When.
+        at: Instant,
+        /// How many others it owed then.
+        before: usize,
+    },
     /// It does not give it.
     Over(Reason),
 }
@@ -23,7 +28,7 @@ pub(crate) enum Ask {
 impl Ask {
     /// Whether an answer is to come.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self, Ask::Have(_) | Ask::Block(_))
+        matches!(self, Ask::Have(_) | Ask::Block { .. })
     }
 }
 

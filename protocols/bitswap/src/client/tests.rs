@@ -178,7 +178,7 @@ fn who_owes_one_block_for_ever_is_left_however_much_it_sends() {
     let (mut table, peers) = Table::with(1);
     let cid = table.get(1);
     table.input(Input::Presence(peers[0], cid, Presence::Have));
-    for _ in 0..29 {
+    for _ in 0..59 {
         table.pass(Duration::from_secs(1));
         table.heard.insert(peers[0], table.now);
         assert!(!table.done.contains_key(&1));
@@ -298,4 +298,73 @@ fn there_is_an_end_to_what_is_wanted() {
         table.input(Input::AddPeer(0, PeerId::random()));
     }
     assert_eq!(table.client.sessions[&0].len(), MAX_SESSION_PEERS);
+}
+
+impl Table {
+    /// The peer sends for so long, without a block being complete.
+    fn sends(&mut self, peer: PeerId, time: Duration) {
+        for _ in 0..time.as_secs() {
+            self.now += Duration::from_secs(1);
+            self.heard.insert(peer, self.now);
+            self.input(Input::Tick);
+        }
+    }
+
+    /// A peer that has delivered in the session, and owes the blocks after the first.
+    fn owing(blocks: u64) -> (Table, PeerId) {
+        let (mut table, peers) = Table::with(1);
+        let first = table.get(0);
+        table.input(Input::Presence(peers[0], first, Presence::Have));
+        table.deliver(peers[0], 0);
+        for block in 1..=blocks {
+            let cid = table.get(block);
+            assert_eq!(table.asked(peers[0], cid), Some(WantType::Block));
+        }
+        (table, peers[0])
+    }
+}
+
+/// Sixteen blocks on a link that takes 50 s for each: the last comes after 13 minutes.
+#[test]
+fn on_a_slow_link_blocks_come_one_after_the_other() {
+    let (mut table, peer) = Table::owing(16);
+    for block in 1..=16 {
+        table.sends(peer, Duration::from_secs(50));
+        table.deliver(peer, block);
+        assert_eq!(table.done[&block], Ok(bytes(block)));
+    }
+}
+
+#[test]
+fn who_sends_and_completes_nothing_is_left() {
+    let (mut table, peer) = Table::owing(16);
+    table.sends(peer, Duration::from_secs(59));
+    assert_eq!(table.done.len(), 1);
+    table.sends(peer, Duration::from_secs(1));
+    let left = Err(GetError::of(vec![(peer, Reason::Timeout)]));
+    assert!((1..=16).all(|block| table.done[&block] == left));
+}
+
+#[test]
+fn who_gives_all_but_one_is_left_in_its_time() {
+    let (mut table, peer) = Table::owing(3);
+    table.sends(peer, Duration::from_secs(50));
+    table.deliver(peer, 2);
+    table.sends(peer, Duration::from_secs(9));
+    assert!(!table.done.contains_key(&1));
+    table.sends(peer, Duration::from_secs(1));
+    assert!(table.done[&1].is_err(), "nothing was owed before it");
+}
+
+#[test]
+fn who_is_sending_may_say_later_what_it_has() {
+    let (mut table, peer) = Table::owing(1);
+    table.input(Input::Open(1));
+    table.input(Input::AddPeer(1, peer));
+    let asked = cid(2);
+    table.input(Input::Get(1, 2, asked));
+    assert_eq!(table.asked(peer, asked), Some(WantType::Have));
+    table.sends(peer, Duration::from_secs(20));
+    table.input(Input::Presence(peer, asked, Presence::Have));
+    assert_eq!(table.asked(peer, asked), Some(WantType::Block));
 }

@@ -50,6 +50,8 @@ async fn a_fork_is_kept_shown_and_ended_by_a_choice() {
         let history = node.history(cat, 10).await.unwrap();
         assert_eq!((history.heads, history.versions.len()), (2, 3));
     }
+    let written = net.put(0, "dog", "no fork", vec![]).await.unwrap();
+    assert_eq!(written.newest.single(), Some(&written.record));
     // Nothing is written over it by accident.
     let error = net.put(0, "cat", "more", vec![]).await;
     assert!(matches!(
@@ -108,6 +110,9 @@ async fn two_writers_at_once_fork_or_come_one_after_the_other() {
     assert!(written.iter().any(Result::is_ok), "nobody wrote");
     // What was acknowledged is in the history, on whichever branch.
     for written in written.into_iter().flatten() {
+        // Who wrote is told of those who wrote beside it.
+        let newest = written.newest.records();
+        assert!(newest.contains(&written.record) || newest[0].seq() > written.record.seq());
         let vguid = written.record.vguid();
         let known = history
             .versions
@@ -115,4 +120,96 @@ async fn two_writers_at_once_fork_or_come_one_after_the_other() {
             .any(|record| record.vguid() == vguid);
         assert!(known, "version {} is hidden", written.record.seq());
     }
+}
+
+/// The longer branch replaces the shorter one at the replicas, which cannot tell; who wrote
+/// the shorter one can.
+#[tokio::test]
+async fn who_was_overtaken_while_cut_off_says_so_and_ends_it() {
+    let net = net_with(5, |node, own| match node {
+        0 | 1 => keypair(9),
+        _ => own,
+    })
+    .await;
+    let cat = aguid(&net.nodes[0].owner(), &name("cat"));
+    net.put(0, "cat", "base", vec![]).await.unwrap();
+    net.cut(&[0]);
+    let short = net.put(0, "cat", "short", vec![]).await.unwrap().record;
+    for content in ["a", "b", "long"] {
+        net.put(1, "cat", content, vec![]).await.unwrap();
+    }
+    net.cut(&[]);
+    // Who has one key and wrote nothing there sees nothing of it.
+    let heads = net.nodes[1].newest(cat).await.unwrap();
+    let long = heads.single().unwrap().clone();
+    assert_eq!((short.seq(), long.seq()), (2, 4));
+    assert_eq!(net.nodes[1].overtaken(&heads).await.unwrap(), None);
+    assert_eq!(net.nodes[2].overtaken(&heads).await.unwrap(), None);
+    // Who wrote the shorter one does, and does not write on by accident.
+    let heads = net.nodes[0].newest(cat).await.unwrap();
+    assert_eq!(heads.single(), Some(&long));
+    let aside = net.nodes[0].overtaken(&heads).await.unwrap();
+    assert_eq!(aside, Some(short.clone()));
+    let history = net.nodes[0].history(cat, 100).await.unwrap();
+    assert_eq!(history.overtaken, Some(short.clone()));
+    let Err(error) = net.put(0, "cat", "more", vec![]).await else {
+        panic!("it wrote over a branch");
+    };
+    for branch in [&short, &long] {
+        assert!(
+            error.to_string().contains(&branch.vguid().to_string()),
+            "{error}"
+        );
+    }
+    // A choice ends it, for all.
+    let choice = Action::Restore(Version::Vguid(short.vguid()));
+    let ended = net.act(0, "cat", choice).await.unwrap().record;
+    assert_eq!(ended.fields().previous, [long.vguid(), short.vguid()]);
+    assert_eq!(ended.root(), short.root());
+    assert_eq!(ended.seq(), 5);
+    for node in &net.nodes {
+        let history = node.history(cat, 100).await.unwrap();
+        let numbers: Vec<u64> = history
+            .versions
+            .iter()
+            .map(|version| version.seq())
+            .collect();
+        assert_eq!(numbers, [5, 4, 3, 2, 2, 1]);
+        assert_eq!((history.overtaken, history.missing), (None, None));
+        assert_eq!(node.version(cat, Version::Number(4)).await.unwrap(), long);
+    }
+    net.put(0, "cat", "more", vec![]).await.unwrap();
+    net.put(1, "cat", "and more", vec![]).await.unwrap();
+    let heads = net.nodes[0].newest(cat).await.unwrap();
+    assert_eq!(net.nodes[0].overtaken(&heads).await.unwrap(), None);
+    // Nor did the lists of names lose any.
+    assert_eq!(
+        net.nodes[2]
+            .names(&net.nodes[0].owner(), "", 10)
+            .await
+            .unwrap(),
+        ["cat"]
+    );
+}
+
+/// Names that were given while the network was cut are listed when it is whole again.
+#[tokio::test]
+async fn a_list_of_names_that_was_overtaken_is_joined_again() {
+    let net = net_with(5, |node, own| match node {
+        0 | 1 => keypair(9),
+        _ => own,
+    })
+    .await;
+    net.cut(&[0]);
+    net.put(0, "mine", "x", vec![]).await.unwrap();
+    for other in ["one", "two"] {
+        net.put(1, other, "x", vec![]).await.unwrap();
+    }
+    net.cut(&[]);
+    net.put(0, "more", "x", vec![]).await.unwrap();
+    let names = net.nodes[3]
+        .names(&net.nodes[0].owner(), "", 10)
+        .await
+        .unwrap();
+    assert_eq!(names, ["mine", "more", "one", "two"]);
 }

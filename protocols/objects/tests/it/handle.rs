@@ -98,6 +98,58 @@ async fn a_miss_names_who_was_asked_and_what_may_have_been_meant() {
 }
 
 #[tokio::test]
+async fn a_prefix_is_brought_into_the_form_that_names_have() {
+    let net = net(1).await;
+    let one = &net.nodes[0];
+    net.put(0, "caf\u{e9}/menu", "x", vec![]).await.unwrap();
+    for typed in ["caf\u{e9}/", "cafe\u{301}/", "cafe\u{301}"] {
+        let names = one.names(&one.owner(), typed, 10).await.unwrap();
+        assert_eq!(names, ["caf\u{e9}/menu"], "{typed:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_request_walks_is_bounded_and_says_where_to_go_on() {
+    let net = net(1).await;
+    for content in 0..8 {
+        net.put(0, "cat", &content.to_string(), vec![])
+            .await
+            .unwrap();
+    }
+    let cat = aguid(&net.nodes[0].owner(), &name("cat"));
+    let whole = net.nodes[0].history(cat, 100).await.unwrap().versions;
+    let reader = net.reader(3);
+    assert_eq!(
+        reader.version(cat, Version::Number(5)).await.unwrap(),
+        whole[3]
+    );
+    let Err(error) = reader.version(cat, Version::Number(4)).await else {
+        panic!("it went further than it may");
+    };
+    let text = error.to_string();
+    assert!(
+        matches!(
+            error,
+            ReadError::TooFar {
+                records: 3,
+                seq: 4,
+                ..
+            }
+        ),
+        "{text}"
+    );
+    assert!(text.contains(&whole[4].vguid().to_string()), "{text}");
+    // From there it goes on.
+    let next = Version::Vguid(whole[4].vguid());
+    assert_eq!(reader.version(cat, next).await.unwrap(), whole[4]);
+    let history = reader.history(cat, 100).await.unwrap();
+    assert_eq!((history.versions.len(), history.more), (4, true));
+    let (missing, why) = history.missing.unwrap();
+    assert_eq!(missing, whole[4].vguid());
+    assert!(why.contains("further back"), "{why}");
+}
+
+#[tokio::test]
 async fn a_majority_is_enough_and_less_is_an_error_both_ways() {
     let mut net = net(3).await;
     net.put(0, "cat", "first", vec![]).await.unwrap();

@@ -1,12 +1,13 @@
 //! Nodes on the memory transport; blocks are in one place that all of them reach.
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use guid::Guid;
-use libp2p_identity::Keypair;
+use libp2p_identity::{Keypair, PeerId};
 use libp2p_swarm::Swarm;
 use libp2p_swarm_test::SwarmExt;
 use objects::{Action, Handle, Limits, MemoryHeads, Predicate, Update, WriteError, Written};
@@ -22,6 +23,10 @@ use crate::support::name;
 struct Everybody {
     me: Contact,
     all: Arc<RwLock<Vec<Contact>>>,
+    /// Those that are cut off from the others, with each other.
+    apart: Arc<RwLock<Vec<PeerId>>>,
+    /// Told once, when all are there: what the tests see after that is what the handles did.
+    complete: watch::Sender<u64>,
 }
 
 #[async_trait]
@@ -36,19 +41,23 @@ impl Placement for Everybody {
 
     fn local_replica_set(&self, key: Guid, k: usize) -> Option<Vec<Contact>> {
         let mut all = self.all.read().unwrap().clone();
+        let apart = self.apart.read().unwrap();
+        all.retain(|contact| apart.contains(&contact.peer) == apart.contains(&self.me.peer));
         all.sort_by(|a, b| key.cmp_distance(a.guid, b.guid));
         all.truncate(k);
         Some(all)
     }
 
     fn neighbours(&self) -> Vec<Contact> {
-        Vec::new()
+        let all = self.all.read().unwrap().clone();
+        let others = all
+            .into_iter()
+            .filter(|contact| contact.peer != self.me.peer);
+        others.collect()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        // Its sender is gone, which ends reconciliation: what the tests see is what the
-        // handle did.
-        watch::channel(0).1
+        self.complete.subscribe()
     }
 }
 
@@ -73,7 +82,10 @@ impl BlockSink for Shared {
 pub(crate) struct Net {
     pub(crate) nodes: Vec<Handle>,
     pub(crate) blocks: Shared,
+    replicas: Vec<replicas::Handle<objects::Newest>>,
     swarms: Vec<JoinHandle<()>>,
+    peers: Vec<PeerId>,
+    apart: Arc<RwLock<Vec<PeerId>>>,
 }
 
 /// So many nodes, each with a key of its own.
@@ -85,7 +97,10 @@ pub(crate) async fn net(nodes: usize) -> Net {
 pub(crate) async fn net_with(nodes: usize, key: impl Fn(usize, Keypair) -> Keypair) -> Net {
     let all = Arc::new(RwLock::new(Vec::new()));
     let blocks = Shared::default();
-    let (mut handles, mut swarms) = (Vec::new(), Vec::new());
+    let complete = watch::Sender::new(0);
+    let apart = Arc::<RwLock<Vec<PeerId>>>::default();
+    let mut peers = Vec::new();
+    let (mut handles, mut swarms, mut replicas) = (Vec::new(), Vec::new(), Vec::new());
     for node in 0..nodes {
         let mut handle = None;
         let mut swarm = Swarm::new_ephemeral_tokio(|keypair| {
@@ -98,10 +113,19 @@ pub(crate) async fn net_with(nodes: usize, key: impl Fn(usize, Keypair) -> Keypa
             let placement = Everybody {
                 me: me.clone(),
                 all: Arc::clone(&all),
+                apart: Arc::clone(&apart),
+                complete: complete.clone(),
             };
+            peers.push(me.peer);
             all.write().unwrap().push(me);
             let store = MemoryHeads::new(guid, Limits::default());
-            let behaviour = objects::new(Config::default(), Arc::new(store), placement);
+            let config = Config {
+                debounce: Duration::from_millis(20),
+                retry_after: Duration::from_millis(100),
+                ..Config::default()
+            };
+            let behaviour = objects::new(config, Arc::new(store), placement);
+            replicas.push(behaviour.handle());
             handle = Some(Handle::new(
                 behaviour.handle(),
                 Arc::new(blocks.clone()),
@@ -114,19 +138,40 @@ pub(crate) async fn net_with(nodes: usize, key: impl Fn(usize, Keypair) -> Keypa
         handles.extend(handle);
         swarms.push(tokio::spawn(swarm.loop_on_next()));
     }
+    complete.send_modify(|version| *version += 1);
+    // One that is alone has nobody to compare with.
+    while nodes > 1 && !replicas.iter().all(replicas::Handle::is_settled) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     Net {
         nodes: handles,
         blocks,
+        replicas,
         swarms,
+        peers,
+        apart,
     }
 }
 
 impl Net {
+    /// From now on these and the others know nothing of each other; with none, all do.
+    pub(crate) fn cut(&self, nodes: &[usize]) {
+        let apart = nodes.iter().map(|node| self.peers[*node]);
+        *self.apart.write().unwrap() = apart.collect();
+    }
+
     /// Ends a node without a word to the others.
     pub(crate) async fn kill(&mut self, node: usize) {
         let swarm = &mut self.swarms[node];
         swarm.abort();
         assert!(swarm.await.unwrap_err().is_cancelled());
+    }
+
+    /// The first node's objects, for whoever walks so many records at most.
+    pub(crate) fn reader(&self, records: u64) -> Handle {
+        let blocks = Arc::new(self.blocks.clone());
+        let key = Keypair::generate_ed25519();
+        Handle::new(self.replicas[0].clone(), blocks, key).with_max_walk(records)
     }
 
     /// Stores a file.

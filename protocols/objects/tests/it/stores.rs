@@ -131,3 +131,27 @@ async fn what_was_acknowledged_is_there_after_opening_again() {
     assert_eq!(store.usage(), usage);
     assert_eq!(store.get(heads.aguid()).await.unwrap(), Some(heads));
 }
+
+#[tokio::test]
+async fn what_was_written_last_is_noted() {
+    let (first, other) = (version("first", &[]), version("other", &[]));
+    for (store, directory) in stores(Limits::default()) {
+        let aguid = first.aguid();
+        assert_eq!(store.written(aguid).await.unwrap(), None);
+        for record in [&first, &other] {
+            store
+                .note_written(aguid, record.seq(), record.vguid())
+                .await
+                .unwrap();
+        }
+        store.put(Heads::of(other.clone())).await.unwrap();
+        let noted = Some((1, other.vguid()));
+        assert_eq!(store.written(aguid).await.unwrap(), noted);
+        let Some(directory) = directory else {
+            continue;
+        };
+        drop(store);
+        let store = FjallHeads::open(directory.path(), own(), Limits::default()).unwrap();
+        assert_eq!(store.written(aguid).await.unwrap(), noted);
+    }
+}

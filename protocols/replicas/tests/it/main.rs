@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod agreed;
 mod copies;
 mod directory;
 mod exchange;

@@ -40,6 +40,8 @@ pub(crate) enum Mood {
     Full,
     /// Takes long to store something.
     Slow,
+    /// Takes long to read something, though not too long.
+    SlowToRead,
 }
 
 /// How long one that is slow takes to store something: longer than a put waits for a member
@@ -117,6 +119,7 @@ impl Collection for Map {
         match mood {
             Mood::Lies => return Ok(Some(Bytes::from_static(b"something else entirely"))),
             Mood::Hangs => std::future::pending().await,
+            Mood::SlowToRead => tokio::time::sleep(SLOW / 3).await,
             Mood::Honest | Mood::Full | Mood::Slow => {}
         }
         if self.corrupted.lock().contains(id) {
@@ -132,7 +135,7 @@ impl Collection for Map {
             Mood::Hangs => std::future::pending().await,
             Mood::Full => return Err(StoreError::Full("no room".into()).into()),
             Mood::Slow => tokio::time::sleep(SLOW).await,
-            Mood::Honest | Mood::Lies => {}
+            Mood::Honest | Mood::Lies | Mood::SlowToRead => {}
         }
         let kept = self.kept(id).and_then(|kept| version(id, &kept));
         let new = kept.is_none_or(|kept| kept < offered);

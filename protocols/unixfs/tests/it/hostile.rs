@@ -59,7 +59,7 @@ fn raw(blocks: &MemoryBlocks, bytes: &[u8]) -> Cid {
 }
 
 /// A file node that declares these sizes for its children.
-fn file(blocks: &MemoryBlocks, children: &[(Cid, u64)], filesize: u64) -> Cid {
+pub(crate) fn file(blocks: &MemoryBlocks, children: &[(Cid, u64)], filesize: u64) -> Cid {
     let links: Vec<_> = children.iter().map(|(cid, _)| link(cid, "")).collect();
     let mut data = vec![number(1, 2), number(3, filesize)];
     data.extend(children.iter().map(|(_, size)| number(4, *size)));

@@ -11,4 +11,5 @@ mod hostile;
 mod import;
 mod roundtrip;
 mod splice;
+mod splice_narrow;
 mod support;

@@ -84,6 +84,19 @@ fn both_sides_of_a_partition_go_on_and_become_one() {
 }
 
 #[test]
+fn who_follows_is_told_of_the_newest_when_a_partition_is_over() {
+    let case = Case::new();
+    let faults =
+        "end = \"32s\"\n[[fault]]\nkind = \"partition\"\nat = \"1s\"\nfor = \"30s\"\nvictims = 2\n";
+    let test = "who_follows_is_told_of_the_newest_when_a_partition_is_over";
+    let args = ["followers", "partition", "--nodes", "4"];
+    let Some((passed, said)) = case.run(test, None, &args, faults) else {
+        return;
+    };
+    assert!(passed, "{said}");
+}
+
+#[test]
 fn a_node_that_stands_still_stops_nobody() {
     let case = Case::new();
     let faults =

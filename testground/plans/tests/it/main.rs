@@ -182,6 +182,7 @@ fn every_plan_has_a_manifest_that_can_be_run_as_it_is_and_a_page() {
             "churn",
             "discovery",
             "flood",
+            "followers",
             "full-disk",
             "hole-punch",
             "kill-third",
