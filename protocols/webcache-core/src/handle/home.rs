@@ -200,7 +200,7 @@ impl<P: Peer> Webcache<P> {
                 (Some(meta), _) => self.give(now, asker, object, meta, hit),
                 // One offer is enough.
                 (None, Outcome::Refused) if nth == 0 => {
-                    self.send_to_origin(asker, object, Duty::Offer)
+                    self.send_to_origin(asker, object, Duty::Offer);
                 }
                 (None, _) => self.send_to_origin(asker, object, Duty::None),
             }
