@@ -52,8 +52,10 @@ impl Arriving {
     /// The body, as far as it has come and as it comes. An end that is not the whole is an
     /// error, which the client sees as a connection that breaks.
     pub(crate) async fn body(&self) -> io::Result<Body> {
+        // First, so that it counts as a reader while the file is opened.
+        let progress = self.progress.clone();
         let open = File::open(self.file.path()).await?;
-        let start = (open, 0u64, self.progress.clone(), Arc::clone(&self.file));
+        let start = (open, 0u64, progress, Arc::clone(&self.file));
         let length = self.length;
         let chunks = stream::try_unfold(
             start,

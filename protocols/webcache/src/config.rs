@@ -43,7 +43,12 @@ impl Default for Config {
 /// # Errors
 /// When the system does not say.
 pub fn default_room(folder: &Path) -> io::Result<u64> {
+    Ok((free(folder)? / 10).min(MOST_ROOM))
+}
+
+/// Bytes that are free on the disk of a folder.
+pub(crate) fn free(folder: &Path) -> io::Result<u64> {
     let disk = nix::sys::statvfs::statvfs(folder)?;
-    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
-    Ok((free / 10).min(MOST_ROOM))
+    let blocks = disk.blocks_available();
+    Ok(blocks.saturating_mul(disk.fragment_size()))
 }

@@ -29,6 +29,9 @@ const OVERHEAD: u64 = 4096;
 /// No object may take more than this part of the room.
 const LARGEST: u64 = 4;
 
+/// What is left free of the disk, whatever room there is said to be.
+const DISK_RESERVE: u64 = 64 * 1024 * 1024;
+
 /// Objects that the store reckons with: as many of 64 KiB as 10 GiB hold.
 const EXPECTED: usize = 160 * 1024;
 
@@ -228,6 +231,13 @@ impl Store {
     /// Removes everything.
     pub fn clear(&self) {
         self.index.clear();
+    }
+
+    /// Whether the disk has room for so many bytes, and something to spare.
+    pub(crate) fn fits_on_disk(&self, size: u64) -> bool {
+        let free = crate::config::free(&self.folder);
+        // Where the system does not say, writing will show it.
+        free.map_or(true, |free| free >= size.saturating_add(DISK_RESERVE))
     }
 
     /// A file for a new body.

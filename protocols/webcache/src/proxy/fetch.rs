@@ -420,7 +420,8 @@ impl Shared {
             && answer.framed
             && response.status() != StatusCode::PARTIAL_CONTENT
             && !fields.contains_key(header::SET_COOKIE)
-            && length.is_none_or(|length| length <= self.store.largest());
+            && length.is_none_or(|length| length <= self.store.largest())
+            && self.store.fits_on_disk(length.unwrap_or_default());
         if !may_be {
             return None;
         }
