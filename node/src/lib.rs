@@ -26,6 +26,7 @@ pub mod remembered;
 mod run;
 pub mod start_failure;
 pub mod stores;
+mod web_cache;
 
 pub use key::guid_of_text;
 pub use logging::init as init_logging;

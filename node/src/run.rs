@@ -29,7 +29,7 @@ use crate::{
     provided::Provided,
     readiness::notify,
     remembered::RememberedPeers,
-    stores,
+    stores, web_cache,
 };
 
 /// A connection that no behaviour wants to keep is closed after this.
@@ -96,6 +96,8 @@ impl Node {
         routing.pastry.location = settings.location.core();
         let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
+        let me = ring.me().guid;
+        let proxy = web_cache::open(home.home.web_cache(), &settings.webcache, me).await?;
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
         let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
@@ -190,6 +192,10 @@ impl Node {
         let token = home.token.clone();
         let closing = stop.clone();
         let doors = tokio::spawn(async move { doors.serve(app, &token, closing).await });
+        if let Some(proxy) = proxy {
+            let closing = stop.clone();
+            tokio::spawn(async move { proxy.serve(closing).await });
+        }
         Ok(Self {
             stop,
             network,

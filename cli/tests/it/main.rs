@@ -24,6 +24,7 @@ mod survival;
 mod trace;
 mod values;
 mod walk;
+mod web_cache;
 
 mod net;
 mod support;
