@@ -32,6 +32,8 @@ pub struct Config {
     pub relay: Relay,
     /// Copies of what other nodes keep.
     pub cache: Cache,
+    /// The web cache's proxy.
+    pub webcache: WebCache,
     /// How objects are published and found.
     pub location: Location,
     /// The loopback door.
@@ -70,6 +72,18 @@ pub struct Cache {
     pub max_mib: u32,
     /// Most copies that others can find here; 0 publishes none and looks for none.
     pub published: Published,
+}
+
+/// The web cache's proxy (`docs/specs/webcache.md`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebCache {
+    /// Port of the proxy on 127.0.0.1; 0 has none.
+    pub port: u16,
+    /// Room for what it keeps, in MiB; 0 takes a tenth of the free disk, and 10 GiB at most.
+    pub max_mib: u32,
+    /// Whether it gives what it has, however old, and asks no origin.
+    pub offline: bool,
 }
 
 /// A number of copies that may be published.
@@ -220,6 +234,17 @@ pub const SETTINGS: &[Setting] = &[
         "cache.published",
         "HEDGEROW_CACHE_PUBLISHED",
         "--cache-published",
+    ),
+    setting("webcache.port", "HEDGEROW_WEBCACHE_PORT", "--webcache-port"),
+    setting(
+        "webcache.max_mib",
+        "HEDGEROW_WEBCACHE_MAX_MIB",
+        "--webcache-max-mib",
+    ),
+    setting(
+        "webcache.offline",
+        "HEDGEROW_WEBCACHE_OFFLINE",
+        "--webcache-offline",
     ),
     setting(
         "location.roots",

@@ -176,6 +176,11 @@ impl Home {
         self.root.join("cache")
     }
 
+    /// Answers of web servers.
+    pub fn web_cache(&self) -> PathBuf {
+        self.root.join("webcache")
+    }
+
     /// The key pair's file.
     pub fn key_file(&self) -> PathBuf {
         self.root.join("identity.key")

@@ -28,6 +28,7 @@ mod run;
 pub mod s3;
 pub mod start_failure;
 pub mod stores;
+mod web_cache;
 
 pub use key::guid_of_text;
 pub use logging::init as init_logging;

@@ -58,6 +58,16 @@ pub struct StartOptions {
     /// Most copies that others can find here (0: none) [default: 256]
     #[arg(long, value_name = "COUNT")]
     pub cache_published: Option<String>,
+    /// Port of the web cache's proxy on 127.0.0.1 (0: none) [default: 0]
+    #[arg(long, value_name = "PORT")]
+    pub webcache_port: Option<String>,
+    /// Room for what the web cache keeps (0: a tenth of the free disk, and 10 GiB at most)
+    /// [default: 0]
+    #[arg(long, value_name = "MIB")]
+    pub webcache_max_mib: Option<String>,
+    /// Whether the web cache gives what it has, however old, and asks no origin [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub webcache_offline: Option<String>,
     /// Roots of an object, the same in the whole network [default: 5]
     #[arg(long, value_name = "COUNT")]
     pub location_roots: Option<String>,
@@ -124,6 +134,9 @@ impl StartOptions {
             ("relay.circuit_seconds", self.relay_circuit_seconds.clone()),
             ("cache.max_mib", self.cache_max_mib.clone()),
             ("cache.published", self.cache_published.clone()),
+            ("webcache.port", self.webcache_port.clone()),
+            ("webcache.max_mib", self.webcache_max_mib.clone()),
+            ("webcache.offline", self.webcache_offline.clone()),
             ("location.roots", self.location_roots.clone()),
             ("location.root_copies", self.location_root_copies.clone()),
             ("location.backups", self.location_backups.clone()),

@@ -31,7 +31,7 @@ use crate::{
     readiness::notify,
     remembered::RememberedPeers,
     s3::{self, AccessKeys},
-    stores,
+    stores, web_cache,
 };
 
 /// A connection that no behaviour wants to keep is closed after this.
@@ -100,6 +100,8 @@ impl Node {
         routing.pastry.location = settings.location.core();
         let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
+        let me = ring.me().guid;
+        let proxy = web_cache::open(home.home.web_cache(), &settings.webcache, me).await?;
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
         let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
@@ -214,6 +216,10 @@ impl Node {
         let closing = stop.clone();
         let s3 = tokio::spawn(s3_door.serve(app.clone(), stop.clone()));
         let doors = tokio::spawn(async move { doors.serve(app, &token, closing).await });
+        if let Some(proxy) = proxy {
+            let closing = stop.clone();
+            tokio::spawn(async move { proxy.serve(closing).await });
+        }
         Ok(Self {
             stop,
             network,

@@ -26,6 +26,7 @@ mod trace;
 mod values;
 mod walk;
 mod watch;
+mod web_cache;
 
 mod net;
 mod support;

@@ -26,6 +26,8 @@ pub enum Purpose {
     Adversary,
     /// Objects, who publishes them, and who wants them.
     Objects,
+    /// Requests of web pages.
+    Requests,
 }
 
 /// A stream of chance.

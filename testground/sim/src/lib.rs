@@ -3,7 +3,7 @@
 //! [`Sim`] drives [`overlay_core::Overlay`], the code that runs in the node, over a
 //! [`network::Network`] of its own. [`tables`] reproduces the figures of the papers,
 //! [`scenario`] runs what a file describes, and [`invariants`] says what must hold then.
-//! Rules S1 to S19 of `docs/specs/simulator.md` are cited where they are obeyed.
+//! [`webcache`] runs the shared web cache's core on traces. Rules S1 to S24 of `docs/specs/simulator.md` are cited where they are obeyed.
 //!
 //! ```
 //! use sim::{Contact, Settings, Sim, Unobserved, formation};
@@ -31,6 +31,7 @@ mod settings;
 mod sim;
 pub mod tables;
 mod traffic;
+pub mod webcache;
 
 pub use digest::Digest;
 pub use formation::Contact;

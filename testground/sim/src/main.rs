@@ -41,6 +41,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The shared web cache on an access log in common log format.
+    Webcache {
+        /// The log.
+        log: PathBuf,
+        /// Room at each node, in megabytes.
+        #[arg(long, default_value_t = 100)]
+        room_mb: u64,
+        #[command(flatten)]
+        how: How,
+    },
     /// Every table.
     All {
         /// Where tables, JSON and plots go.
@@ -97,6 +107,14 @@ fn main() -> anyhow::Result<()> {
                 } else {
                     println!("{table}");
                 }
+            }
+        }
+        Command::Webcache { log, room_mb, how } => {
+            let table = tables::of_log(&log, room_mb, &how.options())?;
+            if how.json {
+                println!("{}", serde_json::to_string_pretty(&table)?);
+            } else {
+                println!("{table}");
             }
         }
         Command::Run { file, seed, json } => run(&file, &seed, json)?,

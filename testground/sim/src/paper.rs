@@ -300,3 +300,42 @@ pub const RECOVERY: Cited = read(60.0, "Tapestry, section V-D: in under a minute
 
 /// The share that arrives while nodes come and go: "rarely dipped slightly below 100%".
 pub const CHURN_SUCCESS: Cited = about(1.0, SECTION_5_D);
+
+const SQUIRREL: &str = "Squirrel, section 5";
+
+/// The paper's figures of the shared web cache at one of its sites and in one scheme.
+#[derive(Clone, Copy, Debug)]
+pub struct Squirrel {
+    /// Hit ratio of a central cache, as a percentage of all requests.
+    pub hit_ratio: Cited,
+    /// Gigabytes that come from origins.
+    pub external: Cited,
+    /// Hops of a request, its answer included.
+    pub hops: Cited,
+    /// The most objects that a node serves in a second and in a minute.
+    pub most_served: [Cited; 2],
+    /// Percentage of the content that is lost with a node: mean and most.
+    pub lost: [Cited; 2],
+}
+
+/// Redmond or Cambridge, home-store or directory.
+pub fn squirrel(redmond: bool, directory: bool) -> Squirrel {
+    let cited = |value| about(value, SQUIRREL);
+    let (hit_ratio, external) = match redmond {
+        true => (29.0, 88.1),
+        false => (38.0, 5.7),
+    };
+    let (hops, most_served, lost) = match (redmond, directory) {
+        (true, false) => (4.11, [8.0, 65.0], [0.0027, 0.0048]),
+        (true, true) => (4.56, [48.0, 388.0], [0.198, 1.5]),
+        (false, false) => (1.8, [9.0, 35.0], [0.95, 3.34]),
+        (false, true) => (2.0, [55.0, 125.0], [1.68, 12.4]),
+    };
+    Squirrel {
+        hit_ratio: cited(hit_ratio),
+        external: cited(external),
+        hops: cited(hops),
+        most_served: most_served.map(cited),
+        lost: lost.map(cited),
+    }
+}

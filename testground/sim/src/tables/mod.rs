@@ -15,6 +15,7 @@ mod quality;
 mod replicas;
 mod size;
 mod stretch;
+mod webcache;
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -23,8 +24,10 @@ use crate::formation::NeverJoined;
 use crate::network::NetworkError;
 use crate::report::{Progress, Reading, Table, collate};
 use crate::scenario::{RunError, ScenarioError};
+use crate::webcache::LogError;
 
 pub use growth::Growths;
+pub use webcache::of_log;
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -57,13 +60,15 @@ pub enum Name {
     ObjectsFailures,
     /// Keys, pointers and messages forwarded, a host.
     Load,
+    /// The shared web cache on the paper's traces.
+    Webcache,
     /// Time and memory of the simulator.
     Size,
 }
 
 impl Name {
     /// All of them, in the order in which `sim all` makes them.
-    pub const ALL: [Name; 15] = [
+    pub const ALL: [Name; 16] = [
         Name::Hops,
         Name::Distribution,
         Name::Stretch,
@@ -78,6 +83,7 @@ impl Name {
         Name::Objects,
         Name::ObjectsFailures,
         Name::Load,
+        Name::Webcache,
         Name::Size,
     ];
 
@@ -98,6 +104,7 @@ impl Name {
             Name::Objects => "objects",
             Name::ObjectsFailures => "objects-failures",
             Name::Load => "load",
+            Name::Webcache => "webcache",
             Name::Size => "size",
         }
     }
@@ -173,6 +180,9 @@ pub enum TableError {
     /// The network's shape is impossible.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// An access log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A scenario of the table is refused.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -216,6 +226,7 @@ pub fn make(name: Name, options: &Options) -> Result<Table, TableError> {
         Name::Objects => objects::make(options),
         Name::ObjectsFailures => objects_failures::make(options),
         Name::Load => load::make(options),
+        Name::Webcache => webcache::make(options),
         Name::Size => size::make(options),
     };
     let Made {

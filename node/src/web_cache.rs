@@ -1,0 +1,56 @@
+//! The web cache's proxy as part of a node (`docs/specs/webcache.md`).
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use guid::Guid;
+use webcache::{Config, Proxy, Store};
+
+use crate::config::WebCache;
+
+/// Bytes in a MiB.
+const MIB: u64 = 1024 * 1024;
+
+/// Opens the store in `folder` and listens, if there is a port to listen on.
+///
+/// # Errors
+/// When the folder or the port cannot be had.
+pub(crate) async fn open(
+    folder: PathBuf,
+    settings: &WebCache,
+    me: Guid,
+) -> anyhow::Result<Option<Proxy>> {
+    if settings.port == 0 {
+        return Ok(None);
+    }
+    let room = match settings.max_mib {
+        0 => None,
+        mib => Some(u64::from(mib) * MIB),
+    };
+    let store = tokio::task::spawn_blocking(move || {
+        // So that the disk can be asked how full it is.
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let room = match room {
+            Some(room) => room,
+            None => webcache::default_room(&folder)
+                .with_context(|| format!("how full the disk of {} is", folder.display()))?,
+        };
+        Ok::<_, anyhow::Error>(Store::open(&folder, room)?)
+    });
+    let store = Arc::new(store.await??);
+    let config = Config {
+        // Every node its own, so that a loop shows and a chain does not look like one.
+        name: format!("hedgerow-{:.8}", me.to_string()),
+        offline: settings.offline,
+        ..Config::default()
+    };
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
+    let proxy = Proxy::bind(listen, config, store).await.with_context(|| {
+        format!("the web cache cannot listen on {listen} (see --webcache-port)")
+    })?;
+    Ok(Some(proxy))
+}

@@ -1,0 +1,149 @@
+//! What others can make grow has a bound.
+
+use std::collections::BTreeMap;
+
+use guid::Guid;
+use webcache_core::{Config, ConfigError, Copied, Input, Message, Offered, Output, Scheme, Source};
+
+use crate::net::{Net, Origin};
+
+fn small(scheme: Scheme) -> Config {
+    Config {
+        scheme,
+        max_asks: 4,
+        max_waiting: 3,
+        max_entries: 5,
+        max_private: 2,
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_crowd_at_the_home_is_sent_to_the_origin() {
+    for scheme in [Scheme::HomeStore, Scheme::Directory] {
+        let mut net = Net::with(small(scheme), 10);
+        let object = net.object_at(3, 1);
+        net.origin.insert(object, Origin::Public(1));
+        net.origin_is_slow = true;
+        let tickets: Vec<_> = (0..10).map(|peer| net.request(peer, object)).collect();
+        net.settle();
+        net.origin_is_slow = false;
+        net.settle();
+        for ticket in tickets {
+            let source = net.source_of(ticket).expect("an answer");
+            assert!(
+                !matches!(source, Source::Failed | Source::Direct),
+                "{source:?}"
+            );
+        }
+        assert!(net.trips.len() > 1, "{scheme:?}: all waited");
+    }
+}
+
+#[test]
+fn a_crowd_of_clients_goes_by_itself() {
+    let mut net = Net::with(small(Scheme::HomeStore), 10);
+    let object = net.object_at(3, 1);
+    net.origin.insert(object, Origin::Public(1));
+    let tickets: Vec<_> = (0..5).map(|_| net.request(0, object)).collect();
+    net.settle();
+    let direct = |ticket: &&webcache_core::Ticket| net.source_of(**ticket) == Some(Source::Direct);
+    assert_eq!(tickets.iter().filter(direct).count(), 2);
+}
+
+#[test]
+fn entries_and_offers_have_no_more_room_than_they_have() {
+    let mut net = Net::with(small(Scheme::Directory), 2);
+    for number in 0..20 {
+        let object = net.object_at(1, number);
+        net.origin.insert(object, Origin::Public(1));
+        net.get(0, object);
+    }
+    assert_eq!(net.nodes[&1].cache.entries().count(), 5);
+    assert_eq!(net.stats(1).forgotten, 15);
+    let copy = Copied {
+        version: 1,
+        size: 1,
+        fresh_us: 1_000_000,
+    };
+    let offered = |number: u128, delegates: usize| Offered {
+        object: Guid::new(number),
+        copy,
+        delegates: vec![9; delegates],
+    };
+    let unexpected = net.stats(1).unexpected;
+    let long = (0..65).map(|number| offered(number, 0)).collect();
+    net.deliver(0, 1, Message::Offer { objects: long });
+    net.deliver(
+        0,
+        1,
+        Message::Offer {
+            objects: vec![offered(0, 5)],
+        },
+    );
+    assert_eq!(net.stats(1).unexpected, unexpected + 2);
+    assert_eq!(net.stats(1).taken_over, 0);
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused() {
+    assert_eq!(Config::default().validate(), Ok(()));
+    let config = Config {
+        delegates: 5,
+        ..Config::default()
+    };
+    assert_eq!(config.validate(), Err(ConfigError::Delegates));
+    let config = Config {
+        max_asks: 0,
+        ..Config::default()
+    };
+    assert_eq!(config.validate(), Err(ConfigError::Zero("max_asks")));
+}
+
+#[test]
+fn two_runs_of_a_seed_are_the_same() {
+    let run = |seed| {
+        let mut cache = webcache_core::Webcache::new(small(Scheme::Directory), 1u32, seed);
+        let mut said: BTreeMap<u64, Vec<Output<u32>>> = BTreeMap::new();
+        let copy = Copied {
+            version: 1,
+            size: 1,
+            fresh_us: 1_000_000,
+        };
+        let objects = vec![Offered {
+            object: Guid::new(1),
+            copy,
+            delegates: vec![2, 3, 4, 5],
+        }];
+        let now = overlay_core::Time::ZERO;
+        let offer = Input::Received {
+            from: 2,
+            message: Message::Offer { objects },
+            have: None,
+        };
+        cache.handle_input(now, offer);
+        for ask in 0..50 {
+            let message = Message::Get {
+                ask,
+                object: Guid::new(1),
+                version: Some(9),
+                without: None,
+            };
+            let from = 10 + ask as u32;
+            cache.handle_input(
+                now,
+                Input::Received {
+                    from,
+                    message,
+                    have: None,
+                },
+            );
+            said.entry(ask)
+                .or_default()
+                .extend(std::iter::from_fn(|| cache.poll_output()));
+        }
+        said
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8), "delegates are drawn");
+}

@@ -1,0 +1,135 @@
+//! A body that comes from an origin, is written to disk, and is read by all who wait while it
+//! comes (Q21, Q22).
+
+use std::{io, sync::Arc, time::Duration};
+
+use futures::stream;
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use tokio::{fs::File, io::AsyncWriteExt, sync::watch};
+
+use crate::{
+    body::{self, Body, BoxError},
+    file::BodyFile,
+    store::{Meta, object_for},
+};
+
+/// How far a body has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) written: u64,
+    pub(crate) end: Option<End>,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Whole,
+    Broken,
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    /// As it will be stored; its size is 0 until it is known.
+    pub(crate) meta: Meta,
+    /// Status and fields as the origin sent them.
+    pub(crate) head: (StatusCode, HeaderMap),
+    /// As the origin has announced it.
+    pub(crate) length: Option<u64>,
+    pub(crate) file: Arc<BodyFile>,
+    pub(crate) progress: watch::Receiver<Progress>,
+}
+
+impl Arriving {
+    /// Whether it is the answer to such a request too.
+    pub(crate) fn answers(&self, url: &str, request: &HeaderMap) -> bool {
+        let object = object_for(url, &self.meta.vary, request);
+        self.meta.url == url && self.meta.object == object.to_string()
+    }
+
+    /// The body, as far as it has come and as it comes. An end that is not the whole is an
+    /// error, which the client sees as a connection that breaks.
+    pub(crate) async fn body(&self) -> io::Result<Body> {
+        // First, so that it counts as a reader while the file is opened.
+        let progress = self.progress.clone();
+        let open = File::open(self.file.path()).await?;
+        let start = (open, 0u64, progress, Arc::clone(&self.file));
+        let length = self.length;
+        let chunks = stream::try_unfold(
+            start,
+            move |(mut open, at, mut progress, file)| async move {
+                loop {
+                    let Progress { mut written, end } = *progress.borrow_and_update();
+                    // The last byte says that all is well, so it waits until that is known.
+                    if end.is_none() && length == Some(written) {
+                        written = written.saturating_sub(1);
+                    }
+                    if at < written {
+                        let chunk = body::read_chunk(&mut open, written - at).await?;
+                        let at = at + chunk.len() as u64;
+                        return Ok::<_, BoxError>(Some((
+                            Frame::data(chunk),
+                            (open, at, progress, file),
+                        )));
+                    }
+                    match end {
+                        Some(End::Whole) => return Ok(None),
+                        Some(End::Broken) => return Err(broken().into()),
+                        None => progress.changed().await.map_err(|_| broken())?,
+                    }
+                }
+            },
+        );
+        Ok(StreamBody::new(chunks).boxed_unsync())
+    }
+}
+
+fn broken() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the origin's answer ended before its end",
+    )
+}
+
+/// Writes a body to its file until it ends, breaks off, is larger than `most`, nothing comes for
+/// `stall`, or nobody reads it any more. Gives its size if it is whole.
+pub(crate) async fn receive(
+    mut body: Incoming,
+    mut file: File,
+    length: Option<u64>,
+    most: u64,
+    stall: Duration,
+    progress: &watch::Sender<Progress>,
+) -> Result<u64, BoxError> {
+    let mut written = 0u64;
+    loop {
+        let frame = tokio::time::timeout(stall, body.frame()).await?;
+        let Some(frame) = frame.transpose()? else {
+            break;
+        };
+        // Trailers are not kept.
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        written += chunk.len() as u64;
+        if written > most {
+            return Err("it is larger than what is kept".into());
+        }
+        file.write_all(&chunk).await?;
+        // Tokio's files take a write and do it later; what is announced must be there.
+        file.flush().await?;
+        progress.send_modify(|progress| progress.written = written);
+        // One receiver is with the flight. A body that is nearly there is finished for the next.
+        let nearly = length.is_some_and(|length| written >= length / 4 * 3);
+        if progress.receiver_count() <= 1 && !nearly {
+            return Err("nobody waits for it any more".into());
+        }
+    }
+    if length.is_some_and(|length| length != written) {
+        return Err("it has another length than was announced".into());
+    }
+    file.flush().await?;
+    Ok(written)
+}

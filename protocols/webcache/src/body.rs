@@ -1,0 +1,92 @@
+//! Bodies as the proxy hands them on.
+
+use std::{error::Error, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Body as _, Frame, Incoming};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt},
+};
+
+use crate::file::BodyFile;
+
+/// Read from a file at a time; each answer on its way holds one or two of these.
+const CHUNK: usize = 64 * 1024;
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A body of a request or an answer.
+pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+pub(crate) fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+pub(crate) fn text(text: String) -> Body {
+    Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// A client's body, on its way to an origin.
+pub(crate) fn of_client(body: Incoming) -> Body {
+    if body.is_end_stream() {
+        return empty();
+    }
+    body.map_err(BoxError::from).boxed_unsync()
+}
+
+/// An origin's body, on its way to a client, that breaks off when nothing comes for `stall`.
+pub(crate) fn of_origin(body: Incoming, stall: Duration) -> Body {
+    if body.is_end_stream() {
+        return empty();
+    }
+    let frames = stream::try_unfold(body, move |mut body| async move {
+        let frame = tokio::time::timeout(stall, body.frame()).await?;
+        let frame = frame.transpose()?;
+        Ok::<_, BoxError>(frame.map(|frame| (frame, body)))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// Reads a body that nobody wants, so that it becomes whole.
+pub(crate) async fn drain(mut body: Body) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+/// Bytes `from` to before `to` of a file.
+pub(crate) async fn of_file(file: Arc<BodyFile>, from: u64, to: u64) -> io::Result<Body> {
+    let mut open = File::open(file.path()).await?;
+    if from > 0 {
+        open.seek(io::SeekFrom::Start(from)).await?;
+    }
+    // The file's owner goes along, so that it stays until it is read.
+    let start = (open, to - from, file);
+    let chunks = stream::try_unfold(start, |(mut open, left, file)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let chunk = read_chunk(&mut open, left).await?;
+        let left = left - chunk.len() as u64;
+        Ok::<_, BoxError>(Some((Frame::data(chunk), (open, left, file))))
+    });
+    Ok(StreamBody::new(chunks).boxed_unsync())
+}
+
+/// The next bytes of a file that has `left` more.
+pub(crate) async fn read_chunk(file: &mut File, left: u64) -> io::Result<Bytes> {
+    let most = left.min(CHUNK as u64) as usize;
+    let mut chunk = vec![0; most];
+    let count = file.read(&mut chunk).await?;
+    if count == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "a body of the web cache is shorter than it was",
+        ));
+    }
+    chunk.truncate(count);
+    Ok(Bytes::from(chunk))
+}

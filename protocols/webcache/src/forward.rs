@@ -1,0 +1,131 @@
+//! The way to origins (Q18).
+
+use std::{error::Error, time::Duration};
+
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use hyper::{Request, Response, body::Incoming};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use thiserror::Error;
+
+use crate::{Config, body::Body, headers};
+
+/// Connections to an origin that wait for the next request.
+const IDLE_PER_HOST: usize = 8;
+
+/// How long they wait.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Longest head of an answer.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Why an origin gave no answer.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// It took too long.
+    #[error("no answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// It could not be reached, or did not speak HTTP.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl Failure {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Failure::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Failure::Broken(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// RFC 9209's word for it.
+    pub(crate) fn proxy_status(&self) -> &'static str {
+        match self {
+            Failure::Timeout(_) => "connection_timeout",
+            Failure::Broken(_) => "destination_unavailable",
+        }
+    }
+}
+
+/// Asks origins.
+#[derive(Debug)]
+pub(crate) struct Origins {
+    client: Client<HttpConnector, Body>,
+    answer_timeout: Duration,
+    name: String,
+}
+
+impl Origins {
+    pub(crate) fn new(config: &Config) -> Origins {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(config.connect_timeout));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .http1_max_buf_size(MAX_HEAD)
+            .build(connector);
+        Origins {
+            client,
+            answer_timeout: config.answer_timeout,
+            name: config.name.clone(),
+        }
+    }
+
+    /// Sends a request on, without what is for the client's hop alone, and waits for the head of
+    /// the answer, which has nothing of the origin's hop either.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &Uri,
+        version: Version,
+        mut fields: HeaderMap,
+        body: Body,
+    ) -> Result<Answer, Failure> {
+        headers::strip(&mut fields);
+        // Both follow from the URL and the body, whatever the client said of them.
+        fields.remove(http::header::HOST);
+        fields.remove(http::header::CONTENT_LENGTH);
+        headers::add_via(&mut fields, version, &self.name);
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = url.clone();
+        *request.headers_mut() = fields;
+        let sent = tokio::time::timeout(self.answer_timeout, self.client.request(request)).await;
+        let mut response = sent
+            .map_err(|_| Failure::Timeout(self.answer_timeout))?
+            .map_err(|error| Failure::Broken(causes(&error)))?;
+        let framed = response
+            .headers()
+            .contains_key(http::header::CONTENT_LENGTH)
+            || response
+                .headers()
+                .contains_key(http::header::TRANSFER_ENCODING);
+        let version = response.version();
+        headers::strip(response.headers_mut());
+        headers::add_via(response.headers_mut(), version, &self.name);
+        Ok(Answer { response, framed })
+    }
+}
+
+/// An origin's answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    /// Whether its end can be told from its breaking off.
+    pub(crate) framed: bool,
+}
+
+/// An error with what caused it.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,296 @@
+//! The proxy: who is answered how.
+
+mod fetch;
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config, Stats, Store, answer,
+    body::{self, Body},
+    flights::Flights,
+    forward::{Failure, Origins},
+    headers::{self, CacheStatus},
+    request::{self, Refusal},
+    stats::Counters,
+    tunnel,
+};
+
+/// Longest head of a request, and most fields of it.
+const MAX_HEAD: usize = 64 * 1024;
+const MAX_FIELDS: usize = 100;
+
+/// After an error of the listener, which is one of this machine's limits.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// An HTTP/1.1 forward proxy with a store.
+#[derive(Debug)]
+pub struct Proxy {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    store: Arc<Store>,
+    origins: Origins,
+    flights: Flights,
+    counters: Counters,
+}
+
+impl Proxy {
+    /// Listens at an address, which is to be a loopback one: a proxy reaches what its machine
+    /// reaches.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn bind(listen: SocketAddr, config: Config, store: Arc<Store>) -> io::Result<Proxy> {
+        let listener = TcpListener::bind(listen).await?;
+        let shared = Shared {
+            origins: Origins::new(&config),
+            config,
+            store,
+            flights: Flights::default(),
+            counters: Counters::default(),
+        };
+        Ok(Proxy {
+            listener,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What has been counted.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.stats()
+    }
+
+    /// Serves until `stop`; requests under way are cut off then.
+    pub async fn serve(&self, stop: CancellationToken) {
+        let permits = Arc::new(Semaphore::new(self.shared.config.max_connections));
+        loop {
+            let next = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                let permit = permit.expect("the semaphore is never closed");
+                (self.listener.accept().await, permit)
+            };
+            let (accepted, permit) = tokio::select! {
+                () = stop.cancelled() => return,
+                next = next => next,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let serving = Arc::clone(&self.shared).serve(stream, Arc::new(permit));
+                    let stop = stop.clone();
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = serving => {}
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "web cache: no connection accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// One connection of a client.
+    async fn serve(self: Arc<Self>, stream: TcpStream, permit: Arc<OwnedSemaphorePermit>) {
+        // Answers are written in parts that should not wait for each other.
+        let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.config.stall_timeout));
+        let header_timeout = self.config.header_timeout;
+        let service = service_fn(|request| {
+            let shared = Arc::clone(&self);
+            let permit = Arc::clone(&permit);
+            async move { Ok::<_, Infallible>(shared.answer(request, permit).await) }
+        });
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_FIELDS)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
+            .with_upgrades();
+        if let Err(error) = serving.await {
+            tracing::debug!(%error, "a client's connection");
+        }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        permit: Arc<OwnedSemaphorePermit>,
+    ) -> Response<Body> {
+        Counters::add(&self.counters.requests);
+        if headers::size(request.headers()) > MAX_HEAD {
+            // hyper's own bound is that of a buffer, which may be larger.
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return self.refuse(status, "the fields of the request are longer than 64 KiB");
+        }
+        if headers::has_passed(request.headers(), &self.config.name) {
+            let why = "the request has been here before: a loop of proxies";
+            return self.refuse(StatusCode::LOOP_DETECTED, why);
+        }
+        if request.method() == Method::CONNECT {
+            return self.tunnel(request, permit).await;
+        }
+        let url = match request::target(&request) {
+            Ok(url) => canonical(url),
+            Err(refusal) => return self.refusal(&refusal),
+        };
+        let (mut parts, body) = request.into_parts();
+        if parts.method == Method::OPTIONS && !headers::count_down(&mut parts.headers) {
+            return Response::new(body::empty());
+        }
+        match parts.method {
+            Method::GET | Method::HEAD if hyper::body::Body::is_end_stream(&body) => {
+                self.look_up(url, parts).await
+            }
+            _ => self.pass(url, parts, body::of_client(body), "method").await,
+        }
+    }
+
+    async fn tunnel(
+        &self,
+        request: Request<Incoming>,
+        permit: Arc<OwnedSemaphorePermit>,
+    ) -> Response<Body> {
+        let target = match request::tunnel_target(&request) {
+            Ok(target) => target,
+            Err(refusal) => return self.refusal(&refusal),
+        };
+        if self.config.offline {
+            let why = "offline: nothing is asked for";
+            return self.refuse(StatusCode::GATEWAY_TIMEOUT, why);
+        }
+        match tunnel::open(request, &target, self.config.connect_timeout, permit).await {
+            Ok(response) => response,
+            Err(error) => {
+                let failure = match error.kind() {
+                    io::ErrorKind::TimedOut => Failure::Timeout(self.config.connect_timeout),
+                    _ => Failure::Broken(error.to_string()),
+                };
+                self.failed(target.as_str(), &failure)
+            }
+        }
+    }
+
+    /// Sends a request on and its answer back, and keeps nothing of it.
+    async fn pass(&self, url: Uri, parts: Parts, body: Body, why: &'static str) -> Response<Body> {
+        if self.config.offline {
+            let why = "offline, and this is not in the web cache";
+            return self.refuse(StatusCode::GATEWAY_TIMEOUT, why);
+        }
+        let method = parts.method.clone();
+        let fields = parts.headers.clone();
+        let sent = self.origins.send(method, &url, parts.version, fields, body);
+        let response = match sent.await {
+            Ok(answer) => answer.response,
+            Err(failure) => return self.failed(&url.to_string(), &failure),
+        };
+        Counters::add(&self.counters.misses);
+        let status = response.status();
+        if !parts.method.is_safe() && !status.is_client_error() && !status.is_server_error() {
+            self.store.invalidate(&url.to_string(), &parts.headers);
+        }
+        let cache_status = CacheStatus::Forwarded {
+            why,
+            status: Some(status),
+            stored: false,
+            collapsed: false,
+            detail: None,
+        };
+        let stall = self.config.stall_timeout;
+        let mut response = response.map(|body| body::of_origin(body, stall));
+        cache_status.add_to(response.headers_mut(), &self.config.name);
+        response
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Response<Body> {
+        self.refuse(refusal.status, refusal.why)
+    }
+
+    fn refuse(&self, status: StatusCode, why: &str) -> Response<Body> {
+        Counters::add(&self.counters.failed);
+        answer::failure(status, why)
+    }
+
+    fn failed(&self, what: &str, failure: &Failure) -> Response<Body> {
+        let mut response = self.refuse(failure.status(), &format!("{what}: {failure}"));
+        let text = format!("{}; error={}", self.config.name, failure.proxy_status());
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            let name = HeaderName::from_static("proxy-status");
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+
+    /// A failure of this machine's disk.
+    fn broken(&self, error: &io::Error) -> Response<Body> {
+        tracing::warn!(%error, "web cache");
+        let why = format!("the web cache's disk: {error}");
+        self.refuse(StatusCode::INTERNAL_SERVER_ERROR, &why)
+    }
+}
+
+/// One spelling for one URL: the host in lower case, no port that goes without saying.
+fn canonical(url: Uri) -> Uri {
+    let Some(authority) = url.authority() else {
+        return url;
+    };
+    let host = authority.host().to_ascii_lowercase();
+    let authority = match authority.port_u16() {
+        None | Some(80) => host,
+        Some(port) => format!("{host}:{port}"),
+    };
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.is_empty() { "/" } else { path };
+    let path = if path.starts_with('?') {
+        format!("/{path}")
+    } else {
+        path.to_owned()
+    };
+    let canonical = Uri::builder()
+        .scheme("http")
+        .authority(authority)
+        .path_and_query(path);
+    canonical.build().unwrap_or(url)
+}
+
+/// Whether a request asks for a part, or on conditions: what comes is then not the whole.
+fn is_partial(fields: &HeaderMap) -> bool {
+    [
+        header::RANGE,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_MATCH,
+        header::IF_UNMODIFIED_SINCE,
+    ]
+    .iter()
+    .any(|name| fields.contains_key(name))
+}

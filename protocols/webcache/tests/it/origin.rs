@@ -1,0 +1,325 @@
+//! An origin that answers what a test says, a proxy before it, and a client of bare sockets.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use webcache::{Config, Proxy, Store};
+
+/// Room of a test's store.
+pub(crate) const ROOM: u64 = 64 * 1024 * 1024;
+
+/// What the origin answers for a path: the bytes, and whether it closes then.
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// Bytes of the body after which it waits for [`Origin::go_on`]; `None` does not wait.
+    pub(crate) pause_after: Option<usize>,
+    /// Whether the connection is closed behind the body.
+    pub(crate) close: bool,
+}
+
+impl Script {
+    /// 200 with these fields, one a line, and a length.
+    pub(crate) fn ok(fields: &str, body: &str) -> Script {
+        Script::status("200 OK", fields, body)
+    }
+
+    pub(crate) fn status(status: &str, fields: &str, body: &str) -> Script {
+        let length = format!("Content-Length: {}", body.len());
+        Script::raw(status, &[fields, &length].join("\n"), body.as_bytes())
+    }
+
+    /// Just these fields.
+    pub(crate) fn raw(status: &str, fields: &str, body: &[u8]) -> Script {
+        let fields = fields.lines().filter(|line| !line.trim().is_empty());
+        let fields: String = fields.map(|line| format!("{}\r\n", line.trim())).collect();
+        Script {
+            head: format!("HTTP/1.1 {status}\r\n{fields}\r\n"),
+            body: body.to_vec(),
+            pause_after: None,
+            close: false,
+        }
+    }
+}
+
+/// A server on a socket of its own.
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
+    scripts: Arc<Mutex<HashMap<String, Script>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    seen: watch::Receiver<usize>,
+    gate: Arc<Semaphore>,
+    task: JoinHandle<()>,
+}
+
+impl Origin {
+    pub(crate) async fn start() -> Origin {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let scripts = Arc::new(Mutex::new(HashMap::<String, Script>::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (counted, seen) = watch::channel(0);
+        let counted = Arc::new(counted);
+        let gate = Arc::new(Semaphore::new(0));
+        let (of_task, log, waits) = (scripts.clone(), requests.clone(), gate.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (scripts, log, gate) = (of_task.clone(), log.clone(), waits.clone());
+                let counted = counted.clone();
+                tokio::spawn(async move {
+                    while let Some((head, _)) = read_message(&mut stream, false).await {
+                        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                        log.lock().unwrap().push(head);
+                        counted.send_modify(|count| *count += 1);
+                        let script = scripts.lock().unwrap().get(&path).cloned();
+                        let script =
+                            script.unwrap_or_else(|| Script::status("404 Not Found", "", ""));
+                        if stream.write_all(script.head.as_bytes()).await.is_err() {
+                            return;
+                        }
+                        let pause = script.pause_after.unwrap_or(script.body.len());
+                        let (first, rest) = script.body.split_at(pause);
+                        if stream.write_all(first).await.is_err() {
+                            return;
+                        }
+                        if script.pause_after.is_some() {
+                            gate.acquire().await.unwrap().forget();
+                        }
+                        if stream.write_all(rest).await.is_err() || script.close {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Origin {
+            address,
+            scripts,
+            requests,
+            seen,
+            gate,
+            task,
+        }
+    }
+
+    pub(crate) fn says(&self, path: &str, script: Script) {
+        self.scripts.lock().unwrap().insert(path.to_owned(), script);
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.gate.add_permits(1);
+    }
+
+    /// Heads of the requests that it has had.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.requests().len()
+    }
+
+    /// Waits until it has had so many requests.
+    pub(crate) async fn until(&self, count: usize) {
+        let mut seen = self.seen.clone();
+        seen.wait_for(|seen| *seen >= count).await.unwrap();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Listens no more, and answers nobody.
+    pub(crate) fn stop(&self) {
+        self.task.abort();
+        self.scripts.lock().unwrap().clear();
+    }
+}
+
+/// Reads a head and, of an answer, what its fields say comes behind. `None` when the connection
+/// ended before.
+async fn read_message(stream: &mut TcpStream, body: bool) -> Option<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).await.ok()? == 0 {
+            return None;
+        }
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&bytes).into_owned();
+    let mut content = Vec::new();
+    if body {
+        stream.read_to_end(&mut content).await.ok()?;
+    }
+    Some((head, content))
+}
+
+/// An answer as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let start = format!("{}:", name.to_ascii_lowercase());
+        let line = |line: &&str| line.to_ascii_lowercase().starts_with(&start);
+        let line = self.head.lines().find(line)?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    }
+
+    pub(crate) fn cache_status(&self) -> String {
+        self.field("cache-status")
+            .unwrap_or_else(|| panic!("no Cache-Status in\n{}", self.head))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A proxy with a store of its own.
+pub(crate) struct Client {
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) folder: Option<TempDir>,
+    stop: CancellationToken,
+}
+
+impl Client {
+    pub(crate) async fn start() -> Client {
+        Client::with(Config::default(), ROOM).await
+    }
+
+    pub(crate) async fn with(config: Config, room: u64) -> Client {
+        let folder = tempfile::tempdir().unwrap();
+        let mut client = Client::open(folder.path(), config, room).await;
+        client.folder = Some(folder);
+        client
+    }
+
+    pub(crate) async fn open(folder: &Path, config: Config, room: u64) -> Client {
+        let store = Arc::new(Store::open(folder, room).unwrap());
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let proxy = Proxy::bind(listen, config, store.clone()).await.unwrap();
+        let (proxy, stop) = (Arc::new(proxy), CancellationToken::new());
+        let (serving, until) = (proxy.clone(), stop.clone());
+        tokio::spawn(async move { serving.serve(until).await });
+        Client {
+            proxy,
+            store,
+            folder: None,
+            stop,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.proxy.address().unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// Sends these bytes and reads until the proxy closes.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = self.connect().await;
+        // A connection that is cut off may end in a reset, before or behind the answer.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        answer
+    }
+
+    pub(crate) async fn ask(&self, method: &str, url: &str, fields: &[&str]) -> Reply {
+        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        let host = url.split('/').nth(2).unwrap_or_default();
+        let request =
+            format!("{method} {url} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
+        parse(&self.send(request.as_bytes()).await)
+    }
+
+    pub(crate) async fn get(&self, url: &str) -> Reply {
+        self.ask("GET", url, &[]).await
+    }
+
+    pub(crate) async fn get_with(&self, url: &str, field: &str) -> Reply {
+        self.ask("GET", url, &[field]).await
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub(crate) fn parse(bytes: &[u8]) -> Reply {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(bytes)));
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut body = bytes[end + 4..].to_vec();
+    if head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
+    {
+        body = unchunk(&body);
+    }
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Reply {
+        status: status.unwrap_or_else(|| panic!("no status: {head}")),
+        head,
+        body,
+    }
+}
+
+fn unchunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&rest[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        body.extend_from_slice(&rest[end + 2..end + 2 + size]);
+        rest = &rest[end + 4 + size..];
+    }
+    body
+}
+
+/// Waits for what happens beside the answers: an event of the proxy's own tasks.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Files in a folder, and their bytes.
+pub(crate) fn files(folder: &Path) -> (usize, u64) {
+    let mut found = (0, 0);
+    for file in std::fs::read_dir(folder).unwrap() {
+        // One that goes meanwhile is none.
+        if let Ok(about) = file.unwrap().metadata() {
+            found = (found.0 + 1, found.1 + about.len());
+        }
+    }
+    found
+}
