@@ -796,7 +796,7 @@ impl Handle {
     }
 }
 
-/// What a walk back may still do (J20).
+/// What a walk back may still do (J21).
 struct Walk {
     left: u64,
     until: Instant,

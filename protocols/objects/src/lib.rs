@@ -6,7 +6,7 @@
 //! and shown. After OceanStore (Kubiatowicz et al., ASPLOS 2000; Rhea et al., FAST 2003,
 //! section 3), with one owner's key where Pond has an inner ring.
 //!
-//! Rules J1 to J20 of `docs/specs/objects.md` are cited where the code obeys them.
+//! Rules J1 to J21 of `docs/specs/objects.md` are cited where the code obeys them.
 
 mod behaviour;
 mod clock;
