@@ -10,8 +10,9 @@ use futures::io::{AsyncRead, AsyncWrite};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-/// As long as bytes move, something may take so many times as long as it may without.
-pub(crate) const PATIENT_TIMES: u32 = 4;
+/// As long as bytes move, something may take so many times as long as it may without: an item of
+/// 1 MiB gets through where four of them share 18 kB a second.
+pub(crate) const PATIENT_TIMES: u32 = 16;
 
 /// Fewer bytes than these are no progress: else a byte now and then would keep what is held for a
 /// peer as long as it likes.

@@ -334,10 +334,10 @@ mod tests {
         join_all((0..items).map(put)).await
     }
 
-    /// Eight items of 32 s each: the last comes after four minutes.
+    /// Eight items of three minutes each: the last comes after 25.
     #[tokio::test(start_paused = true)]
     async fn a_request_behind_others_has_time_of_its_own() {
-        let stream = to_a_slow_peer(Duration::from_secs(1), None);
+        let stream = to_a_slow_peer(Duration::from_secs(6), None);
         let begin = Instant::now();
         let answered = put_all(&stream, 8).await;
         assert!(answered.iter().all(Result::is_ok));
