@@ -177,9 +177,7 @@ fn gossipsub(keypair: &Keypair) -> anyhow::Result<(notify::Behaviour, notify::Go
     config
         // Implementations disagree on default ids; the hash of the content is the
         // same for all of them.
-        .message_id_fn(|message| {
-            gossipsub::MessageId::from(guid::Guid::hash(&message.data).to_bytes().to_vec())
-        })
+        .message_id_fn(notify::message_id)
         .max_transmit_size(GOSSIP_MAX_TRANSMIT)
         .validation_mode(gossipsub::ValidationMode::Strict);
     Ok(notify::Behaviour::new(keypair, &mut config)?)

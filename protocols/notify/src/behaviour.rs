@@ -323,7 +323,9 @@ impl NetworkBehaviour for Behaviour {
                 }
             }
             FromSwarm::ConnectionClosed(closed) if closed.remaining_established == 0 => {
-                self.buckets.remove(&closed.peer_id);
+                // Who comes back at once has no more than if it had stayed.
+                let now = Instant::now();
+                self.buckets.retain(|_, bucket| !bucket.is_full(now));
             }
             _ => {}
         }

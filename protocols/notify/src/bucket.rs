@@ -20,6 +20,11 @@ impl Bucket {
         Bucket { full: now }
     }
 
+    /// Whether it is as a new one.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        self.full <= now
+    }
+
     /// Whether one more comes through.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let each = Duration::from_secs(1) / RATE;

@@ -32,4 +32,4 @@ pub use following::Following;
 pub use handle::{Handle, MAX_FOLLOWED, MAX_SUBJECTS, MAX_WATCHERS};
 pub use score::{GRAYLIST, INVALID_WEIGHT};
 pub use stats::Stats;
-pub use topic::{SHARDS, is_reserved, shard_of, topic};
+pub use topic::{SHARDS, is_reserved, message_id, shard_of, topic};

@@ -1,7 +1,7 @@
 //! Which topic a subject belongs to (E1).
 
 use guid::Guid;
-use libp2p_gossipsub::IdentTopic;
+use libp2p_gossipsub::{IdentTopic, Message, MessageId};
 
 /// Topics of a channel. Some implementations let a peer subscribe to a hundred at most.
 pub const SHARDS: u8 = 32;
@@ -30,6 +30,18 @@ pub(crate) fn place_of(channel: &str, shard: u8) -> Guid {
 /// Whether a topic is one of this project's protocols, which people do not write to by hand.
 pub fn is_reserved(topic: &str) -> bool {
     topic.starts_with(OURS)
+}
+
+/// What a message is told from others by (E2): the hash of its data, and of our topics of the
+/// topic too. Else one statement, told once where it does not belong, would make everybody a liar
+/// who passes it on where it does.
+pub fn message_id(message: &Message) -> MessageId {
+    let topic = message.topic.as_str();
+    let hash = match is_reserved(topic) {
+        true => Guid::hash(&[topic.as_bytes(), b"\0", &message.data].concat()),
+        false => Guid::hash(&message.data),
+    };
+    hash.to_bytes().to_vec().into()
 }
 
 #[cfg(test)]

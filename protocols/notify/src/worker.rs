@@ -40,6 +40,10 @@ const ASKING: usize = 8;
 /// network have become one.
 const AFTER_MEETING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(20)];
 
+/// What was asked for so lately is not asked for again because somebody was met: peers that come
+/// and go would keep a node asking.
+const LATELY: Duration = Duration::from_secs(15);
+
 /// How often it is looked who the meeting points are.
 const MEET: Duration = Duration::from_secs(10);
 
@@ -69,6 +73,8 @@ struct Followed {
     /// Questions in a row that failed.
     failed: u32,
     asking: bool,
+    /// When it was asked for last.
+    asked: Option<Instant>,
 }
 
 struct Watcher {
@@ -357,7 +363,8 @@ impl Worker {
             if again.is_some_and(|at| at <= now) {
                 *again = None;
                 for (subject, followed) in &mut self.followed {
-                    if !followed.asking {
+                    let lately = followed.asked.is_some_and(|asked| now < asked + LATELY);
+                    if !followed.asking && !lately {
                         self.due.not_after(*subject, now);
                     }
                 }
@@ -373,6 +380,7 @@ impl Worker {
             return;
         };
         followed.asking = true;
+        followed.asked = Some(now);
         self.next_ask = now + Duration::from_secs(1) / ASKS_PER_SECOND;
         self.counters.asked.one();
         let channel = Arc::clone(&self.channel);

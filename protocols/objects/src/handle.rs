@@ -642,9 +642,9 @@ impl Handle {
         let mut previous = heads.as_ref().map(Heads::vguids).unwrap_or_default();
         // The one it is made from is the first, if it is one of the heads.
         previous.sort_by_key(|vguid| Some(*vguid) != chosen);
-        // Its number is lower, so it is never the first.
+        // Its number is lower, so it is never the first; and it is there, however many heads are.
+        previous.truncate(MAX_HEADS - usize::from(aside.is_some()));
         previous.extend(aside);
-        previous.truncate(MAX_HEADS);
         let fields = Fields {
             name: name.clone(),
             seq: heads.as_ref().map_or(0, Heads::seq) + 1,

@@ -173,7 +173,12 @@ async fn of_those_behind<C: Collection>(
     asked: &mut Vec<PeerId>,
     mut best: Option<(u64, Bytes)>,
 ) -> Result<Option<(u64, Bytes)>, GetError> {
-    let mut set = shared.replica_set(key, shared.config.search_width).await?;
+    let mut set = match shared.replica_set(key, shared.config.search_width).await {
+        Ok(set) => set,
+        // What was found is still an answer.
+        Err(_) if best.is_some() => return Ok(best),
+        Err(error) => return Err(error.into()),
+    };
     let me = shared.placement.me().peer;
     set.retain(|contact| contact.peer != me && !asked.contains(&contact.peer));
     asked.extend(set.iter().map(|contact| contact.peer));

@@ -45,6 +45,11 @@ const MAX_ROUNDS: usize = 1024;
 /// and the others get their turn, whatever this one answers and how slowly.
 const TURN: Duration = Duration::from_secs(60);
 
+/// Rounds in a row in which a neighbour could not be compared with, until what is shared with it
+/// counts as settled without it: one that is there and does not answer would keep reads from
+/// having their majority for as long as it stays.
+const GIVEN_UP: u32 = 4;
+
 /// A neighbour and how the work with it stands.
 struct With<'a> {
     contact: &'a Contact,
@@ -59,6 +64,30 @@ impl With<'_> {
 
     fn note_full(&self) {
         self.full.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Neighbours with which comparing fails again and again.
+#[derive(Default)]
+struct Silent(BTreeMap<Guid, u32>);
+
+impl Silent {
+    /// Notes how it went; whether what is shared with the neighbour is settled without it, if
+    /// need be (R23).
+    fn no_more_waited_for(&mut self, neighbour: Guid, compared: bool) -> bool {
+        if compared {
+            self.0.remove(&neighbour);
+            return true;
+        }
+        let failed = self.0.entry(neighbour).or_default();
+        *failed = failed.saturating_add(1);
+        *failed >= GIVEN_UP
+    }
+
+    /// Forgets who is no neighbour any more.
+    fn keep(&mut self, neighbours: &[Contact]) {
+        let still = |guid: &Guid| neighbours.iter().any(|contact| contact.guid == *guid);
+        self.0.retain(|guid, _| still(guid));
     }
 }
 
@@ -78,6 +107,7 @@ pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>) {
     let mut wait = shared.config.reconcile_every;
     let mut strays_at = Instant::now();
     let mut retry = shared.config.retry_after;
+    let mut silent = Silent::default();
     loop {
         if let Ok(Ok(())) = timeout(wait, changes.changed()).await {
             settle(&shared, &mut changes).await;
@@ -85,7 +115,7 @@ pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>) {
         } else if changes.has_changed().is_err() {
             return;
         }
-        let mut complete = round(&shared, &limiter).await;
+        let mut complete = round(&shared, &limiter, &mut silent).await;
         // Looking through all there is costs more than comparing digests: not each time.
         if complete && Instant::now() >= strays_at {
             complete = offer_strays(&shared, &limiter).await;
@@ -124,7 +154,11 @@ async fn settle<C: Collection>(shared: &Shared<C>, changes: &mut watch::Receiver
 }
 
 /// Reconciles with each neighbour once; whether all of it worked.
-async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> bool {
+async fn round<C: Collection>(
+    shared: &Arc<Shared<C>>,
+    limiter: &Limiter,
+    silent: &mut Silent,
+) -> bool {
     let me = shared.placement.me();
     let neighbours = shared.placement.neighbours();
     let shares = Shares::new(
@@ -132,6 +166,7 @@ async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> boo
         neighbours.iter().map(|contact| contact.guid),
         shared.config.replicas,
     );
+    silent.keep(&neighbours);
     let mut complete = true;
     let mine = Arcs::of(&shares.mine);
     shared.duty.compare(&mine);
@@ -160,40 +195,68 @@ async fn round<C: Collection>(shared: &Arc<Shared<C>>, limiter: &Limiter) -> boo
                 contact,
                 full: AtomicBool::new(false),
             };
-            let all = match timeout(TURN, reconcile(shared, &with, spans, limiter)).await {
-                Ok(Ok(all)) => {
+            let compared = match timeout(TURN, reconcile(shared, &with, spans, limiter)).await {
+                Ok(Ok(compared)) => {
                     shared.counters.reconciled.one();
-                    all
+                    compared
                 }
-                Err(_) => false,
+                Err(_) => Compared::NONE,
                 Ok(Err(error)) => {
                     shared.counters.reconcile_failed.one();
                     tracing::debug!(peer = %contact.peer, %error, "reconciliation failed");
-                    false
+                    Compared::NONE
                 }
             };
-            if all {
+            // R23 is about what this node has: a neighbour that is full takes nothing from it.
+            if silent.no_more_waited_for(contact.guid, compared.pulled) {
                 open.remove(&contact.guid);
                 let rest = open.values().fold(Arcs::default(), |all, one| all.or(one));
                 shared.duty.compared(&rest);
             }
-            complete &= all;
+            complete &= compared.pulled && compared.pushed;
         }
     }
     complete
 }
 
-/// Makes two nodes agree on some arcs; whether every item could be moved.
+/// What came of comparing with a neighbour.
+#[derive(Clone, Copy)]
+struct Compared {
+    /// All that it has is here.
+    pulled: bool,
+    /// And all that is here, it has.
+    pushed: bool,
+}
+
+impl Compared {
+    const ALL: Compared = Compared {
+        pulled: true,
+        pushed: true,
+    };
+    const NONE: Compared = Compared {
+        pulled: false,
+        pushed: false,
+    };
+
+    fn and(self, other: Compared) -> Compared {
+        Compared {
+            pulled: self.pulled && other.pulled,
+            pushed: self.pushed && other.pushed,
+        }
+    }
+}
+
+/// Makes two nodes agree on some arcs.
 async fn reconcile<C: Collection>(
     shared: &Arc<Shared<C>>,
     with: &With<'_>,
     mut spans: Vec<Span>,
     limiter: &Limiter,
-) -> Result<bool, ReconcileError> {
-    let mut complete = true;
+) -> Result<Compared, ReconcileError> {
+    let mut compared = Compared::ALL;
     for _ in 0..MAX_ROUNDS {
         if spans.is_empty() {
-            return Ok(complete);
+            return Ok(compared);
         }
         let batch = spans.split_off(spans.len().saturating_sub(MAX_SPANS));
         let theirs = digests(shared, with.contact, &batch).await?;
@@ -203,16 +266,14 @@ async fn reconcile<C: Collection>(
                 continue;
             }
             if mine.count.max(theirs.count) <= LIST_BELOW || span.last_offset() == 0 {
-                complete &= reconcile_list(shared, with, span, theirs.count, limiter).await?;
-                if with.is_full() {
-                    return Ok(false);
-                }
+                let listed = reconcile_list(shared, with, span, theirs.count, limiter).await?;
+                compared = compared.and(listed);
             } else {
                 spans.extend(span.split(SPLIT));
             }
         }
     }
-    Ok(false)
+    Ok(Compared::NONE)
 }
 
 async fn digests<C: Collection>(
@@ -238,8 +299,8 @@ async fn reconcile_list<C: Collection>(
     span: Span,
     claimed: u64,
     limiter: &Limiter,
-) -> Result<bool, ReconcileError> {
-    let mut complete = true;
+) -> Result<Compared, ReconcileError> {
+    let mut compared = Compared::ALL;
     let mut after: Option<ItemId> = None;
     let mut listed = 0;
     loop {
@@ -254,13 +315,10 @@ async fn reconcile_list<C: Collection>(
             _ => None,
         };
         let mine = my_page(shared, span, after, end.as_ref()).await?;
-        complete &= move_differences(shared, with, mine, theirs, limiter).await;
-        if with.is_full() {
-            return Ok(false);
-        }
+        compared = compared.and(move_differences(shared, with, mine, theirs, limiter).await);
         match end {
             Some(last) => after = Some(last.id),
-            None => return Ok(complete),
+            None => return Ok(compared),
         }
     }
 }
@@ -334,7 +392,7 @@ async fn move_differences<C: Collection>(
     mine: Vec<Entry>,
     theirs: Vec<Entry>,
     limiter: &Limiter,
-) -> bool {
+) -> Compared {
     let mut here: HashMap<ItemId, u64> = mine
         .into_iter()
         .map(|entry| (entry.id, entry.version))
@@ -350,16 +408,21 @@ async fn move_differences<C: Collection>(
     moves.extend(here.into_keys().map(|id| (id, Way::Push)));
     let moved = stream::iter(moves)
         .map(|(id, way)| async move {
-            if with.is_full() {
-                return false;
-            }
             match way {
-                Way::Push => push(shared, with, &id, limiter).await,
-                Way::Pull => pull(shared, with, &id, limiter).await,
+                Way::Push => Compared {
+                    pushed: !with.is_full() && push(shared, with, &id, limiter).await,
+                    ..Compared::ALL
+                },
+                Way::Pull => Compared {
+                    pulled: pull(shared, with, &id, limiter).await,
+                    ..Compared::ALL
+                },
             }
         })
         .buffer_unordered(AT_A_TIME);
-    moved.fold(true, |all, one| async move { all & one }).await
+    moved
+        .fold(Compared::ALL, |all, one| async move { all.and(one) })
+        .await
 }
 
 enum Way {

@@ -33,9 +33,7 @@ impl Node {
         let mut opener = None;
         let mut swarm = Swarm::new_ephemeral_tokio(|keypair| {
             let mut config = gossipsub::ConfigBuilder::default();
-            config.message_id_fn(|message| {
-                guid::Guid::hash(&message.data).to_bytes().to_vec().into()
-            });
+            config.message_id_fn(notify::message_id);
             let (behaviour, gossip) = Behaviour::new(&keypair, &mut config).unwrap();
             opener = Some(gossip);
             behaviour

@@ -103,3 +103,27 @@ async fn a_read_goes_on_with_the_higher_version_that_it_hears_of() {
         .filter(|node| node.map.kept(&id).as_ref() == Some(&newest));
     assert!(kept.count() >= 2);
 }
+
+/// What it has is here; that it takes nothing is its own matter.
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_that_is_full_keeps_nobody_unsettled() {
+    let net = Net::start(3).await;
+    net.nodes[0].map.set(Mood::Full);
+    net.nodes[1].map.keep(&name(1), item(&name(1), 1, b"x"));
+    until("those with room have compared", || {
+        net.nodes[1..].iter().all(|node| node.handle.is_settled())
+    })
+    .await;
+}
+
+/// One that is there and never answers holds up the others for a while.
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_that_hangs_is_not_waited_for_for_ever() {
+    let net = Net::start(3).await;
+    net.nodes[0].map.set(Mood::Hangs);
+    net.nodes[1].map.keep(&name(1), item(&name(1), 1, b"x"));
+    until("those that answer have compared", || {
+        net.nodes[1..].iter().all(|node| node.handle.is_settled())
+    })
+    .await;
+}

@@ -38,6 +38,9 @@ fn names_of_commands_are_those_of_the_specification() {
     let (key, topic, data) = (peer, peer, peer);
     let all = [
         Command::Dial { addr: peer() },
+        Command::Reserve {
+            addr: "a".to_owned(),
+        },
         Command::Ping { peer: peer() },
         Command::Identify { peer: peer() },
         Command::MdnsWait { peer: peer() },
