@@ -39,7 +39,7 @@ impl House {
     }
 
     pub(crate) async fn stop(&mut self) {
-        self.node.take().unwrap().stop().await;
+        self.node.take().unwrap().stop().await.unwrap();
     }
 
     pub(crate) async fn restart(&mut self) {
