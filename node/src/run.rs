@@ -360,6 +360,7 @@ mod tests {
             ("network.listen", "/ip4/127.0.0.1/tcp/0".to_owned()),
             ("network.mdns", "false".to_owned()),
             ("api.port", "0".to_owned()),
+            ("s3.port", "0".to_owned()),
         ];
         let effective = Effective::load(&home.config_file(), |_| None, &flags).unwrap();
         let node = Node::start(&home, effective).await.unwrap();

@@ -1,6 +1,6 @@
 //! What a client sends becomes blocks, and is compared with what was said of it (K5).
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use cid::Cid;
 use data_encoding::{BASE64, HEXLOWER};
@@ -15,11 +15,11 @@ use s3s::{
     dto::StreamingBlob,
     s3_error,
 };
-use tokio_io_timeout::TimeoutReader;
+use tokio::io::AsyncReadExt;
 use tokio_util::io::StreamReader;
 use unixfs::{ImportError, Options};
 
-use super::failures;
+use super::{failures, gate::STALLED_TEXT};
 use crate::node_blocks::NodeBlocks;
 
 /// Largest body, as in S3; more comes in parts.
@@ -27,9 +27,6 @@ pub(super) const MAX_BODY: u64 = 5 << 30;
 
 /// Chunks of one body in memory.
 const IN_FLIGHT: usize = 8;
-
-/// A client that sends nothing for so long sends no more.
-const STALLED: Duration = Duration::from_secs(60);
 
 /// The checksums there are, and the header of each.
 pub(super) const SUMS: [(&str, &str); 5] = [
@@ -196,11 +193,11 @@ pub(super) async fn receive(
     body: Option<StreamingBlob>,
     said: Said,
 ) -> S3Result<Received> {
-    match said.length {
+    let length = match said.length {
         None => return Err(s3_error!(MissingContentLength)),
         Some(length) if length as u64 > MAX_BODY => return Err(s3_error!(EntityTooLarge)),
-        Some(_) => {}
-    }
+        Some(length) => length as u64,
+    };
     let digests = Arc::new(Mutex::new((Md5::new(), said.hasher())));
     let hashing = Arc::clone(&digests);
     let body = body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
@@ -211,8 +208,8 @@ pub(super) async fn receive(
             digests.1.update(piece);
         })
         .map_err(io::Error::other);
-    let mut reader = TimeoutReader::new(StreamReader::new(body));
-    reader.set_timeout(Some(STALLED));
+    // In aws-chunked framing more may come than was said; one byte of it says so.
+    let reader = StreamReader::new(body).take(length + 1);
     let options = Options {
         concurrency: IN_FLIGHT,
         ..Options::default()
@@ -253,8 +250,8 @@ fn not_received(error: ImportError) -> S3Error {
         )
     } else if is("signed chunk") || is("FormatError") || is("aws-chunked") || is("TooLarge") {
         S3Error::with_message(S3ErrorCode::InvalidRequest, text)
-    } else if source.kind() == io::ErrorKind::TimedOut {
-        s3_error!(RequestTimeout, "nothing of the body came for 60 s")
+    } else if is(STALLED_TEXT) {
+        S3Error::with_message(S3ErrorCode::RequestTimeout, STALLED_TEXT)
     } else {
         s3_error!(IncompleteBody, "the body broke off")
     }

@@ -210,7 +210,8 @@ impl Shelf {
         }
         if says.versioning != Versioning::Off {
             for (_, name) in self.all_keys(bucket, "").await? {
-                if !self.versions(&name).await?.0.is_empty() {
+                let shown = self.versions(&name).await?;
+                if !shown.versions.is_empty() || shown.more {
                     return Err(s3_error!(BucketNotEmpty, "there are versions in it"));
                 }
             }

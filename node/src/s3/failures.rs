@@ -15,7 +15,8 @@ impl From<ApiError> for Failed {
         let (status, code, message) = error.into_parts();
         let code = match (code.as_str(), status) {
             ("bad_request", _) => S3ErrorCode::InvalidRequest,
-            ("not_found", _) => S3ErrorCode::NoSuchKey,
+            // A block that should be there: the name is, and a client is to ask again.
+            ("not_found", _) => S3ErrorCode::ServiceUnavailable,
             ("fork", _) => S3ErrorCode::OperationAborted,
             ("precondition_failed", _) => S3ErrorCode::PreconditionFailed,
             ("unavailable" | "timeout", _) => S3ErrorCode::ServiceUnavailable,
@@ -41,11 +42,27 @@ impl From<Failed> for S3Error {
 }
 
 pub(super) fn read(error: ReadError) -> S3Error {
-    Failed::from(read_failed(error)).into()
+    let unknown = is_unknown(&error);
+    let mut failed = S3Error::from(Failed::from(read_failed(error)));
+    if unknown {
+        failed.set_code(S3ErrorCode::NoSuchKey);
+    }
+    failed
+}
+
+/// Whether there is nothing of this name, which is known; all else may be got later.
+pub(super) fn is_unknown(error: &ReadError) -> bool {
+    matches!(
+        error,
+        ReadError::NotFound { .. } | ReadError::Removed { .. } | ReadError::NoVersion { .. }
+    )
 }
 
 pub(super) fn write(error: WriteError) -> S3Error {
-    Failed::from(write_failed(error)).into()
+    match error {
+        WriteError::Read(error) => read(error),
+        error => Failed::from(write_failed(error)).into(),
+    }
 }
 
 pub(super) fn export(error: ExportError) -> S3Error {
@@ -64,4 +81,31 @@ pub(super) fn splice(error: SpliceError) -> S3Error {
 /// A block of the door's own could not be stored.
 pub(super) fn block(error: unixfs::BoxError) -> S3Error {
     write(WriteError::Block(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use cid::Cid;
+
+    use super::*;
+
+    #[test]
+    fn a_block_that_is_missing_is_not_a_key_that_is_missing() {
+        let missing = || Box::new(replicas::GetError::NotFound { asked: Vec::new() });
+        let block = read(ReadError::Block {
+            vguid: Cid::default(),
+            source: missing(),
+        });
+        let content = export(ExportError::Source {
+            cid: Cid::default(),
+            source: missing(),
+        });
+        for failed in [block, content] {
+            assert_eq!(*failed.code(), S3ErrorCode::ServiceUnavailable);
+            assert_eq!(failed.status_code(), Some(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        let name = read(ReadError::Removed { seq: 2 });
+        assert_eq!(*name.code(), S3ErrorCode::NoSuchKey);
+        assert_eq!(name.status_code(), Some(StatusCode::NOT_FOUND));
+    }
 }

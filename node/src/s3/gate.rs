@@ -1,25 +1,25 @@
 //! What is refused before anything is read, and the way to the library (K13, K14).
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use data_encoding::HEXUPPER;
-use futures::StreamExt;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use futures::{StreamExt, stream};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
 use s3s::{
-    S3Error, S3ErrorCode,
+    S3Error, S3Result,
     config::{S3Config, StaticConfigProvider},
     s3_error,
     service::{S3Service, S3ServiceBuilder},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
-use super::{chunks::cut, keys::AccessKeys, shelf::Shelf};
+use super::{chunks::cut, keys::AccessKeys, shelf::Shelf, signed};
 
 /// Requests in work at a time; each may hold 12 MiB. More wait.
 const MAX_REQUESTS: usize = 64;
@@ -29,6 +29,17 @@ const MAX_XML: usize = 8 << 20;
 
 /// Seconds that a client's clock may be off.
 const MAX_SKEW: u32 = 15 * 60;
+
+/// A client that sends nothing of its body for so long sends no more.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{STALLED_TEXT}")]
+struct Stalled;
+
+/// What a client is told of it. The library passes on the text alone.
+pub(super) const STALLED_TEXT: &str = "nothing of the body came for 60 s";
 
 #[derive(Clone)]
 struct Gate {
@@ -57,8 +68,8 @@ pub(super) fn router(shelf: Shelf, keys: AccessKeys) -> Router {
 
 async fn handle(State(gate): State<Gate>, request: Request) -> Response {
     let mut response = match refused(&request) {
-        Some(error) => said(error),
-        None => gate.pass(request).await,
+        Err(error) => said(error),
+        Ok(()) => gate.pass(request).await,
     };
     let id = HEXUPPER.encode(&rand::random::<[u8; 8]>());
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -72,6 +83,7 @@ impl Gate {
         let Ok(_turn) = self.requests.acquire().await else {
             return said(s3_error!(ServiceUnavailable, "the node is stopping"));
         };
+        let request = request.map(timed);
         let request = match is_framed(request.headers()) {
             true => request.map(|body| {
                 let pieces = cut(body.into_data_stream().boxed());
@@ -90,43 +102,53 @@ impl Gate {
     }
 }
 
-/// Why a request does not come as far as the library. It reads forms into memory before it
-/// knows who sends them, and knows a signature that says nothing of headers and bodies.
-fn refused(request: &Request) -> Option<S3Error> {
+/// Why a request does not come as far as the library, which reads forms into memory before it
+/// knows who sends them.
+fn refused(request: &Request) -> S3Result<()> {
     let headers = request.headers();
-    let text = |name| {
-        let value = headers.get(name)?.to_str().ok()?;
-        Some(value.trim())
-    };
-    let query = request.uri().query().unwrap_or_default();
-    let asks = |name: &str| {
-        query
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some(name))
-    };
-    let kind = text(header::CONTENT_TYPE)
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    if !is_by_path(request.uri(), headers) {
+        return Err(s3_error!(
+            NotImplemented,
+            "a bucket in the host's name is not understood: have the client use paths, and the address of this node"
+        ));
+    }
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.trim().to_ascii_lowercase();
     if *request.method() == Method::POST && kind.starts_with("multipart/form-data") {
-        return Some(s3_error!(NotImplemented, "uploads by a form are not taken"));
+        return Err(s3_error!(NotImplemented, "uploads by a form are not taken"));
     }
-    match text(header::AUTHORIZATION) {
-        Some(signed) if signed.starts_with("AWS4-HMAC-SHA256") => None,
-        None if asks("X-Amz-Signature") => None,
-        Some(_) => Some(other_signature()),
-        None if asks("Signature") => Some(other_signature()),
-        None => Some(s3_error!(
-            AccessDenied,
-            "the request is not signed: make an access key with `hedgerow key s3 create`"
-        )),
-    }
+    signed::check(request.uri(), headers)
 }
 
-fn other_signature() -> S3Error {
-    S3Error::with_message(
-        S3ErrorCode::InvalidRequest,
-        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
-    )
+/// Whether the host is one that names no bucket: an IP address or `localhost` (K16).
+fn is_by_path(uri: &Uri, headers: &HeaderMap) -> bool {
+    let said = match headers.get(header::HOST) {
+        Some(host) => host.to_str().ok().and_then(|host| host.parse().ok()),
+        // As HTTP/2 has it.
+        None => uri.authority().cloned(),
+    };
+    said.is_some_and(|said: Authority| {
+        let host = said.host();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+    })
+}
+
+/// A body whose sender may not stop for long, whoever reads it.
+fn timed(body: Body) -> Body {
+    // Left as it is, for the library wants to know that there is none.
+    if body.is_end_stream() {
+        return body;
+    }
+    let pieces = stream::unfold(Some(body.into_data_stream()), |body| async {
+        let mut body = body?;
+        match timeout(STALLED, body.next()).await {
+            Ok(piece) => Some((piece?, Some(body))),
+            Err(_) => Some((Err(axum::Error::new(Stalled)), None)),
+        }
+    });
+    Body::from_stream(pieces)
 }
 
 /// Whether the body is in aws-chunked framing.

@@ -18,6 +18,7 @@ mod put;
 mod read;
 mod service;
 mod shelf;
+mod signed;
 mod times;
 mod uploads;
 mod versions;

@@ -196,8 +196,8 @@ impl Shelf {
             .upload(&input.bucket, &input.key, &input.upload_id)
             .await?;
         let name = name_of(&input.bucket, &input.key)?;
-        // No part comes while the others are put together.
-        let turn = upload.writing.lock().await;
+        // No part comes while the others are put together, and nobody completes it twice.
+        let turn = self.uploads.turn(&upload).await?;
         let listed = input.multipart_upload.as_ref();
         let listed = listed
             .and_then(|listed| listed.parts.as_deref())
@@ -263,8 +263,7 @@ impl Shelf {
         };
         let published = self.publish(&input.bucket, &name, made.cid, properties, &conditions);
         let (version, versioning) = published.await?;
-        drop(turn);
-        if let Err(error) = self.uploads.forget(&upload).await {
+        if let Err(error) = self.uploads.forget(&upload, turn).await {
             // The object is there; what is left of the upload expires.
             tracing::warn!(
                 upload = upload.id,
@@ -292,9 +291,10 @@ fn chosen(upload: &Upload, listed: &[dto::CompletedPart]) -> S3Result<Vec<Part>>
             S3Error::with_message(S3ErrorCode::InvalidPart, format!("part {number} {what}"))
         };
         let found = known.get(&number).ok_or_else(|| wrong("was not sent"))?;
-        let tag = part.e_tag.as_ref().map(dto::ETag::value);
-        if tag.is_some_and(|tag| tag != found.etag) {
-            return Err(wrong("has another ETag"));
+        match part.e_tag.as_ref().map(dto::ETag::value) {
+            Some(tag) if tag == found.etag => {}
+            Some(_) => return Err(wrong("has another ETag")),
+            None => return Err(wrong("is listed without its ETag")),
         }
         let said = [
             ("CRC32", &part.checksum_crc32),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::{HeaderMap, HeaderName, header};
 use objects::{Action, Name, Predicate, Record};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, dto, dto::ETagCondition, s3_error};
 
@@ -142,8 +143,18 @@ pub(super) fn said_of(
     })
 }
 
+/// A condition as a header says it.
+fn condition(headers: &HeaderMap, name: &HeaderName) -> S3Result<Option<ETagCondition>> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let read = ETagCondition::parse_http_header(value.as_bytes());
+    read.map(Some).map_err(|_| {
+        S3Error::with_message(S3ErrorCode::InvalidArgument, format!("{name} is no tag"))
+    })
+}
+
 /// On which condition something is written.
-#[derive(Default)]
 pub(super) struct WriteConditions {
     pub(super) matches: Option<ETagCondition>,
     pub(super) none_matches: Option<ETagCondition>,
@@ -253,8 +264,9 @@ impl Shelf {
     /// A copy shares all blocks: no byte moves.
     pub(super) async fn copy(
         &self,
-        input: dto::CopyObjectInput,
+        request: S3Request<dto::CopyObjectInput>,
     ) -> S3Result<dto::CopyObjectOutput> {
+        let S3Request { input, headers, .. } = request;
         refuse_what_is_missing!(input)?;
         self.bucket(&input.bucket).await?;
         let name = name_of(&input.bucket, &input.key)?;
@@ -289,8 +301,12 @@ impl Shelf {
         let Some(root) = source.record.root() else {
             return Err(s3_error!(NoSuchKey));
         };
-        let always = WriteConditions::default();
-        let published = self.publish(&input.bucket, &name, root, properties, &always);
+        // The library below does not read them for copies.
+        let write = WriteConditions {
+            matches: condition(&headers, &header::IF_MATCH)?,
+            none_matches: condition(&headers, &header::IF_NONE_MATCH)?,
+        };
+        let published = self.publish(&input.bucket, &name, root, properties, &write);
         let (version, versioning) = published.await?;
         Ok(dto::CopyObjectOutput {
             copy_object_result: Some(dto::CopyObjectResult {

@@ -128,7 +128,8 @@ impl Shelf {
         let size = version.size();
         let part = match range {
             None => 0..size,
-            Some(range) => range.check(size).map_err(|_| {
+            // Of what is empty there is no part, not even a last one.
+            Some(range) => range.check(size).ok().filter(|_| size > 0).ok_or_else(|| {
                 let mut failed = s3_error!(InvalidRange);
                 let mut headers = HeaderMap::new();
                 if let Ok(all) = HeaderValue::from_str(&format!("bytes */{size}")) {

@@ -284,7 +284,7 @@ impl S3 for Shelf {
         &self,
         request: S3Request<dto::CopyObjectInput>,
     ) -> S3Result<S3Response<dto::CopyObjectOutput>> {
-        answer(self.copy(request.input).await?)
+        answer(self.copy(request).await?)
     }
 
     async fn delete_object(
@@ -402,7 +402,8 @@ impl S3 for Shelf {
         let upload = self
             .upload(&input.bucket, &input.key, &input.upload_id)
             .await?;
-        self.uploads.forget(&upload).await?;
+        let turn = self.uploads.turn(&upload).await?;
+        self.uploads.forget(&upload, turn).await?;
         answer(dto::AbortMultipartUploadOutput::default())
     }
 
@@ -469,14 +470,9 @@ impl S3 for Shelf {
         let after = input.key_marker.clone().unwrap_or_default();
         let from = input.upload_id_marker.clone().filter(|id| !id.is_empty());
         let all = self.uploads.list(&input.bucket, now()).await;
-        let behind = match &from {
-            // Behind this upload of the key.
-            Some(id) => all
-                .iter()
-                .position(|upload| upload.id == *id)
-                .map_or(0, |at| at + 1),
-            None => 0,
-        };
+        // Behind this upload of the key; where it is over meanwhile, behind the key.
+        let from = from.and_then(|id| all.iter().position(|upload| upload.id == id));
+        let behind = from.map_or(0, |at| at + 1);
         let mut uploads: Vec<dto::MultipartUpload> = Vec::new();
         let mut common: Vec<String> = Vec::new();
         let mut last = None;

@@ -106,6 +106,17 @@ pub(super) enum Newest {
     There(Version),
 }
 
+/// The versions of a key as far as they were looked at (K8).
+#[derive(Default)]
+pub(super) struct Shown {
+    /// Those that are shown, newest first.
+    pub(super) versions: Vec<Version>,
+    /// Those that an edit hides.
+    hidden: Vec<Cid>,
+    /// Whether there are records that were not looked at.
+    pub(super) more: bool,
+}
+
 impl std::ops::Deref for Shelf {
     type Target = Inner;
 
@@ -203,9 +214,8 @@ impl Shelf {
         self.newest_of(self.head(name).await?).await
     }
 
-    /// All versions of a key that are shown, newest first, and whether there are records that
-    /// were not looked at (K8).
-    pub(super) async fn versions(&self, name: &Name) -> S3Result<(Vec<Version>, bool)> {
+    /// All versions of a key that are shown (K8).
+    pub(super) async fn versions(&self, name: &Name) -> S3Result<Shown> {
         let history = self
             .app
             .objects
@@ -213,7 +223,7 @@ impl Shelf {
             .await;
         let history = match history {
             Ok(history) => history,
-            Err(ReadError::NotFound { .. }) => return Ok((Vec::new(), false)),
+            Err(ReadError::NotFound { .. }) => return Ok(Shown::default()),
             Err(error) => return Err(failures::read(error)),
         };
         let (mut shown, mut hidden) = (Vec::new(), Vec::new());
@@ -236,7 +246,11 @@ impl Shelf {
             }
             shown.push(version);
         }
-        Ok((shown, history.more))
+        Ok(Shown {
+            versions: shown,
+            hidden,
+            more: history.more,
+        })
     }
 
     /// One version by its id (K8).
@@ -250,21 +264,28 @@ impl Shelf {
                 )
             })?),
         };
-        let (versions, more) = self.versions(name).await?;
+        let shown = self.versions(name).await?;
         let is_it = |version: &Version| match vguid {
             None => version.properties.null,
             Some(vguid) => !version.properties.null && version.record.vguid() == vguid,
         };
-        if let Some(found) = versions.into_iter().find(is_it) {
+        if let Some(found) = shown.versions.into_iter().find(is_it) {
             return Ok(found);
         }
-        if let Some(vguid) = vguid.filter(|_| more) {
+        if let Some(vguid) = vguid.filter(|vguid| shown.more && !shown.hidden.contains(vguid)) {
             let which = Which::Vguid(vguid);
             let record = self.app.objects.version(self.aguid(name), which).await;
-            return match record {
-                Ok(record) => self.version(record).await,
-                Err(_) => Err(s3_error!(NoSuchVersion)),
+            let version = match record {
+                Ok(record) => self.version(record).await?,
+                Err(error) if failures::is_unknown(&error) => {
+                    return Err(s3_error!(NoSuchVersion));
+                }
+                Err(error) => return Err(failures::read(error)),
             };
+            // Neither of them is a version by its VGUID, wherever it stands.
+            if !version.properties.is_edit() && !version.properties.null {
+                return Ok(version);
+            }
         }
         Err(s3_error!(NoSuchVersion))
     }
@@ -338,11 +359,18 @@ impl Shelf {
         let Some(head) = self.head(name).await? else {
             return Ok(None);
         };
-        let (versions, _) = self.versions(name).await?;
+        let shown = self.versions(name).await?;
         let vguid = hidden.record.vguid();
-        let next = versions
+        let next = shown
+            .versions
             .iter()
             .find(|version| version.record.vguid() != vguid);
+        if next.is_none() && shown.more {
+            return Err(s3_error!(
+                ServiceUnavailable,
+                "the version that would be the newest is too far back in the history of this key: put a new one first"
+            ));
+        }
         let mut properties = match next {
             Some(next) => Properties {
                 of: Some(next.record.vguid()),

@@ -15,7 +15,7 @@ use data_encoding::BASE32_NOPAD;
 use parking_lot::Mutex;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::{body::Sums, properties::Properties};
 use crate::home::{HomeError, write_atomically};
@@ -106,7 +106,7 @@ pub(super) struct Upload {
     file: PathBuf,
     parts: Mutex<BTreeMap<i32, Part>>,
     /// Held while the file is written, or the upload completed: lines in the file.
-    pub(super) writing: AsyncMutex<usize>,
+    writing: AsyncMutex<usize>,
 }
 
 impl Upload {
@@ -197,13 +197,27 @@ impl Uploads {
             .ok_or_else(|| s3_error!(NoSuchUpload))
     }
 
-    /// Adds a part, in place of one with its number. It is on disk when this returns.
-    pub(super) async fn add(&self, upload: &Upload, part: Part) -> S3Result<()> {
-        let mut lines = upload.writing.lock().await;
-        // Completed or aborted meanwhile.
-        if !self.0.known.lock().contains_key(&upload.id) {
-            return Err(s3_error!(NoSuchUpload));
+    /// Waits until nobody else changes an upload, and looks again whether it is under way: it
+    /// may have been completed or aborted meanwhile.
+    pub(super) async fn turn<'a>(&self, upload: &'a Upload) -> S3Result<MutexGuard<'a, usize>> {
+        let turn = upload.writing.lock().await;
+        match self.0.known.lock().contains_key(&upload.id) {
+            true => Ok(turn),
+            false => Err(s3_error!(NoSuchUpload)),
         }
+    }
+
+    /// Adds a part, in place of one with its number. It is on disk when this returns. It is
+    /// finished though the client goes away: until then the upload is nobody else's.
+    pub(super) async fn add(&self, upload: &Arc<Upload>, part: Part) -> S3Result<()> {
+        let (uploads, upload) = (self.clone(), Arc::clone(upload));
+        let adding = tokio::spawn(async move { uploads.add_now(&upload, part).await });
+        let added = adding.await;
+        added.map_err(|_| s3_error!(ServiceUnavailable, "the node is stopping"))?
+    }
+
+    async fn add_now(&self, upload: &Upload, part: Part) -> S3Result<()> {
+        let mut lines = self.turn(upload).await?;
         let all: usize = {
             let known = self.0.known.lock();
             known.values().map(|upload| upload.parts.lock().len()).sum()
@@ -233,15 +247,21 @@ impl Uploads {
         Ok(())
     }
 
-    /// Forgets an upload: it is complete, or was aborted.
-    pub(super) async fn forget(&self, upload: &Upload) -> S3Result<()> {
+    /// Forgets an upload whose turn the caller has: it is complete, or was aborted.
+    pub(super) async fn forget(
+        &self,
+        upload: &Upload,
+        turn: MutexGuard<'_, usize>,
+    ) -> S3Result<()> {
         self.0.known.lock().remove(&upload.id);
         let file = upload.file.clone();
-        on_disk(move || match fs::remove_file(&file) {
+        let removed = on_disk(move || match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
-        })
-        .await
+        });
+        let removed = removed.await;
+        drop(turn);
+        removed
     }
 
     /// The uploads of a bucket, by key and then by when they were begun.
@@ -259,34 +279,34 @@ impl Uploads {
     }
 
     pub(super) async fn forget_bucket(&self, bucket: &str) {
-        let gone = self.take(|upload| upload.plan.bucket == bucket);
-        self.clean(gone).await;
+        for upload in self.those(|upload| upload.plan.bucket == bucket) {
+            let turn = upload.writing.lock().await;
+            self.clean(&upload, turn).await;
+        }
     }
 
     async fn expire(&self, now: u64) {
         let limit = now.saturating_sub(EXPIRES.as_millis() as u64);
-        let gone = self.take(|upload| upload.touched() < limit);
-        self.clean(gone).await;
-    }
-
-    fn take(&self, which: impl Fn(&Upload) -> bool) -> Vec<Arc<Upload>> {
-        let mut known = self.0.known.lock();
-        let gone: Vec<_> = known
-            .values()
-            .filter(|upload| which(upload))
-            .cloned()
-            .collect();
-        for upload in &gone {
-            known.remove(&upload.id);
-        }
-        gone
-    }
-
-    async fn clean(&self, gone: Vec<Arc<Upload>>) {
-        for upload in gone {
-            if let Err(error) = self.forget(&upload).await {
-                tracing::warn!(file = %upload.file.display(), %error, "an upload that is over was not removed");
+        let idle = |upload: &Upload| upload.touched() < limit;
+        for upload in self.those(idle) {
+            // One that is worked on is not forgotten by anyone.
+            if let Ok(turn) = upload.writing.try_lock()
+                && idle(&upload)
+            {
+                self.clean(&upload, turn).await;
             }
+        }
+    }
+
+    fn those(&self, which: impl Fn(&Upload) -> bool) -> Vec<Arc<Upload>> {
+        let known = self.0.known.lock();
+        let those = known.values().filter(|upload| which(upload));
+        those.cloned().collect()
+    }
+
+    async fn clean(&self, upload: &Upload, turn: MutexGuard<'_, usize>) {
+        if let Err(error) = self.forget(upload, turn).await {
+            tracing::warn!(file = %upload.file.display(), %error, "an upload that is over was not removed");
         }
     }
 }
@@ -425,7 +445,10 @@ mod tests {
         let again = Uploads::load(directory.clone()).unwrap();
         let found = again.get("photos", "film", &id, HOUR).await.unwrap();
         assert_eq!(found.parts().len(), 3);
-        again.forget(&found).await.unwrap();
+        let turn = again.turn(&found).await.unwrap();
+        again.forget(&found, turn).await.unwrap();
+        let late = again.turn(&found).await.unwrap_err();
+        assert_eq!(*late.code(), S3ErrorCode::NoSuchUpload);
         assert!(again.add(&found, part(4, 1)).await.is_err());
         let again = Uploads::load(directory).unwrap();
         assert!(again.get("photos", "film", &id, HOUR).await.is_err());
@@ -448,6 +471,24 @@ mod tests {
             fs::read_dir(home.path().join("uploads")).unwrap().count(),
             0
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_being_completed_does_not_expire_and_is_completed_once() {
+        let home = tempfile::tempdir().unwrap();
+        let uploads = Uploads::load(home.path().join("uploads")).unwrap();
+        let id = uploads.begin(plan("film"), HOUR).await.unwrap();
+        let upload = uploads.get("photos", "film", &id, HOUR).await.unwrap();
+        let turn = uploads.turn(&upload).await.unwrap();
+        let late = EXPIRES.as_millis() as u64 + 2 * HOUR;
+        assert!(uploads.get("photos", "film", &id, late).await.is_ok());
+        // Those who wait for their turn find nothing when it comes.
+        let (second, adding) = (uploads.turn(&upload), uploads.add(&upload, part(1, 1)));
+        let (second, added, forgotten) =
+            tokio::join!(second, adding, uploads.forget(&upload, turn));
+        forgotten.unwrap();
+        assert_eq!(*second.unwrap_err().code(), S3ErrorCode::NoSuchUpload);
+        assert_eq!(*added.unwrap_err().code(), S3ErrorCode::NoSuchUpload);
     }
 
     #[tokio::test]

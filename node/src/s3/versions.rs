@@ -74,7 +74,7 @@ impl Shelf {
                 Newest::There(version) => vec![version],
                 Newest::Marker(_) | Newest::Nothing => Vec::new(),
             },
-            Versioning::Enabled | Versioning::Suspended => self.versions(name).await?.0,
+            Versioning::Enabled | Versioning::Suspended => self.versions(name).await?.versions,
         };
         let mut files = Vec::with_capacity(versions.len());
         for version in versions.drain(..) {

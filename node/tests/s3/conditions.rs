@@ -33,6 +33,10 @@ async fn a_reader_gets_the_part_that_is_asked_for() {
         client.ask(ask).await.is(416, "InvalidRange");
     }
     client.put("/photos/empty", b"").await.ok();
+    for range in ["bytes=0-", "bytes=-5"] {
+        let ask = Ask::new("GET", "/photos/empty", b"").with("range", range);
+        client.ask(ask).await.is(416, "InvalidRange");
+    }
     assert_eq!(client.get("/photos/empty").await.ok().body, b"");
 }
 
@@ -101,6 +105,18 @@ async fn what_a_reader_knows_is_not_sent_again() {
         .with("x-amz-copy-source", "/photos/cat")
         .with("x-amz-copy-source-if-none-match", &tag);
     client.ask(unwanted).await.is(412, "PreconditionFailed");
+    for (name, value, status) in [
+        ("if-none-match", "*", 412),
+        ("if-match", &other, 412),
+        ("if-match", "no tag", 400),
+        ("if-match", &tag, 200),
+    ] {
+        let onto = Ask::new("PUT", "/photos/copy", b"")
+            .with("x-amz-copy-source", "/photos/cat")
+            .with(name, value);
+        let answer = client.ask(onto).await;
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

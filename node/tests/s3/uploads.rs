@@ -141,6 +141,9 @@ async fn small_missing_and_foreign_parts_are_refused() {
     part(&client, "/films/a", "../../s3.keys", 1, b"x")
         .await
         .is(404, "NoSuchUpload");
+    let listed = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>";
+    let untagged = Ask::new("POST", "/films/a", listed).query("uploadId", &upload);
+    client.ask(untagged).await.is(400, "InvalidPart");
     let wrong = Ask::new("PUT", "/films/a", b"x")
         .query("partNumber", 3)
         .query("uploadId", &upload)
@@ -158,6 +161,48 @@ async fn small_missing_and_foreign_parts_are_refused() {
             .count(),
         0
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_completions_at_once_one_is_the_upload() {
+    let house = House::new().await;
+    let client = house.with_bucket("films").await;
+    let upload = begin(&client, "/films/a").await;
+    let sent = part(&client, "/films/a", &upload, 1, b"small").await.ok();
+    let parts = [(1, sent.header("etag").unwrap())];
+    let all = (0..4).map(|_| complete(&client, "/films/a", &upload, &parts));
+    let answers = futures::future::join_all(all).await;
+    let (done, late): (Vec<Answer>, Vec<Answer>) =
+        answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!(done.len(), 1, "{late:?}");
+    for late in late {
+        late.is(404, "NoSuchUpload");
+    }
+    let told = house
+        .api("GET", "/api/v1/named/films%2Fa/version", b"")
+        .await;
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told["seq"], 1, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_goes_on_where_its_last_upload_is_over() {
+    let house = House::new().await;
+    let client = house.with_bucket("films").await;
+    for key in ["/films/a", "/films/b", "/films/c"] {
+        begin(&client, key).await;
+    }
+    let list = Ask::new("GET", "/films", b"")
+        .query("uploads", "")
+        .query("max-uploads", 2);
+    let first = client.ask(list.clone()).await.ok();
+    let (key, id) = (first.all("NextKeyMarker"), first.all("NextUploadIdMarker"));
+    let gone = Ask::new("DELETE", "/films/b", b"").query("uploadId", &id[0]);
+    client.ask(gone).await.ok();
+    let next = list
+        .query("key-marker", &key[0])
+        .query("upload-id-marker", &id[0]);
+    assert_eq!(client.ask(next).await.ok().all("Key"), ["c"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

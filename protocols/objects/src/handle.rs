@@ -316,6 +316,10 @@ impl Handle {
             let (content, chosen) = self
                 .evaluate(heads.as_ref(), aside.as_ref(), update)
                 .await?;
+            let is_live = |heads: &Heads| heads.records().iter().any(|head| !head.is_removal());
+            if content.root.is_some() && !heads.as_ref().is_some_and(is_live) {
+                self.has_room(name).await?;
+            }
             let aside = aside.map(|aside| aside.vguid());
             self.commit(name, heads, aside, chosen, content).await?
         };
@@ -695,6 +699,20 @@ impl Handle {
                 })
             }
             false => Err(WriteError::Contended),
+        }
+    }
+
+    /// Refuses an object that would be there and in no list, for that is full (J5). A list that
+    /// cannot be read now refuses nothing.
+    async fn has_room(&self, name: &Name) -> Result<(), WriteError> {
+        let known = self.inner.names.lock().clone();
+        let has_room = |names: &Names| namespace::has_room(names, name.as_str());
+        if name.is_namespace() || known.is_some_and(|(_, names)| has_room(&names)) {
+            return Ok(());
+        }
+        match self.all_names(&self.owner()).await {
+            Ok(names) if !has_room(&names) => Err(WriteError::TooManyNames),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

@@ -47,6 +47,14 @@ pub(crate) fn write(names: &Names) -> Bytes {
     text.into()
 }
 
+/// Whether one more name has room on a list, or is on it.
+pub(crate) fn has_room(names: &Names, name: &str) -> bool {
+    let bytes = |name: &str| name.len() as u64 + 1;
+    names.contains(name)
+        || names.len() < MAX_NAMES
+            && names.iter().map(|name| bytes(name)).sum::<u64>() + bytes(name) <= MAX_NAMES_BYTES
+}
+
 /// The stretch in which two lists differ: where it begins, what goes of the old one, and
 /// what comes.
 pub(crate) fn change(old: &[u8], new: &Bytes) -> (u64, u64, Bytes) {
@@ -90,6 +98,18 @@ mod tests {
         assert_eq!(read(&text), names);
         assert_eq!(read(b"a\n\n/x\n\xff\nb"), read(b"a\nb\n"));
         assert_eq!(nearest(&names, "a/d"), ["a/c"]);
+    }
+
+    #[test]
+    fn a_full_list_takes_no_new_name() {
+        let mut names: Names = (1..MAX_NAMES).map(|at| at.to_string()).collect();
+        assert!(has_room(&names, "new"));
+        names.insert("last".to_owned());
+        assert!(!has_room(&names, "new"));
+        assert!(has_room(&names, "last"));
+        let names = Names::from(["x".repeat(MAX_NAMES_BYTES as usize - 5)]);
+        assert!(has_room(&names, "new"));
+        assert!(!has_room(&names, "news"));
     }
 
     #[test]
