@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::Context;
-use guid::Guid;
 use webcache::{Config, Proxy, Store};
 
 use crate::config::WebCache;
@@ -19,11 +18,7 @@ const MIB: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// When the folder or the port cannot be had.
-pub(crate) async fn open(
-    folder: PathBuf,
-    settings: &WebCache,
-    me: Guid,
-) -> anyhow::Result<Option<Proxy>> {
+pub(crate) async fn open(folder: PathBuf, settings: &WebCache) -> anyhow::Result<Option<Proxy>> {
     if settings.port == 0 {
         return Ok(None);
     }
@@ -43,8 +38,9 @@ pub(crate) async fn open(
     });
     let store = Arc::new(store.await??);
     let config = Config {
-        // Every node its own, so that a loop shows and a chain does not look like one.
-        name: format!("hedgerow-{:.8}", me.to_string()),
+        // Every node its own, so that a loop shows and a chain does not look like one; a new one
+        // at each start, since origins see it and it is not to tell them who the node is.
+        name: format!("hedgerow-{:08x}", rand::random::<u32>()),
         offline: settings.offline,
         ..Config::default()
     };

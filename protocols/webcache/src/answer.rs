@@ -1,6 +1,6 @@
 //! Answers from the store, from what is on its way, and of the proxy itself.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, response::Parts};
 use hyper::Response;
@@ -24,6 +24,12 @@ pub(crate) async fn of_stored(
 ) -> io::Result<Response<Body>> {
     let (mut fields, size) = (head.headers, stored.meta.size);
     status.add_to(&mut fields, name);
+    // Reckoned anew with `Age`, and in the format of HTTP.
+    set(
+        &mut fields,
+        header::DATE,
+        &httpdate::fmt_http_date(SystemTime::now()),
+    );
     fields.remove(header::CONTENT_LENGTH);
     let answer = |status, fields, body| {
         let mut response = Response::new(body);
@@ -68,7 +74,7 @@ pub(crate) async fn of_stored(
 }
 
 fn set(fields: &mut HeaderMap, name: HeaderName, text: &str) {
-    // Made of numbers.
+    // Made of digits and letters.
     if let Ok(value) = HeaderValue::from_str(text) {
         fields.insert(name, value);
     }

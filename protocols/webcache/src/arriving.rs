@@ -1,7 +1,11 @@
 //! A body that comes from an origin, is written to disk, and is read by all who wait while it
 //! comes (Q21, Q22).
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures::stream;
 use http::{HeaderMap, StatusCode};
@@ -47,6 +51,11 @@ impl Arriving {
     pub(crate) fn answers(&self, url: &str, request: &HeaderMap) -> bool {
         let object = object_for(url, &self.meta.vary, request);
         self.meta.url == url && self.meta.object == object.to_string()
+    }
+
+    /// Whether it may be given to others than who asked for it.
+    pub(crate) fn is_fresh(&self, now: SystemTime) -> bool {
+        self.meta.policy.time_to_live(now) > Duration::ZERO
     }
 
     /// The body, as far as it has come and as it comes. An end that is not the whole is an

@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use guid::Guid;
+use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::arriving::Arriving;
+use crate::{arriving::Arriving, forward::Failure};
 
 /// How far a fetch is.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(crate) enum Flight {
         /// Whether the store can answer now.
         stored: bool,
     },
+    /// The origin failed, with this status or without an answer.
+    Failed(Result<StatusCode, Failure>),
 }
 
 /// The fetches under way.

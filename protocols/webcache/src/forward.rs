@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Why an origin gave no answer.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub(crate) enum Failure {
     /// It took too long.
     #[error("no answer within {} s", .0.as_secs())]
@@ -98,12 +98,7 @@ impl Origins {
         let mut response = sent
             .map_err(|_| Failure::Timeout(self.answer_timeout))?
             .map_err(|error| Failure::Broken(causes(&error)))?;
-        let framed = response
-            .headers()
-            .contains_key(http::header::CONTENT_LENGTH)
-            || response
-                .headers()
-                .contains_key(http::header::TRANSFER_ENCODING);
+        let framed = framed(response.headers_mut());
         let version = response.version();
         headers::strip(response.headers_mut());
         headers::add_via(response.headers_mut(), version, &self.name);
@@ -117,6 +112,19 @@ pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
     /// Whether its end can be told from its breaking off.
     pub(crate) framed: bool,
+}
+
+/// Whether the end of an answer's body can be told from its breaking off. A length beside
+/// `Transfer-Encoding` says nothing, and is removed (RFC 9112, 6.3).
+fn framed(fields: &mut HeaderMap) -> bool {
+    let codings = fields.get_all(http::header::TRANSFER_ENCODING).iter();
+    let Some(last) = codings.last() else {
+        return fields.contains_key(http::header::CONTENT_LENGTH);
+    };
+    let last = last.to_str().ok().and_then(|text| text.rsplit(',').next());
+    let framed = last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+    fields.remove(http::header::CONTENT_LENGTH);
+    framed
 }
 
 /// An error with what caused it.

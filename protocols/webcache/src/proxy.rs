@@ -207,7 +207,11 @@ impl Shared {
             return self.refuse(StatusCode::GATEWAY_TIMEOUT, why);
         }
         let method = parts.method.clone();
-        let fields = parts.headers.clone();
+        let mut fields = parts.headers.clone();
+        // As the variants of answers are told apart.
+        headers::strip(&mut fields);
+        fields.remove(header::HOST);
+        let asked = fields.clone();
         let sent = self.origins.send(method, &url, parts.version, fields, body);
         let response = match sent.await {
             Ok(answer) => answer.response,
@@ -216,7 +220,7 @@ impl Shared {
         Counters::add(&self.counters.misses);
         let status = response.status();
         if !parts.method.is_safe() && !status.is_client_error() && !status.is_server_error() {
-            self.store.invalidate(&url.to_string(), &parts.headers);
+            self.store.invalidate(&url.to_string(), &asked);
         }
         let cache_status = CacheStatus::Forwarded {
             why,

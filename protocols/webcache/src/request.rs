@@ -58,7 +58,17 @@ fn check_authority(authority: &Authority) -> Result<(), Refusal> {
     match authority.as_str().contains('@') {
         true => Err(bad("no user and password in a URL")),
         false if authority.host().is_empty() => Err(bad("no host")),
+        false if !has_port_or_none(authority) => Err(bad("a port is 0 to 65535")),
         false => Ok(()),
+    }
+}
+
+/// The parser takes a port that is none for no port.
+fn has_port_or_none(authority: &Authority) -> bool {
+    let behind = authority.as_str().strip_prefix(authority.host());
+    match behind.and_then(|behind| behind.strip_prefix(':')) {
+        None | Some("") => true,
+        Some(_) => authority.port_u16().is_some(),
     }
 }
 
@@ -81,6 +91,7 @@ fn check_host(
         .ok()
         .and_then(|host| host.parse().ok())
         .ok_or(bad("a Host field that is none"))?;
+    check_authority(&host)?;
     let port = |authority: &Authority| authority.port_u16().or(default_port);
     let same = host.host().eq_ignore_ascii_case(authority.host()) && port(&host) == port(authority);
     match same {

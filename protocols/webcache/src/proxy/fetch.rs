@@ -18,7 +18,8 @@ use crate::{
     body::{self, Body},
     flights::{Flight, Lead, Part},
     forward::{Answer, Failure},
-    headers::{CacheStatus, Directives, directives},
+    headers::{self, CacheStatus, Directives, directives},
+    rules,
     stats::Counters,
     store::{self, Meta, Stored},
 };
@@ -30,32 +31,60 @@ const MAX_TURNS: usize = 4;
 const ANY_AGE: u64 = 1 << 40;
 
 /// What was asked for.
+#[derive(Clone)]
 struct Wanted {
     url: Uri,
     text: String,
+    /// Without what is for the client's hop alone.
     parts: Parts,
     directives: Directives,
+    /// Fields as the rules of caching look at them: without the client's own conditions, which
+    /// are held against what the store has.
+    plain: HeaderMap,
 }
 
 impl Wanted {
-    /// As the rules of caching look at it: without the client's own conditions, which are held
-    /// against what the store has.
-    fn plain(&self) -> Request<()> {
-        let mut request = Request::new(());
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = self.parts.headers.clone();
+    fn new(url: Uri, mut parts: Parts) -> Wanted {
+        headers::strip(&mut parts.headers);
+        let mut plain = parts.headers.clone();
         for name in [
             // It is in the URL already, in one spelling.
             header::HOST,
+            header::CONTENT_LENGTH,
             header::RANGE,
             header::IF_RANGE,
             header::IF_NONE_MATCH,
             header::IF_MODIFIED_SINCE,
         ] {
-            request.headers_mut().remove(name);
+            plain.remove(name);
         }
+        rules::join(&mut plain);
+        rules::directives(&mut plain);
+        Wanted {
+            text: url.to_string(),
+            url,
+            directives: directives(&parts.headers),
+            parts,
+            plain,
+        }
+    }
+
+    /// A request with these fields.
+    fn with(&self, fields: HeaderMap) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = fields;
         request
+    }
+
+    /// As it is held against a stored answer.
+    fn against(&self, stored: &Stored) -> Request<()> {
+        let mut fields = self.plain.clone();
+        if stored.meta.strict {
+            rules::without_directive(&mut fields, "max-stale");
+        }
+        self.with(fields)
     }
 }
 
@@ -66,19 +95,18 @@ impl Shared {
         if parts.headers.contains_key(header::AUTHORIZATION) {
             return self.pass(url, parts, body::empty(), "bypass").await;
         }
-        let wanted = Wanted {
-            text: url.to_string(),
-            url,
-            directives: directives(&parts.headers),
-            parts,
-        };
+        let wanted = Wanted::new(url, parts);
         for _ in 0..MAX_TURNS {
-            let object = self.store.object(&wanted.text, &wanted.parts.headers);
+            let object = self.store.object(&wanted.text, &wanted.plain);
             let mut why = "uri-miss";
             let mut stale = None;
             if let Some(stored) = self.store.find(object) {
                 let now = SystemTime::now();
-                match stored.meta.policy.before_request(&wanted.plain(), now) {
+                match stored
+                    .meta
+                    .policy
+                    .before_request(&wanted.against(&stored), now)
+                {
                     BeforeRequest::Fresh(head) => {
                         return self.hit(&wanted, &stored, head, None).await;
                     }
@@ -130,11 +158,25 @@ impl Shared {
             match landed {
                 Ok(Flight::Arriving(arriving))
                     if !is_partial(&wanted.parts.headers)
-                        && arriving.answers(&wanted.text, &wanted.parts.headers) =>
+                        && arriving.answers(&wanted.text, &wanted.plain)
+                        && arriving.is_fresh(SystemTime::now()) =>
                 {
                     return self.collapsed(&arriving, why).await;
                 }
-                // Its own way, for another variant or a part, or since it is for one alone.
+                Ok(Flight::Failed(origin)) => {
+                    let stored = stale.and_then(|(stored, _)| self.instead(&wanted, stored));
+                    match (stored, origin) {
+                        (Some((stored, head)), origin) => {
+                            let origin = origin.as_ref().copied();
+                            return self.stale_instead(&wanted, &stored, head, origin).await;
+                        }
+                        (None, Err(failure)) => return self.failed(&wanted.text, &failure),
+                        // What the origin says of its failure is for who asks.
+                        (None, Ok(_)) => break,
+                    }
+                }
+                // Its own way, for another variant or a part, or since it is for one alone or
+                // stale as it comes.
                 Ok(Flight::Arriving(_) | Flight::Over { stored: false }) => break,
                 // It is in the store, or who fetched it has gone.
                 Ok(Flight::Over { stored: true } | Flight::Asked) | Err(_) => {}
@@ -172,7 +214,8 @@ impl Shared {
             Ok(response) => response,
             Err(error) => {
                 // Somebody else has been at the files.
-                self.store.forget(self.store.object(&wanted.text, headers));
+                self.store
+                    .forget(self.store.object(&wanted.text, &wanted.plain));
                 self.broken(&error)
             }
         }
@@ -204,12 +247,7 @@ impl Shared {
         let Part::Lead(lead) = self.flights.join(object) else {
             return;
         };
-        let wanted = Wanted {
-            url: wanted.url.clone(),
-            text: wanted.text.clone(),
-            parts: wanted.parts.clone(),
-            directives: wanted.directives,
-        };
+        let wanted = wanted.clone();
         let (shared, stale) = (Arc::clone(self), Some((Arc::clone(stored), conditions)));
         tokio::spawn(async move {
             let response = shared.fetch(&wanted, lead, stale, "stale").await;
@@ -225,10 +263,9 @@ impl Shared {
         stale: Option<(Arc<Stored>, HeaderMap)>,
         why: &'static str,
     ) -> Response<Body> {
-        let plain = wanted.plain();
         let (stored, fields) = match stale {
             Some((stored, conditions)) => (Some(stored), conditions),
-            None => (None, plain.headers().clone()),
+            None => (None, wanted.plain.clone()),
         };
         let conditions = fields.clone();
         let version = wanted.parts.version;
@@ -244,6 +281,7 @@ impl Shared {
             }
             (stored, Ok(answer)) => (stored, answer),
             (stored, Err(failure)) => {
+                lead.tell(Flight::Failed(Err(failure.clone())));
                 let stored = stored.and_then(|stored| self.instead(wanted, stored));
                 let Some((stored, head)) = stored else {
                     return self.failed(&wanted.text, &failure);
@@ -257,10 +295,11 @@ impl Shared {
         if is_outage(status)
             && let Some((stored, head)) = stored.and_then(|stored| self.instead(wanted, stored))
         {
+            lead.tell(Flight::Failed(Ok(status)));
             return self.stale_instead(wanted, &stored, head, Ok(status)).await;
         }
         Counters::add(&self.counters.misses);
-        self.take(wanted, lead, &plain, answer, why).await
+        self.take(wanted, lead, answer, why).await
     }
 
     /// The origin says that the stored answer is what it would send.
@@ -284,15 +323,16 @@ impl Shared {
                 fields.insert(said, value.clone());
             }
         }
-        let (plain, now) = (&wanted.plain(), SystemTime::now());
-        let after = stored
-            .meta
-            .policy
-            .after_response(plain, &answer.response, now);
+        let said = rules::answer(&answer.response);
+        let now_varies = store::vary(said.headers()).unwrap_or_default();
+        let vary = stored.meta.vary.iter().chain(&now_varies);
+        let plain = wanted.with(rules::kept_of_request(&wanted.plain, vary));
+        let now = SystemTime::now();
+        let after = stored.meta.policy.after_response(&plain, &said, now);
         let AfterResponse::NotModified(policy, head) = after else {
             // It speaks of something else: what is stored is of no use, and this no answer.
             self.store
-                .forget(self.store.object(&wanted.text, plain.headers()));
+                .forget(self.store.object(&wanted.text, &wanted.plain));
             lead.tell(Flight::Over { stored: false });
             let (url, parts) = (wanted.url.clone(), wanted.parts.clone());
             return self.pass(url, parts, body::empty(), "stale").await;
@@ -358,14 +398,13 @@ impl Shared {
         self: &Arc<Self>,
         wanted: &Wanted,
         lead: Lead,
-        plain: &Request<()>,
         answer: Answer,
         why: &'static str,
     ) -> Response<Body> {
         let status = answer.response.status();
         let mut cache_status = CacheStatus::forwarded(why);
         let length = content_length(answer.response.headers());
-        let meta = self.meta(wanted, plain, &answer, length);
+        let meta = self.meta(wanted, &answer, length);
         let stored = meta.is_some();
         if let CacheStatus::Forwarded {
             status: seen,
@@ -378,7 +417,7 @@ impl Shared {
         let Some(meta) = meta else {
             // Of the one that was kept before, nothing is right any more.
             if status.is_success() {
-                self.store.invalidate(&wanted.text, plain.headers());
+                self.store.invalidate(&wanted.text, &wanted.plain);
             }
             lead.tell(Flight::Over { stored: false });
             let stall = self.config.stall_timeout;
@@ -402,16 +441,12 @@ impl Shared {
 
     /// What would be known of an answer in the store; `None` if it must not, or need not, be
     /// there (Q25).
-    fn meta(
-        &self,
-        wanted: &Wanted,
-        plain: &Request<()>,
-        answer: &Answer,
-        length: Option<u64>,
-    ) -> Option<Meta> {
-        let response = &answer.response;
+    fn meta(&self, wanted: &Wanted, answer: &Answer, length: Option<u64>) -> Option<Meta> {
+        let response = rules::answer(&answer.response);
         let fields = response.headers();
-        let policy = CachePolicy::new(plain, response);
+        let vary = store::vary(fields)?;
+        let plain = wanted.with(rules::kept_of_request(&wanted.plain, &vary));
+        let policy = CachePolicy::new(&plain, &response);
         let is_useful = fields.contains_key(header::ETAG)
             || fields.contains_key(header::LAST_MODIFIED)
             || policy.time_to_live(SystemTime::now()) > Duration::ZERO;
@@ -425,9 +460,8 @@ impl Shared {
         if !may_be {
             return None;
         }
-        let vary = store::vary(fields)?;
         let said = directives(fields);
-        let object = store::object_for(&wanted.text, &vary, plain.headers());
+        let object = store::object_for(&wanted.text, &vary, &wanted.plain);
         Some(Meta {
             url: wanted.text.clone(),
             status: response.status().as_u16(),
@@ -521,7 +555,7 @@ fn stale_head(wanted: &Wanted, stored: &Stored, seconds: u64) -> Option<response
     if stored.meta.strict {
         return None;
     }
-    let mut request = wanted.plain();
+    let mut request = wanted.against(stored);
     let max_stale = HeaderValue::from_str(&format!("max-stale={seconds}")).ok()?;
     request
         .headers_mut()

@@ -19,10 +19,19 @@ async fn a_body_that_ends_early_is_never_kept() {
         let request = format!("GET {url} HTTP/1.1\r\nConnection: close\r\n\r\n");
         let answer = client.send(request.as_bytes()).await;
         // The client can tell: fewer bytes than announced, or no last chunk.
-        assert!(
-            !answer.ends_with(b"0\r\n\r\n"),
-            "{path}: as if it were whole"
-        );
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = answer.split_at(end.expect("a head") + 4);
+        let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+        match path {
+            "/length" => {
+                assert!(head.contains("content-length: 100\r\n"), "{head}");
+                assert!(body.len() < 100, "{} bytes", body.len());
+            }
+            _ => {
+                assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+                assert!(!body.ends_with(b"0\r\n\r\n"), "as if it were whole");
+            }
+        }
         assert_eq!(client.store.objects(), 0, "{path}");
         // The next asks again, and has the whole.
         origin.says(path, Script::ok("Cache-Control: max-age=60", "whole"));
@@ -51,6 +60,26 @@ async fn a_body_whose_end_is_the_connections_is_handed_on_and_not_kept() {
         "as long as it lasts"
     );
     assert_eq!(client.store.objects(), 0);
+}
+
+#[tokio::test]
+async fn other_codings_than_chunked_say_no_end() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    let fields = "Cache-Control: max-age=60\nTransfer-Encoding: gzip";
+    let coded = Script {
+        close: true,
+        ..Script::raw("200 OK", fields, b"as long as it lasts")
+    };
+    origin.says("/a", coded);
+    client.get(&origin.url("/a")).await;
+    assert_eq!((client.store.objects(), origin.count()), (0, 1));
+    // A length beside chunks says nothing.
+    let fields = "Cache-Control: max-age=60\nContent-Length: 3\nTransfer-Encoding: chunked";
+    let body = b"5\r\nhello\r\n0\r\n\r\n";
+    origin.says("/b", Script::raw("200 OK", fields, body));
+    for _ in 0..2 {
+        assert_eq!(client.get(&origin.url("/b")).await.text(), "hello");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod bodies;
 mod caching;
 mod hostile;
 mod origin;
+mod rules;
 mod stale;
 mod stores;
 mod together;

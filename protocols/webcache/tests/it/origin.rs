@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -19,6 +20,9 @@ use webcache::{Config, Proxy, Store};
 
 /// Room of a test's store.
 pub(crate) const ROOM: u64 = 64 * 1024 * 1024;
+
+/// So long a test waits for what must come, before it fails.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the origin answers for a path: the bytes, and whether it closes then.
 #[derive(Clone, Debug)]
@@ -307,9 +311,14 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
 
 /// Waits for what happens beside the answers: an event of the proxy's own tasks.
 pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
-    while !holds() {
-        tokio::task::yield_now().await;
-    }
+    let holding = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, holding)
+        .await
+        .expect("what is waited for does not come");
 }
 
 /// Files in a folder, and their bytes.

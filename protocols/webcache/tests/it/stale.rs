@@ -2,7 +2,7 @@
 
 use webcache::Config;
 
-use crate::origin::{Client, Origin, ROOM, Script};
+use crate::origin::{Client, LIMIT, Origin, ROOM, Script, until};
 
 #[tokio::test]
 async fn an_origin_that_fails_is_stood_in_for() {
@@ -53,8 +53,39 @@ async fn a_stale_answer_is_given_while_it_is_renewed() {
     );
     origin.until(2).await;
     // Whoever comes while it is on its way waits for it or has the old one; then it is new.
-    while client.get(&url).await.text() != "new" {
-        tokio::task::yield_now().await;
+    let renewed = async {
+        while client.get(&url).await.text() != "new" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, renewed)
+        .await
+        .expect("it stays old");
+    assert_eq!(origin.count(), 2);
+}
+
+#[tokio::test]
+async fn who_waits_for_an_origin_that_fails_has_the_stale_answer_too() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    let fields = "Cache-Control: max-age=0, stale-if-error=60\nETag: \"one\"";
+    origin.says("/a", Script::ok(fields, "hello"));
+    let url = origin.url("/a");
+    client.get(&url).await;
+    // The head is held back, so that both wait for it.
+    let mut down = Script::status("503 Service Unavailable", "", "down");
+    let head = std::mem::take(&mut down.head);
+    down.body.splice(0..0, head.into_bytes());
+    down.pause_after = Some(0);
+    origin.says("/a", down);
+    let asked = async {
+        origin.until(2).await;
+        until(|| client.proxy.stats().requests == 3).await;
+        origin.go_on();
+        origin.go_on();
+    };
+    let (first, second, ()) = tokio::join!(client.get(&url), client.get(&url), asked);
+    for reply in [first, second] {
+        assert_eq!((reply.status, reply.text().as_str()), (200, "hello"));
     }
     assert_eq!(origin.count(), 2);
 }
