@@ -176,3 +176,19 @@ async fn a_hit_has_every_line_of_a_field() {
     let other = client.get_with(&url, "Accept-Language: nl").await;
     assert!(!other.cache_status().contains("; hit"), "{}", other.head);
 }
+
+#[tokio::test]
+async fn what_varies_no_more_has_one_answer() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    let url = origin.url("/a");
+    origin.says(
+        "/a",
+        Script::ok(&format!("{FRESH}\nVary: Accept"), "varies"),
+    );
+    client.get_with(&url, "Accept: text/plain").await;
+    origin.says("/a", Script::ok(FRESH, "one for all"));
+    for accept in ["Accept: text/html", "Accept: text/css"] {
+        assert_eq!(client.get_with(&url, accept).await.text(), "one for all");
+    }
+    assert_eq!(origin.count(), 2);
+}
