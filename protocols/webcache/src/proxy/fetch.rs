@@ -1,4 +1,4 @@
-//! `GET`: the store, what is on its way, the origin (Q20 to Q26).
+//! `GET`: the store, what is on its way, the origin (Q20 to Q28).
 
 use std::{
     io,
