@@ -73,11 +73,12 @@ async fn what_is_stale_as_it_comes_is_for_who_asked() {
 async fn who_takes_stale_answers_has_none_that_must_be_validated() {
     let (origin, client) = (Origin::start().await, Client::start().await);
     for (path, directives) in [
-        ("/no-cache", "no-cache"),
-        ("/proxy", "max-age=0, Proxy-Revalidate"),
-        ("/shared", "s-maxage=0"),
+        ("/no-cache", "Cache-Control: no-cache"),
+        ("/proxy", "Cache-Control: max-age=0, Proxy-Revalidate"),
+        ("/shared", "Cache-Control: s-maxage=0"),
+        ("/pragma", "Pragma: no-cache"),
     ] {
-        let fields = format!("Cache-Control: {directives}\nETag: \"one\"");
+        let fields = format!("{directives}\nETag: \"one\"");
         origin.says(path, Script::ok(&fields, "old"));
         let url = origin.url(path);
         client.get(&url).await;
