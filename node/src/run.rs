@@ -100,7 +100,6 @@ impl Node {
         routing.pastry.location = settings.location.core();
         let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
-        let me = ring.me().guid;
         let proxy = web_cache::open(home.home.web_cache(), &settings.webcache).await?;
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;

@@ -16,7 +16,7 @@ use tokio::{fs::File, io::AsyncWriteExt, sync::watch};
 use crate::{
     body::{self, Body, BoxError},
     file::BodyFile,
-    store::{Meta, object_for},
+    store::{Meta, Promise, object_for},
 };
 
 /// How far a body has come.
@@ -110,6 +110,7 @@ pub(crate) async fn receive(
     length: Option<u64>,
     most: u64,
     stall: Duration,
+    promise: &mut Promise,
     progress: &watch::Sender<Progress>,
 ) -> Result<u64, BoxError> {
     let mut written = 0u64;
@@ -129,6 +130,7 @@ pub(crate) async fn receive(
         file.write_all(&chunk).await?;
         // Tokio's files take a write and do it later; what is announced must be there.
         file.flush().await?;
+        promise.written(chunk.len() as u64);
         progress.send_modify(|progress| progress.written = written);
         // One receiver is with the flight. A body that is nearly there is finished for the next.
         let nearly = length.is_some_and(|length| written >= length / 4 * 3);

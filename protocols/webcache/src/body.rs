@@ -1,14 +1,22 @@
 //! Bodies as the proxy hands them on.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::stream;
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::{Body as _, Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
+    sync::watch,
 };
 
 use crate::file::BodyFile;
@@ -37,6 +45,45 @@ pub(crate) fn of_client(body: Incoming) -> Body {
         return empty();
     }
     body.map_err(BoxError::from).boxed_unsync()
+}
+
+/// A body that tells how it gets on: a change for each of its frames, and the end of the channel
+/// when all of it has gone, or nobody takes it any more.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    body: Body,
+    moved: watch::Sender<()>,
+}
+
+impl Watched {
+    pub(crate) fn new(body: Body) -> (Watched, watch::Receiver<()>) {
+        let (moved, moves) = watch::channel(());
+        (Watched { body, moved }, moves)
+    }
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_ready() {
+            self.moved.send_replace(());
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// An origin's body, on its way to a client, that breaks off when nothing comes for `stall`.

@@ -34,8 +34,12 @@ impl BodyFile {
     /// Writes what is known of the body: whole or not at all.
     pub(crate) fn write_meta(&self, meta: &[u8]) -> io::Result<()> {
         let part = self.path.with_extension("part");
-        fs::write(&part, meta)?;
-        fs::rename(&part, self.meta_path())
+        let written = fs::write(&part, meta).and_then(|()| fs::rename(&part, self.meta_path()));
+        if written.is_err() {
+            // Nobody else would remove it; where there is none, there is nothing to do.
+            drop(fs::remove_file(&part));
+        }
+        written
     }
 }
 

@@ -9,8 +9,14 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use thiserror::Error;
+use tokio::sync::watch;
 
-use crate::{Config, body::Body, headers};
+use crate::{
+    Config,
+    body::{Body, Watched},
+    headers,
+    resolve::Resolver,
+};
 
 /// Connections to an origin that wait for the next request.
 const IDLE_PER_HOST: usize = 8;
@@ -27,6 +33,9 @@ pub(crate) enum Failure {
     /// It took too long.
     #[error("no answer within {} s", .0.as_secs())]
     Timeout(Duration),
+    /// The request's body did not move.
+    #[error("nothing of the request's body has moved for {} s", .0.as_secs())]
+    Stalled(Duration),
     /// It could not be reached, or did not speak HTTP.
     #[error("{0}")]
     Broken(String),
@@ -35,7 +44,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Failure::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Failure::Timeout(_) | Failure::Stalled(_) => StatusCode::GATEWAY_TIMEOUT,
             Failure::Broken(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -44,6 +53,7 @@ impl Failure {
     pub(crate) fn proxy_status(&self) -> &'static str {
         match self {
             Failure::Timeout(_) => "connection_timeout",
+            Failure::Stalled(_) => "connection_write_timeout",
             Failure::Broken(_) => "destination_unavailable",
         }
     }
@@ -52,14 +62,15 @@ impl Failure {
 /// Asks origins.
 #[derive(Debug)]
 pub(crate) struct Origins {
-    client: Client<HttpConnector, Body>,
+    client: Client<HttpConnector<Resolver>, Watched>,
     answer_timeout: Duration,
+    stall_timeout: Duration,
     name: String,
 }
 
 impl Origins {
     pub(crate) fn new(config: &Config) -> Origins {
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Resolver);
         connector.set_connect_timeout(Some(config.connect_timeout));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
@@ -71,6 +82,7 @@ impl Origins {
         Origins {
             client,
             answer_timeout: config.answer_timeout,
+            stall_timeout: config.stall_timeout,
             name: config.name.clone(),
         }
     }
@@ -90,19 +102,37 @@ impl Origins {
         fields.remove(http::header::HOST);
         fields.remove(http::header::CONTENT_LENGTH);
         headers::add_via(&mut fields, version, &self.name);
+        let (body, moves) = Watched::new(body);
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = url.clone();
         *request.headers_mut() = fields;
-        let sent = tokio::time::timeout(self.answer_timeout, self.client.request(request)).await;
-        let mut response = sent
-            .map_err(|_| Failure::Timeout(self.answer_timeout))?
-            .map_err(|error| Failure::Broken(causes(&error)))?;
+        let sent = tokio::select! {
+            sent = self.client.request(request) => sent,
+            failure = self.too_long(moves) => return Err(failure),
+        };
+        let mut response = sent.map_err(|error| Failure::Broken(causes(&error)))?;
         let framed = framed(response.headers_mut());
         let version = response.version();
         headers::strip(response.headers_mut());
         headers::add_via(response.headers_mut(), version, &self.name);
         Ok(Answer { response, framed })
+    }
+}
+
+impl Origins {
+    /// Comes when nothing of a request's body has moved for too long, or too much time has gone
+    /// by since all of it was sent.
+    async fn too_long(&self, mut moves: watch::Receiver<()>) -> Failure {
+        loop {
+            match tokio::time::timeout(self.stall_timeout, moves.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => break,
+                Err(_) => return Failure::Stalled(self.stall_timeout),
+            }
+        }
+        tokio::time::sleep(self.answer_timeout).await;
+        Failure::Timeout(self.answer_timeout)
     }
 }
 
@@ -117,8 +147,8 @@ pub(crate) struct Answer {
 /// Whether the end of an answer's body can be told from its breaking off. A length beside
 /// `Transfer-Encoding` says nothing, and is removed (RFC 9112, 6.3).
 fn framed(fields: &mut HeaderMap) -> bool {
-    let codings = fields.get_all(http::header::TRANSFER_ENCODING).iter();
-    let Some(last) = codings.last() else {
+    let mut codings = fields.get_all(http::header::TRANSFER_ENCODING).iter();
+    let Some(last) = codings.next_back() else {
         return fields.contains_key(http::header::CONTENT_LENGTH);
     };
     let last = last.to_str().ok().and_then(|text| text.rsplit(',').next());

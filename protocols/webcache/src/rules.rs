@@ -21,6 +21,14 @@ const SINGLE: [HeaderName; 7] = [
 /// within what can be reckoned with.
 pub(crate) fn answer<B>(answer: &Response<B>) -> Response<()> {
     let mut fields = answer.headers().clone();
+    // What it says where nothing else is said (RFC 9111, 5.4).
+    let pragma = fields.get(header::PRAGMA).map(HeaderValue::as_bytes);
+    if pragma.is_some_and(|said| said.eq_ignore_ascii_case(b"no-cache"))
+        && !fields.contains_key(header::CACHE_CONTROL)
+    {
+        let no_cache = HeaderValue::from_static("no-cache");
+        fields.insert(header::CACHE_CONTROL, no_cache);
+    }
     let ages = fields.get_all(header::AGE).iter();
     let age = ages.map(|age| seconds(age).unwrap_or(0)).max();
     join(&mut fields);

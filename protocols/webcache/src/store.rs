@@ -23,7 +23,7 @@ use webcache_core::object_id;
 
 use crate::file::BodyFile;
 
-/// What an object takes beside its body: head, names and an inode.
+/// What an object takes beside its body at least: head, names and an inode.
 const OVERHEAD: u64 = 4096;
 
 /// No object may take more than this part of the room.
@@ -54,6 +54,8 @@ pub struct StoreError {
 pub(crate) struct Stored {
     pub(crate) meta: Meta,
     pub(crate) file: Arc<BodyFile>,
+    /// Bytes of the meta on disk.
+    head: u64,
 }
 
 /// What is known of an answer, on disk beside its body.
@@ -93,7 +95,7 @@ struct Weight;
 
 impl Weighter<Guid, Arc<Stored>> for Weight {
     fn weight(&self, _: &Guid, stored: &Arc<Stored>) -> u64 {
-        stored.meta.size + OVERHEAD
+        stored.meta.size + stored.head.max(OVERHEAD)
     }
 }
 
@@ -107,6 +109,8 @@ pub struct Store {
     varying: Mutex<LruCache<Guid, Vec<String>>>,
     closing: Arc<AtomicBool>,
     next: AtomicU64,
+    /// Bytes that bodies on their way will need.
+    promised: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -139,6 +143,7 @@ impl Store {
             varying: Mutex::new(LruCache::new(MAX_VARYING)),
             closing: Arc::new(AtomicBool::new(false)),
             next: AtomicU64::new(0),
+            promised: Arc::new(AtomicU64::new(0)),
         };
         let mut bodies = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed)? {
@@ -153,6 +158,8 @@ impl Store {
                 _ => {}
             }
         }
+        // In the order in which they came.
+        bodies.sort_by_key(|path| number(path));
         for path in bodies {
             store.reopen(path);
         }
@@ -160,18 +167,15 @@ impl Store {
     }
 
     fn reopen(&self, path: PathBuf) {
-        let number = path
-            .file_stem()
-            .and_then(|stem| stem.to_str()?.parse().ok());
-        if let Some(number) = number.and_then(|number: u64| number.checked_add(1)) {
+        if let Some(number) = number(&path).and_then(|number| number.checked_add(1)) {
             self.next.fetch_max(number, Ordering::Relaxed);
         }
         // Dropped, with its files, unless all of it is right.
         let file = BodyFile::new(path, Arc::clone(&self.closing));
-        let Some(meta) = fs::read(file.meta_path())
-            .ok()
-            .and_then(|meta| serde_json::from_slice::<Meta>(&meta).ok())
-        else {
+        let Ok(text) = fs::read(file.meta_path()) else {
+            return;
+        };
+        let Ok(meta) = serde_json::from_slice::<Meta>(&text) else {
             return;
         };
         let whole = fs::metadata(file.path()).is_ok_and(|found| found.len() == meta.size);
@@ -179,6 +183,7 @@ impl Store {
             self.remember(Stored {
                 meta,
                 file: Arc::new(file),
+                head: text.len() as u64,
             });
         }
     }
@@ -233,11 +238,23 @@ impl Store {
         self.index.clear();
     }
 
-    /// Whether the disk has room for so many bytes, and something to spare.
-    pub(crate) fn fits_on_disk(&self, size: u64) -> bool {
-        let free = crate::config::free(&self.folder);
+    /// Promises a body of so many bytes, or of the largest size where nobody knows, room on the
+    /// disk, if it has that and something to spare beside what is promised already.
+    pub(crate) fn promise(&self, size: Option<u64>) -> Option<Promise> {
+        let left = size.unwrap_or(self.largest());
         // Where the system does not say, writing will show it.
-        free.map_or(true, |free| free >= size.saturating_add(DISK_RESERVE))
+        let free = crate::config::free(&self.folder).unwrap_or(u64::MAX);
+        self.promise_of(left, free)
+    }
+
+    fn promise_of(&self, left: u64, free: u64) -> Option<Promise> {
+        let before = self.promised.fetch_add(left, Ordering::Relaxed);
+        let promise = Promise {
+            left,
+            promised: Arc::clone(&self.promised),
+        };
+        let needed = before.saturating_add(left).saturating_add(DISK_RESERVE);
+        (free >= needed).then_some(promise)
     }
 
     /// A file for a new body.
@@ -261,10 +278,16 @@ impl Store {
     }
 
     /// Keeps an answer whose body is whole. Waits for the disk.
-    pub(crate) fn keep(&self, stored: Stored) -> io::Result<()> {
-        let meta = serde_json::to_vec(&stored.meta)?;
-        stored.file.write_meta(&meta)?;
-        self.remember(stored);
+    pub(crate) fn keep(&self, meta: &Meta, file: Arc<BodyFile>) -> io::Result<()> {
+        let text = serde_json::to_vec(meta)?;
+        file.write_meta(&text)?;
+        self.remember(Stored {
+            // Read back: the fields of the answer are parts of the buffer they came in, which
+            // would stay as long as they do.
+            meta: serde_json::from_slice(&text)?,
+            file,
+            head: text.len() as u64,
+        });
         Ok(())
     }
 
@@ -273,9 +296,11 @@ impl Store {
             return;
         };
         let plain = object_id(&stored.meta.url, []);
-        if !stored.meta.vary.is_empty() {
-            self.varying.lock().put(plain, stored.meta.vary.clone());
-        }
+        // The latest answer says what the answers of its URL vary with.
+        match stored.meta.vary.is_empty() {
+            true => self.varying.lock().pop(&plain),
+            false => self.varying.lock().put(plain, stored.meta.vary.clone()),
+        };
         self.index.insert(object, Arc::new(stored));
     }
 
@@ -287,6 +312,33 @@ impl Store {
     pub(crate) fn invalidate(&self, url: &str, request: &HeaderMap) {
         self.forget(self.object(url, request));
         self.forget(object_id(url, []));
+    }
+}
+
+/// The number that a body's file has for a name.
+fn number(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.parse().ok()
+}
+
+/// Bytes of the disk that a body on its way will need. Given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    left: u64,
+    promised: Arc<AtomicU64>,
+}
+
+impl Promise {
+    /// So many bytes of it are on the disk.
+    pub(crate) fn written(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.left);
+        self.left -= bytes;
+        self.promised.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.promised.fetch_sub(self.left, Ordering::Relaxed);
     }
 }
 
@@ -331,4 +383,41 @@ pub(crate) fn object_for(url: &str, vary: &[String], request: &HeaderMap) -> Gui
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_slice())),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_promised_is_not_promised_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 1 << 20).unwrap();
+        let free = DISK_RESERVE + 100;
+        let mut first = store.promise_of(60, free).unwrap();
+        assert!(store.promise_of(60, free).is_none());
+        let second = store.promise_of(40, free).unwrap();
+        // What is written is no longer free, and no longer promised.
+        first.written(50);
+        assert!(store.promise_of(10, free - 50).is_none());
+        drop(second);
+        assert!(store.promise_of(40, free - 50).is_some());
+        first.written(1000);
+        drop(first);
+        assert_eq!(store.promised.load(Ordering::Relaxed), 0);
+        // Of unknown length: as large as any.
+        let unknown = store.promise(None).unwrap();
+        assert_eq!(unknown.left, store.largest());
+    }
+
+    #[test]
+    fn a_meta_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 1 << 20).unwrap();
+        let file = store.new_file();
+        // In its place is something that it cannot replace.
+        fs::create_dir(file.meta_path()).unwrap();
+        assert!(file.write_meta(b"{}").is_err());
+        assert!(!file.path().with_extension("part").exists());
+    }
 }

@@ -7,7 +7,10 @@ use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::{io::copy_bidirectional, net::TcpStream, sync::OwnedSemaphorePermit};
 
-use crate::body::{self, Body};
+use crate::{
+    body::{self, Body},
+    resolve,
+};
 
 /// Connects to the target and, once the client has been told so, copies both ways until both are
 /// done. The permit is that of the client's connection, which lives as long.
@@ -22,7 +25,10 @@ pub(crate) async fn open(
 ) -> io::Result<Response<Body>> {
     let host = target.host().trim_start_matches('[').trim_end_matches(']');
     let port = target.port_u16().unwrap_or(443);
-    let connecting = TcpStream::connect((host, port));
+    let connecting = async {
+        let addresses = resolve::resolve(host, port).await?;
+        TcpStream::connect(&addresses[..]).await
+    };
     let mut origin = tokio::time::timeout(limit, connecting).await??;
     tokio::spawn(async move {
         let _permit = permit;

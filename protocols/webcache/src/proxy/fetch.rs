@@ -1,4 +1,4 @@
-//! `GET`: the store, what is on its way, the origin (Q20 to Q26).
+//! `GET`: the store, what is on its way, the origin (Q20 to Q28).
 
 use std::{
     io,
@@ -16,12 +16,13 @@ use crate::{
     answer,
     arriving::{self, Arriving, End, Progress},
     body::{self, Body},
+    file::BodyFile,
     flights::{Flight, Lead, Part},
     forward::{Answer, Failure},
     headers::{self, CacheStatus, Directives, directives},
     rules,
     stats::Counters,
-    store::{self, Meta, Stored},
+    store::{self, Meta, Promise, Stored},
 };
 
 /// How often a request waits for what others fetch before it goes by itself.
@@ -337,14 +338,12 @@ impl Shared {
             let (url, parts) = (wanted.url.clone(), wanted.parts.clone());
             return self.pass(url, parts, body::empty(), "stale").await;
         };
-        let renewed = Stored {
-            meta: Meta {
-                policy,
-                ..stored.meta.clone()
-            },
-            file: Arc::clone(&stored.file),
+        let renewed = Meta {
+            policy,
+            ..stored.meta.clone()
         };
-        if let Err(error) = keep(Arc::clone(&self.store), renewed).await {
+        let file = Arc::clone(&stored.file);
+        if let Err(error) = keep(Arc::clone(&self.store), renewed, file).await {
             tracing::warn!(%error, "web cache: an answer's new age is not kept");
         }
         lead.tell(Flight::Over { stored: true });
@@ -414,7 +413,7 @@ impl Shared {
         {
             (*seen, *kept) = (Some(status), stored);
         }
-        let Some(meta) = meta else {
+        let Some((meta, promise)) = meta else {
             // Of the one that was kept before, nothing is right any more.
             if status.is_success() {
                 self.store.invalidate(&wanted.text, &wanted.plain);
@@ -426,7 +425,7 @@ impl Shared {
             return response;
         };
         let (head, body) = answer.response.into_parts();
-        match self.begin(meta, &head, length, lead, body).await {
+        match self.begin(meta, promise, &head, length, lead, body).await {
             Ok((arriving, body)) => {
                 answer::of_arriving(&arriving, body, &cache_status, &self.config.name)
             }
@@ -441,7 +440,12 @@ impl Shared {
 
     /// What would be known of an answer in the store; `None` if it must not, or need not, be
     /// there (Q25).
-    fn meta(&self, wanted: &Wanted, answer: &Answer, length: Option<u64>) -> Option<Meta> {
+    fn meta(
+        &self,
+        wanted: &Wanted,
+        answer: &Answer,
+        length: Option<u64>,
+    ) -> Option<(Meta, Promise)> {
         let response = rules::answer(&answer.response);
         let fields = response.headers();
         let vary = store::vary(fields)?;
@@ -455,14 +459,14 @@ impl Shared {
             && answer.framed
             && response.status() != StatusCode::PARTIAL_CONTENT
             && !fields.contains_key(header::SET_COOKIE)
-            && length.is_none_or(|length| length <= self.store.largest())
-            && self.store.fits_on_disk(length.unwrap_or_default());
+            && length.is_none_or(|length| length <= self.store.largest());
         if !may_be {
             return None;
         }
+        let promise = self.store.promise(length)?;
         let said = directives(fields);
         let object = store::object_for(&wanted.text, &vary, &wanted.plain);
-        Some(Meta {
+        let meta = Meta {
             url: wanted.text.clone(),
             status: response.status().as_u16(),
             size: 0,
@@ -472,13 +476,15 @@ impl Shared {
             stale_while_revalidate: said.stale_while_revalidate,
             strict: said.strict,
             policy,
-        })
+        };
+        Some((meta, promise))
     }
 
     /// Starts to write a body, which ends in the store or nowhere, and gives it as it comes.
     async fn begin(
         self: &Arc<Self>,
         meta: Meta,
+        mut promise: Promise,
         head: &response::Parts,
         length: Option<u64>,
         lead: Lead,
@@ -511,7 +517,9 @@ impl Shared {
         let (shared, coming) = (Arc::clone(self), Arc::clone(&arriving));
         tokio::spawn(async move {
             let (most, stall) = (shared.store.largest(), shared.config.stall_timeout);
-            let received = arriving::receive(body, open, length, most, stall, &sender).await;
+            let received =
+                arriving::receive(body, open, length, most, stall, &mut promise, &sender).await;
+            drop(promise);
             let end = match received {
                 Ok(size) => shared.whole(&coming, size).await,
                 Err(error) => {
@@ -526,14 +534,12 @@ impl Shared {
     }
 
     async fn whole(&self, arriving: &Arriving, size: u64) -> End {
-        let stored = Stored {
-            meta: Meta {
-                size,
-                ..arriving.meta.clone()
-            },
-            file: Arc::clone(&arriving.file),
+        let meta = Meta {
+            size,
+            ..arriving.meta.clone()
         };
-        match keep(Arc::clone(&self.store), stored).await {
+        let file = Arc::clone(&arriving.file);
+        match keep(Arc::clone(&self.store), meta, file).await {
             Ok(()) => Counters::add(&self.counters.stored),
             // Those who read it have it all the same.
             Err(error) => tracing::warn!(%error, "web cache: an answer is not kept"),
@@ -543,8 +549,8 @@ impl Shared {
 }
 
 /// Writes beside the tasks that serve clients.
-async fn keep(store: Arc<crate::Store>, stored: Stored) -> io::Result<()> {
-    let keeping = tokio::task::spawn_blocking(move || store.keep(stored));
+async fn keep(store: Arc<crate::Store>, meta: Meta, file: Arc<BodyFile>) -> io::Result<()> {
+    let keeping = tokio::task::spawn_blocking(move || store.keep(&meta, file));
     keeping
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))

@@ -1,6 +1,11 @@
 //! Bodies that end early, have another length, or none.
 
-use crate::origin::{Client, Origin, Script, files, until};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use webcache::Config;
+
+use crate::origin::{Client, Origin, ROOM, Script, files, parse, until};
 
 #[tokio::test]
 async fn a_body_that_ends_early_is_never_kept() {
@@ -125,4 +130,44 @@ async fn what_a_client_sends_reaches_the_origin() {
     for hop in ["x-hop", "te:", "connection:", "proxy-connection"] {
         assert!(!head.contains(hop), "{hop} went on:\n{head}");
     }
+}
+
+#[tokio::test]
+async fn a_body_may_take_longer_than_an_answer_and_must_move() {
+    let config = Config {
+        answer_timeout: Duration::from_secs(2),
+        stall_timeout: Duration::from_secs(2),
+        ..Config::default()
+    };
+    let (origin, client) = (Origin::start().await, Client::with(config, ROOM).await);
+    // It answers nothing before it is told to.
+    let mut held = Script::ok("", "thanks");
+    held.body
+        .splice(0..0, std::mem::take(&mut held.head).into_bytes());
+    held.pause_after = Some(0);
+    origin.says("/a", held);
+    let head = format!(
+        "POST {} HTTP/1.1\r\nContent-Length: 6\r\nConnection: close\r\n\r\n",
+        origin.url("/a")
+    );
+    let mut slow = client.connect().await;
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // Longer in all than the answer may take; never as long without a byte.
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        slow.write_all(b"x").await.unwrap();
+    }
+    origin.go_on();
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(parse(&answer).text(), "thanks");
+    // Half a body, and no more.
+    let mut stalled = client.connect().await;
+    stalled.write_all(head.as_bytes()).await.unwrap();
+    stalled.write_all(b"xxx").await.unwrap();
+    let mut answer = Vec::new();
+    stalled.read_to_end(&mut answer).await.unwrap();
+    let reply = parse(&answer);
+    assert_eq!(reply.status, 504);
+    assert!(reply.text().contains("request's body"), "{}", reply.text());
 }

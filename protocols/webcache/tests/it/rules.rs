@@ -73,11 +73,12 @@ async fn what_is_stale_as_it_comes_is_for_who_asked() {
 async fn who_takes_stale_answers_has_none_that_must_be_validated() {
     let (origin, client) = (Origin::start().await, Client::start().await);
     for (path, directives) in [
-        ("/no-cache", "no-cache"),
-        ("/proxy", "max-age=0, Proxy-Revalidate"),
-        ("/shared", "s-maxage=0"),
+        ("/no-cache", "Cache-Control: no-cache"),
+        ("/proxy", "Cache-Control: max-age=0, Proxy-Revalidate"),
+        ("/shared", "Cache-Control: s-maxage=0"),
+        ("/pragma", "Pragma: no-cache"),
     ] {
-        let fields = format!("Cache-Control: {directives}\nETag: \"one\"");
+        let fields = format!("{directives}\nETag: \"one\"");
         origin.says(path, Script::ok(&fields, "old"));
         let url = origin.url(path);
         client.get(&url).await;
@@ -175,4 +176,20 @@ async fn a_hit_has_every_line_of_a_field() {
     assert!(hit.field("date").unwrap().ends_with(" GMT"));
     let other = client.get_with(&url, "Accept-Language: nl").await;
     assert!(!other.cache_status().contains("; hit"), "{}", other.head);
+}
+
+#[tokio::test]
+async fn what_varies_no_more_has_one_answer() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    let url = origin.url("/a");
+    origin.says(
+        "/a",
+        Script::ok(&format!("{FRESH}\nVary: Accept"), "varies"),
+    );
+    client.get_with(&url, "Accept: text/plain").await;
+    origin.says("/a", Script::ok(FRESH, "one for all"));
+    for accept in ["Accept: text/html", "Accept: text/css"] {
+        assert_eq!(client.get_with(&url, accept).await.text(), "one for all");
+    }
+    assert_eq!(origin.count(), 2);
 }

@@ -109,3 +109,12 @@ fn room_is_a_tenth_of_what_is_free_at_most() {
     assert!(room <= 10 << 30);
     assert!(webcache::default_room(&folder.path().join("absent")).is_err());
 }
+
+#[tokio::test]
+async fn a_long_head_counts() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    let long = format!("{FRESH}\nX-Long: {}", "x".repeat(20_000));
+    origin.says("/a", Script::ok(&long, "hello"));
+    client.get(&origin.url("/a")).await;
+    assert!(client.store.bytes() > 20_000, "{}", client.store.bytes());
+}

@@ -5,7 +5,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::origin::{Client, parse};
+use crate::origin::{Client, Origin, Script, parse};
 
 #[tokio::test]
 async fn bytes_go_both_ways_until_both_are_done() {
@@ -55,4 +55,25 @@ async fn where_nobody_listens_there_is_no_tunnel() {
     assert_eq!(ask(&unused.to_string()).await, 502);
     assert_eq!(ask("localhost").await, 400);
     assert_eq!(ask("localhost:0").await, 400);
+}
+
+#[tokio::test]
+async fn names_that_lead_back_to_this_machine_are_refused() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    origin.says("/a", Script::ok("", "mine"));
+    let port = origin.address.port();
+    // The resolver takes it for 127.0.0.1, as it would a name of somebody's domain.
+    let name = "127.1";
+    let reply = client.get(&format!("http://{name}:{port}/a")).await;
+    assert_eq!(reply.status, 502);
+    let request = format!("CONNECT {name}:{port} HTTP/1.1\r\nConnection: close\r\n\r\n");
+    let tunnel = parse(&client.send(request.as_bytes()).await);
+    assert_eq!(tunnel.status, 502);
+    for refused in [reply, tunnel] {
+        let said = refused.text();
+        assert!(said.contains("127.1 resolves to 127.0.0.1"), "{said}");
+    }
+    assert_eq!(origin.count(), 0);
+    let named = client.get(&format!("http://localhost:{port}/a")).await;
+    assert_eq!(named.text(), "mine");
 }
