@@ -182,7 +182,7 @@ async fn of_completions_at_once_one_is_the_upload() {
         .api("GET", "/api/v1/named/films%2Fa/version", b"")
         .await;
     let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
-    assert_eq!(told["seq"], 1, "{told}");
+    assert_eq!(told["version"], 1, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
