@@ -1,7 +1,7 @@
 //! The S3 door: buckets and keys over versioned objects, for the programs that speak S3.
 //!
 //! The rules it obeys (K1 and on) are in `docs/specs/s3.md`. The library `s3s` reads and writes
-//! S3's requests and checks signatures; what they mean here is in [`shelf`] and the files
+//! S3's requests and checks signatures; what they mean here is in `shelf` and the files
 //! beside it.
 
 mod body;
