@@ -9,6 +9,8 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
 };
 
+use anyhow::Context;
+
 /// A port that something else holds.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -21,6 +23,24 @@ pub struct PortInUse {
     pub port: u16,
     /// The flag that chooses another one.
     pub flag: &'static str,
+}
+
+/// Opens a door for programs of this machine: `what` it is, and the `flag` that chooses its port.
+pub(crate) async fn open_door(
+    port: u16,
+    flag: &'static str,
+    what: &str,
+) -> anyhow::Result<tokio::net::TcpListener> {
+    match tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Ok(door) => Ok(door),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(PortInUse {
+            protocol: "TCP",
+            port,
+            flag,
+        }
+        .into()),
+        Err(error) => Err(error).context(format!("{what} on 127.0.0.1:{port}")),
+    }
 }
 
 /// Checks that `port` is free for the swarm, on TCP and UDP, IPv4 and IPv6.

@@ -1,12 +1,6 @@
 //! The two doors of the API.
 
-use std::{
-    fs, io,
-    net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -20,7 +14,7 @@ use super::{
     guard::{Guard, guard},
     router,
 };
-use crate::ports::PortInUse;
+use crate::ports::open_door;
 
 /// How long requests under way may take to finish when the node stops.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -47,18 +41,7 @@ impl Doors {
     /// Opens both. The caller holds the home's lock, so a socket that is there is the
     /// leftover of a killed node.
     pub(crate) async fn open(socket: PathBuf, port: u16) -> anyhow::Result<Self> {
-        let tcp = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(tcp) => tcp,
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                return Err(PortInUse {
-                    protocol: "TCP",
-                    port,
-                    flag: "--api-port",
-                }
-                .into());
-            }
-            Err(error) => return Err(error).context(format!("control API on 127.0.0.1:{port}")),
-        };
+        let tcp = open_door(port, "--api-port", "control API").await?;
         match fs::remove_file(&socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).context(format!("old socket {}", socket.display()));

@@ -23,18 +23,13 @@ mod times;
 mod uploads;
 mod versions;
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{api::App, ports::PortInUse};
+use crate::{api::App, ports::open_door};
 use gate::router;
 use shelf::Shelf;
 use uploads::Uploads;
@@ -57,18 +52,7 @@ pub(crate) struct Door {
 impl Door {
     /// Opens it, and reads what uploads are under way in this directory.
     pub(crate) async fn open(port: u16, uploads: PathBuf) -> anyhow::Result<Door> {
-        let tcp = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(tcp) => tcp,
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                return Err(PortInUse {
-                    protocol: "TCP",
-                    port,
-                    flag: "--s3-port",
-                }
-                .into());
-            }
-            Err(error) => return Err(error).context(format!("S3 on 127.0.0.1:{port}")),
-        };
+        let tcp = open_door(port, "--s3-port", "S3").await?;
         let address = tcp.local_addr()?;
         let directory = uploads.clone();
         let read = tokio::task::spawn_blocking(move || Uploads::load(directory)).await?;

@@ -11,7 +11,7 @@ use crate::error::FollowError;
 use crate::following::{Following, Slot};
 use crate::stats::{Counters, Stats};
 
-/// Subjects that a node follows on a channel at most: each is asked for now and then.
+/// Subjects that a node follows on a channel at most: each is asked for from time to time.
 pub const MAX_FOLLOWED: usize = 4_096;
 
 /// Followers of a channel at a time.
