@@ -101,6 +101,7 @@ impl Node {
         let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
         let proxy = web_cache::open(home.home.web_cache(), &settings.webcache).await?;
+        let proxy = proxy.map(Arc::new);
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
         let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
@@ -201,6 +202,7 @@ impl Node {
             provided: Provided::load(home.home.provided_file(), network.clone()).await,
             blocks: blocks_handle,
             dht: dht_handle,
+            web_cache: proxy.clone(),
             mailbox: Mailbox::new(ring.clone()),
             effective,
             home: home.home.root().to_owned(),

@@ -27,6 +27,7 @@ mod state;
 pub mod types;
 mod updates;
 mod watch;
+mod web_cache;
 
 pub(crate) use failure::ApiError;
 pub(crate) use named::{read_failed, write_failed};
@@ -94,6 +95,12 @@ fn router(app: App) -> Router {
         .route("/api/v1/aliases/{alias}/{peer}", put(aliases::add))
         .route("/api/v1/s3/keys", get(s3::list).post(s3::create))
         .route("/api/v1/s3/keys/{key}", delete(s3::remove))
+        .route("/api/v1/webcache", get(web_cache::status))
+        .route("/api/v1/webcache/warm", post(web_cache::warm))
+        .route(
+            "/api/v1/webcache/objects",
+            get(web_cache::list).delete(web_cache::purge),
+        )
         .route("/api/v1/diff", get(named::diff))
         .route("/api/v1/named", get(named::list))
         .route("/api/v1/watch", get(watch::watch))

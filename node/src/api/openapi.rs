@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     aliases, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay, peers,
-    provided, s3, types, watch,
+    provided, s3, types, watch, web_cache,
 };
 
 #[derive(OpenApi)]
@@ -34,6 +34,7 @@ use super::{
         aliases::list, aliases::add, aliases::remove,
         provided::list, provided::add, provided::remove,
         s3::list, s3::create, s3::remove,
+        web_cache::status, web_cache::list, web_cache::purge, web_cache::warm,
         gateway::get,
     ),
     components(schemas(types::Failure)),

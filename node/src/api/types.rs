@@ -686,3 +686,85 @@ pub struct S3KeyMade {
     /// The region to name; the door takes any.
     pub region: String,
 }
+
+/// How full the web cache is, and what it has done since the node started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheStatus {
+    /// What clients set as their `http_proxy`.
+    pub proxy: String,
+    /// Whether no origin is asked.
+    pub offline: bool,
+    /// Bytes that it may take.
+    pub room: u64,
+    /// Bytes that it takes.
+    pub bytes: u64,
+    /// Answers kept.
+    pub objects: u64,
+    /// Requests of clients, tunnels included.
+    pub requests: u64,
+    /// Answered from what is kept.
+    pub hits: u64,
+    /// Answered from what is kept after the origin said that it is current.
+    pub validated: u64,
+    /// Answered from what was on its way for another client.
+    pub collapsed: u64,
+    /// Answered by an origin.
+    pub misses: u64,
+    /// Refused, or without an answer.
+    pub failed: u64,
+    /// Answers of origins that were kept.
+    pub stored: u64,
+}
+
+/// An answer that the web cache keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheObject {
+    /// What was asked for.
+    pub url: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Bytes of its body.
+    pub size: u64,
+    /// Seconds for which it is still fresh.
+    pub fresh_seconds: u64,
+}
+
+/// Answers that the web cache keeps, by URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheObjects {
+    /// They.
+    pub objects: Vec<WebCacheObject>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A URL for the web cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebCacheUrl {
+    /// The URL, beginning with http://.
+    pub url: String,
+}
+
+/// What came of asking for a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheWarmed {
+    /// What was asked for.
+    pub url: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Bytes of its body.
+    pub bytes: u64,
+    /// What the cache did (RFC 9211).
+    pub cache_status: String,
+    /// Why the body broke off, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
+}
+
+/// What the web cache has forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCachePurged {
+    /// Answers.
+    pub removed: u64,
+}

@@ -7,7 +7,7 @@ use http::{
     header::{self, Entry},
 };
 
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Fields that end at the next hop whatever `Connection` says (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [

@@ -21,8 +21,10 @@ mod rules;
 mod stats;
 mod store;
 mod tunnel;
+mod warm;
 
 pub use config::{Config, default_room};
 pub use proxy::Proxy;
 pub use stats::Stats;
 pub use store::{Kept, Store, StoreError};
+pub use warm::{BadUrl, Warmed};

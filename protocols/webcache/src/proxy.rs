@@ -23,6 +23,7 @@ use crate::{
     request::{self, Refusal},
     stats::Counters,
     tunnel,
+    warm::{self, BadUrl, Warmed},
 };
 
 /// Longest head of a request, and most fields of it.
@@ -81,6 +82,37 @@ impl Proxy {
     /// What has been counted.
     pub fn stats(&self) -> Stats {
         self.shared.counters.stats()
+    }
+
+    /// What it keeps.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Whether it asks no origin.
+    pub fn is_offline(&self) -> bool {
+        self.shared.config.offline
+    }
+
+    /// Asks for a URL as a client does, and reads the answer to its end.
+    ///
+    /// # Errors
+    /// When the proxy does not take such a URL. An origin that fails is an answer.
+    pub async fn warm(&self, url: &str) -> Result<Warmed, BadUrl> {
+        let url = spelt(url)?;
+        let mut request = Request::new(());
+        *request.uri_mut() = url.clone();
+        let (parts, ()) = request.into_parts();
+        let response = Arc::clone(&self.shared).look_up(url, parts).await;
+        Ok(warm::read(response).await)
+    }
+
+    /// Removes all answers of a URL, and says how many there were.
+    ///
+    /// # Errors
+    /// When the proxy does not take such a URL.
+    pub fn purge(&self, url: &str) -> Result<usize, BadUrl> {
+        Ok(self.shared.store.purge(&spelt(url)?.to_string()))
     }
 
     /// Serves until `stop`; requests under way are cut off then.
@@ -259,6 +291,19 @@ impl Shared {
         tracing::warn!(%error, "web cache");
         let why = format!("the web cache's disk: {error}");
         self.refuse(StatusCode::INTERNAL_SERVER_ERROR, &why)
+    }
+}
+
+/// A URL that somebody typed, as it stands in the store.
+fn spelt(url: &str) -> Result<Uri, BadUrl> {
+    let mut request = Request::new(());
+    *request.uri_mut() = warm::parse(url)?;
+    match request::target(&request) {
+        Ok(url) => Ok(canonical(url)),
+        Err(refusal) => Err(BadUrl {
+            url: url.to_owned(),
+            why: refusal.why.to_owned(),
+        }),
     }
 }
 
