@@ -52,6 +52,9 @@ impl<P: Peer> Places<P> {
         }
         assert_eq!(counted, self.taken, "places miscounted");
         let most = self.taken.values().max();
-        assert!(most.is_none_or(|most| *most <= self.most), "too many places");
+        assert!(
+            most.is_none_or(|most| *most <= self.most),
+            "too many places"
+        );
     }
 }

@@ -128,15 +128,7 @@ fn what_is_called_current_and_is_not_is_asked_for_at_the_origin() {
         fresh_us: 1,
     };
     let ask = net.number(0, object);
-    net.deliver(
-        1,
-        0,
-        Message::Current {
-            ask,
-            object,
-            copy,
-        },
-    );
+    net.deliver(1, 0, Message::Current { ask, object, copy });
     net.settle();
     assert_eq!(net.source_of(ticket), Some(Source::Origin));
 }
