@@ -193,7 +193,7 @@ pub(crate) async fn receive(
         ));
     }
     file.flush().await?;
-    match checks.into_iter().all(Check::is_right) {
+    match checks.into_iter().all(Check::holds) {
         true => Ok(written),
         false => Err(Broken::Digest),
     }

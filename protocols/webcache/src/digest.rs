@@ -33,7 +33,7 @@ impl Check {
     }
 
     /// Whether all that was added has the digest.
-    pub(crate) fn is_right(self) -> bool {
+    pub(crate) fn holds(self) -> bool {
         match self {
             Check::Sha256(digest, wanted) => digest.finalize()[..] == wanted,
             Check::Sha512(digest, wanted) => digest.finalize()[..] == wanted,
@@ -116,7 +116,7 @@ mod tests {
         let hello = Check::from(of(&format!("/v2/library/x/blobs/sha256:{DIGITS}")).unwrap());
         let right = |mut check: Check, body: &[u8]| {
             check.add(body);
-            check.is_right()
+            check.holds()
         };
         assert!(right(hello.clone(), b"hello"));
         assert!(!right(hello, b"hellO"));
