@@ -100,8 +100,12 @@ impl Node {
         routing.pastry.location = settings.location.core();
         let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
-        let proxy = web_cache::open(home.home.web_cache(), &settings.webcache).await?;
-        let proxy = proxy.map(Arc::new);
+        let folder = home.home.web_cache();
+        let web_cache = web_cache::open(folder, &settings.webcache, ring.clone()).await?;
+        let (proxy, web_cache) = match web_cache {
+            Some(parts) => (Some(Arc::new(parts.proxy)), parts.behaviour),
+            None => (None, None),
+        };
         let stores = stores::open(home.home.store(), ring.me().guid).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
         let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
@@ -136,6 +140,7 @@ impl Node {
             dht,
             objects,
             bitswap,
+            web_cache,
             relay_client,
         };
         let (behaviour, streams, gossip) =

@@ -128,6 +128,7 @@ fn lines(status: &WebCacheStatus) -> String {
         misses,
         failed,
         stored,
+        shared,
     } = status;
     let offline = if *offline { ", offline" } else { "" };
     format!(
@@ -140,8 +141,27 @@ validated  {validated}
 collapsed  {collapsed}
 misses     {misses}, of which {stored} were kept
 failed     {failed}
+
+with other nodes
+hits       {}, and {} that another node got from the origin
+validated  {}
+silent     {} questions without an answer, {} answers of no use, {} wrong digests
+served     {} bodies, {}, to {} questions; {} got from origins for others, {} not, as they are not public
+taken over {} objects
 ",
         size(*bytes),
         size(*room),
+        shared.peer_hits,
+        shared.peer_misses,
+        shared.peer_validated,
+        shared.peers_silent,
+        shared.peers_wrong,
+        shared.wrong_digests,
+        shared.served,
+        size(shared.served_bytes),
+        shared.asked,
+        shared.fetched_for_peers,
+        shared.not_public,
+        shared.taken_over,
     )
 }

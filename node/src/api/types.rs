@@ -714,6 +714,37 @@ pub struct WebCacheStatus {
     pub failed: u64,
     /// Answers of origins that were kept.
     pub stored: u64,
+    /// What it did with other nodes.
+    pub shared: WebCacheShared,
+}
+
+/// What the web cache did with those of other nodes since the node started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheShared {
+    /// Answered with what another node had.
+    pub peer_hits: u64,
+    /// Answered with what another node got from the origin for it.
+    pub peer_misses: u64,
+    /// Answered from what is kept after another node said that it is current.
+    pub peer_validated: u64,
+    /// Nodes that were silent or out of reach when they were asked.
+    pub peers_silent: u64,
+    /// Answers of nodes that could not be used.
+    pub peers_wrong: u64,
+    /// Bodies that had not the digest that their URL names.
+    pub wrong_digests: u64,
+    /// Bodies given to other nodes.
+    pub served: u64,
+    /// Bytes of them.
+    pub served_bytes: u64,
+    /// Questions of other nodes.
+    pub asked: u64,
+    /// Origins asked on behalf of other nodes.
+    pub fetched_for_peers: u64,
+    /// Origins that were not, since they are none of the public's.
+    pub not_public: u64,
+    /// Objects taken over as their new home.
+    pub taken_over: u64,
 }
 
 /// An answer that the web cache keeps.

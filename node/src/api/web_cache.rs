@@ -14,8 +14,8 @@ use super::{
     App,
     failure::ApiError,
     types::{
-        Failure, WebCacheObject, WebCacheObjects, WebCachePurged, WebCacheStatus, WebCacheUrl,
-        WebCacheWarmed,
+        Failure, WebCacheObject, WebCacheObjects, WebCachePurged, WebCacheShared, WebCacheStatus,
+        WebCacheUrl, WebCacheWarmed,
     },
 };
 
@@ -43,6 +43,20 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<WebCacheStatus
         misses: stats.misses,
         failed: stats.failed,
         stored: stats.stored,
+        shared: WebCacheShared {
+            peer_hits: stats.peer_hits,
+            peer_misses: stats.peer_misses,
+            peer_validated: stats.peer_validated,
+            peers_silent: stats.peers_silent,
+            peers_wrong: stats.peers_wrong,
+            wrong_digests: stats.wrong_digests,
+            served: stats.served,
+            served_bytes: stats.served_bytes,
+            asked: stats.asked,
+            fetched_for_peers: stats.fetched_for_peers,
+            not_public: stats.not_public,
+            taken_over: stats.taken_over,
+        },
     }))
 }
 

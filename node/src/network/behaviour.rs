@@ -55,6 +55,7 @@ pub(crate) struct Behaviour {
     dht: dht::Behaviour,
     objects: objects::Behaviour,
     bitswap: bitswap::Behaviour,
+    web_cache: Toggle<webcache::Behaviour>,
     pub(crate) relay: Guarded<relay::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
     dcutr: dcutr::Behaviour,
@@ -69,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) dht: dht::Behaviour,
     pub(crate) objects: objects::Behaviour,
     pub(crate) bitswap: bitswap::Behaviour,
+    pub(crate) web_cache: Option<webcache::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
 }
 
@@ -117,6 +119,7 @@ impl Behaviour {
             dht: parts.dht,
             objects: parts.objects,
             bitswap: parts.bitswap,
+            web_cache: parts.web_cache.into(),
             relay: Guarded::new(
                 "relay",
                 relaying.serve.then(|| {

@@ -1,6 +1,7 @@
 //! The proxy: who is answered how.
 
 mod fetch;
+mod peers;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,6 +21,8 @@ use crate::{
     flights::Flights,
     forward::{Failure, Origins},
     headers::{self, CacheStatus},
+    keeper::Keeper,
+    network::Peers,
     request::{self, Refusal},
     stats::Counters,
     tunnel,
@@ -47,7 +50,9 @@ struct Shared {
     store: Arc<Store>,
     origins: Origins,
     flights: Flights,
-    counters: Counters,
+    counters: Arc<Counters>,
+    keeper: Arc<Keeper>,
+    peers: Option<Peers>,
 }
 
 impl Proxy {
@@ -57,13 +62,35 @@ impl Proxy {
     /// # Errors
     /// When the address cannot be had.
     pub async fn bind(listen: SocketAddr, config: Config, store: Arc<Store>) -> io::Result<Proxy> {
+        let stall = config.stall_timeout;
+        let keeper = Keeper::new(store, Arc::default(), Arc::default(), stall);
+        Proxy::build(listen, config, Arc::new(keeper), None).await
+    }
+
+    /// The same, for a cache that is shared with peers: it has their store and settings.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn bind_shared(listen: SocketAddr, peers: Peers) -> io::Result<Proxy> {
+        let (config, keeper) = (peers.config().clone(), peers.keeper());
+        Proxy::build(listen, config, keeper, Some(peers)).await
+    }
+
+    async fn build(
+        listen: SocketAddr,
+        config: Config,
+        keeper: Arc<Keeper>,
+        peers: Option<Peers>,
+    ) -> io::Result<Proxy> {
         let listener = TcpListener::bind(listen).await?;
         let shared = Shared {
             origins: Origins::new(&config),
             config,
-            store,
+            store: Arc::clone(&keeper.store),
             flights: Flights::default(),
-            counters: Counters::default(),
+            counters: Arc::clone(&keeper.counters),
+            keeper,
+            peers,
         };
         Ok(Proxy {
             listener,
@@ -81,7 +108,11 @@ impl Proxy {
 
     /// What has been counted.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.stats()
+        let taken_over = self.shared.peers.as_ref().map_or(0, Peers::taken_over);
+        Stats {
+            taken_over,
+            ..self.shared.counters.stats()
+        }
     }
 
     /// What it keeps.
@@ -307,8 +338,8 @@ fn spelt(url: &str) -> Result<Uri, BadUrl> {
     }
 }
 
-/// One spelling for one URL: the host in lower case, no port that goes without saying.
-fn canonical(url: Uri) -> Uri {
+/// One spelling of one URL: the host in lower case, no port that goes without saying.
+pub(crate) fn canonical(url: Uri) -> Uri {
     let Some(authority) = url.authority() else {
         return url;
     };
