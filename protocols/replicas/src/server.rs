@@ -20,8 +20,10 @@ use crate::message::{
 use crate::moving::{Moving, Progress};
 use crate::shared::Shared;
 
-/// A peer may leave its stream open unused for so long: twice what ours do by default.
-const IDLE: Duration = Duration::from_secs(60);
+/// A peer may leave its stream open without a request for so long: as long as it may wait for an
+/// answer, since it may be reading one that the transport took from here long ago. Ours close
+/// theirs far earlier.
+const IDLE: Duration = Duration::from_secs(240);
 
 /// Bytes read ahead: a header comes in one read, an item of more bypasses the buffer.
 pub(crate) const READ_AHEAD: usize = 16 * 1024;

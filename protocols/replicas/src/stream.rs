@@ -25,6 +25,9 @@ const QUEUE: usize = 16;
 /// up to 10 MB at once, and nothing is seen of how they get on until an answer comes.
 const SLOWEST: usize = 64 * 1024;
 
+/// Answers are read for so long after the last request that could be written.
+const LINGER: Duration = Duration::from_secs(240);
+
 /// Requests without an answer, those that nobody waits for any more among them: more than
 /// a peer works on at a time.
 const MAX_PENDING: usize = 256;
@@ -117,6 +120,14 @@ impl State {
         }
     }
 
+    /// No request is written any more; answers are still read while any are due.
+    fn ask_no_more(&self) {
+        self.closed.store(true, Ordering::Release);
+        if self.pending.lock().replies.is_empty() {
+            self.close();
+        }
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.stop.notify_waiters();
@@ -169,6 +180,9 @@ impl Stream {
                     _ = write_requests(writer, asked, &state, idle) => {}
                     () = closed(&state) => {}
                 }
+                // What was asked before may still be on its way.
+                state.ask_no_more();
+                let _ = timeout(LINGER, state.stop.notified()).await;
                 state.close();
             }
         });
@@ -303,7 +317,12 @@ async fn write_requests<W: AsyncWrite + Unpin>(
             body: next.body.len() as u32,
             request: next.request,
         };
-        write_message(&mut writer, &header, &next.body).await?;
+        let written = write_message(&mut writer, &header, &next.body).await;
+        if written.is_err() {
+            // It did not get there whole.
+            state.pending.lock().remove(seq);
+        }
+        written?;
         state.pending.lock().took(seq, next.body.len());
         if asked.is_empty() {
             writer.flush().await?;
@@ -337,11 +356,18 @@ async fn read_answers<R: AsyncRead + Unpin>(
         let body = read_body(&mut reader, body, allowed).await?;
         *state.answered.lock() = Instant::now();
         let _ = reply.send(Reply { response, body });
+        let is_last = state.pending.lock().replies.is_empty();
+        if is_last && state.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
     use futures::future::join_all;
     use tokio_util::compat::TokioAsyncReadCompatExt;
 
@@ -358,30 +384,94 @@ mod tests {
         through(PIECE, pause, never)
     }
 
+    async fn answer_slowly(far: tokio::io::DuplexStream, pause: Duration, never: Option<u64>) {
+        let (mut reader, mut writer) = far.compat().split();
+        while let Ok(header) = read_header::<RequestHeader, _>(&mut reader).await {
+            let mut piece = vec![0; PIECE];
+            for _ in 0..header.body as usize / PIECE {
+                tokio::time::sleep(pause).await;
+                if reader.read_exact(&mut piece).await.is_err() {
+                    return;
+                }
+            }
+            let answer = ResponseHeader {
+                seq: header.seq,
+                body: 0,
+                response: Response::Stored { version: 1 },
+            };
+            if never != Some(header.seq) {
+                write_message(&mut writer, &answer, &[]).await.unwrap();
+                writer.flush().await.unwrap();
+            }
+        }
+    }
+
     /// The same, over a transport that takes `holds` bytes before it is full.
     fn through(holds: usize, pause: Duration, never: Option<u64>) -> Arc<Stream> {
         let (near, far) = tokio::io::duplex(holds);
-        tokio::spawn(async move {
-            let (mut reader, mut writer) = far.compat().split();
-            while let Ok(header) = read_header::<RequestHeader, _>(&mut reader).await {
-                let mut piece = vec![0; PIECE];
-                for _ in 0..header.body as usize / PIECE {
-                    tokio::time::sleep(pause).await;
-                    reader.read_exact(&mut piece).await.unwrap();
-                }
-                let answer = ResponseHeader {
-                    seq: header.seq,
-                    body: 0,
-                    response: Response::Stored { version: 1 },
-                };
-                if never != Some(header.seq) {
-                    write_message(&mut writer, &answer, &[]).await.unwrap();
-                    writer.flush().await.unwrap();
-                }
-            }
-        });
+        tokio::spawn(answer_slowly(far, pause, never));
         let outdone = wire::Outdone::default();
         Stream::start(near.compat(), outdone, ITEM, Duration::from_secs(600))
+    }
+
+    /// A way on which writing fails behind so many bytes, and reading goes on.
+    struct OneWay<S> {
+        stream: S,
+        left: usize,
+    }
+
+    impl<S: AsyncRead + Unpin> AsyncRead for OneWay<S> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            into: &mut [u8],
+        ) -> Poll<std::io::Result<usize>> {
+            Pin::new(&mut self.stream).poll_read(cx, into)
+        }
+    }
+
+    impl<S: AsyncWrite + Unpin> AsyncWrite for OneWay<S> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            from: &[u8],
+        ) -> Poll<std::io::Result<usize>> {
+            if self.left == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::BrokenPipe.into()));
+            }
+            let from = &from[..from.len().min(self.left)];
+            let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, from))?;
+            self.left -= written;
+            Poll::Ready(Ok(written))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+
+        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Pin::new(&mut self.stream).poll_close(cx)
+        }
+    }
+
+    /// As where the far end has stopped reading: QUIC says so at once, and what was asked before is
+    /// on its way.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_cannot_be_written_costs_no_other_its_answer() {
+        let (near, far) = tokio::io::duplex(16 * ITEM);
+        tokio::spawn(answer_slowly(far, Duration::from_millis(100), None));
+        let stream = OneWay {
+            stream: near.compat(),
+            left: 5 * ITEM / 2,
+        };
+        let outdone = wire::Outdone::default();
+        let stream = Stream::start(stream, outdone, ITEM, Duration::from_secs(600));
+        let answered = put_all(&stream, 3).await;
+        assert!(answered[..2].iter().all(Result::is_ok));
+        assert!(matches!(answered[2], Err(Unanswered::Ended)));
+        assert!(stream.is_closed());
+        // Nothing is due any more, so nobody reads on.
+        assert_eq!(Arc::strong_count(&stream.state), 1);
     }
 
     async fn put_all(stream: &Stream, items: usize) -> Vec<Result<Reply, Unanswered>> {
