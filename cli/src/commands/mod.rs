@@ -1,5 +1,6 @@
 //! The commands, a file for each noun.
 
+mod archive;
 mod config;
 mod dht;
 mod dolr;
@@ -60,6 +61,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Overlay(command) => overlay::run(command, &client, output).await,
         Command::Dht(command) => dht::run(command, &client, output).await,
         Command::Dolr(command) => dolr::run(command, &client, output).await,
+        Command::Archive(command) => archive::run(command, &client, output).await,
         Command::Key(command) => key::run(command, &client, output).await,
         Command::Object(command) => object::run(command, &client, output).await,
         Command::Bench(Bench::Transfer(options)) => bench::transfer(options, output).await,

@@ -54,6 +54,8 @@ pub(crate) struct Behaviour {
     blocks: blocks::Behaviour,
     dht: dht::Behaviour,
     objects: objects::Behaviour,
+    fragments: replicas::Behaviour<archive::Fragments>,
+    manifests: replicas::Behaviour<archive::Manifests>,
     bitswap: bitswap::Behaviour,
     pub(crate) relay: Guarded<relay::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
@@ -68,6 +70,8 @@ pub(crate) struct Parts {
     pub(crate) blocks: blocks::Behaviour,
     pub(crate) dht: dht::Behaviour,
     pub(crate) objects: objects::Behaviour,
+    pub(crate) fragments: replicas::Behaviour<archive::Fragments>,
+    pub(crate) manifests: replicas::Behaviour<archive::Manifests>,
     pub(crate) bitswap: bitswap::Behaviour,
     pub(crate) relay_client: relay::client::Behaviour,
 }
@@ -116,6 +120,8 @@ impl Behaviour {
             blocks: parts.blocks,
             dht: parts.dht,
             objects: parts.objects,
+            fragments: parts.fragments,
+            manifests: parts.manifests,
             bitswap: parts.bitswap,
             relay: Guarded::new(
                 "relay",

@@ -54,6 +54,10 @@ impl Handle {
         if record.is_removal() {
             return Err(AddError::Removed(record.seq()));
         }
+        if self.inner.placement.neighbours().is_empty() {
+            // Who is alone cannot tell what others know either, and that is not what is wrong.
+            return Err(AddError::TooFewNodes(1));
+        }
         let before = self.of_version(&record.vguid()).await;
         let before = before.map_err(AddError::Unknown)?;
         if let Some(before) = before.as_ref().filter(|_| !again) {
