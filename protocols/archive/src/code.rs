@@ -13,12 +13,6 @@ pub const MAX_NEEDED: usize = 32;
 /// has much of, and a fragment is still worth a request of its own.
 pub const SHARD: usize = 256 * 1024;
 
-/// Bytes of each shard that are coded at a time: what is worked on stays in the processor's
-/// cache. The code does not mix what stands in different 64 bytes of the shards, so this changes
-/// nothing of what comes out. Decoding begins with much work that does not depend on the length,
-/// and is done for whole shards.
-const STRIPE: usize = 16 * 1024;
-
 /// Any `needed` of `fragments`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -112,25 +106,18 @@ impl Coder {
             .map(|at| data.slice(at * shard..(at + 1) * shard))
             .collect();
         let (needed, more) = (rate.needed(), rate.fragments() - rate.needed());
-        let mut computed = vec![Vec::with_capacity(shard); more];
-        for from in (0..shard).step_by(STRIPE) {
-            let to = shard.min(from + STRIPE);
-            let encoder = match &mut self.encoder {
-                Some(encoder) => {
-                    encoder.reset(needed, more, to - from)?;
-                    encoder
-                }
-                none => none.insert(ReedSolomonEncoder::new(needed, more, to - from)?),
-            };
-            for shard in &shards {
-                encoder.add_original_shard(&shard[from..to])?;
+        let encoder = match &mut self.encoder {
+            Some(encoder) => {
+                encoder.reset(needed, more, shard)?;
+                encoder
             }
-            let stripe = encoder.encode()?;
-            for (shard, part) in computed.iter_mut().zip(stripe.recovery_iter()) {
-                shard.extend_from_slice(part);
-            }
+            none => none.insert(ReedSolomonEncoder::new(needed, more, shard)?),
+        };
+        for shard in &shards {
+            encoder.add_original_shard(shard)?;
         }
-        shards.extend(computed.into_iter().map(Bytes::from));
+        let computed = encoder.encode()?;
+        shards.extend(computed.recovery_iter().map(Bytes::copy_from_slice));
         Ok(shards)
     }
 

@@ -115,7 +115,10 @@ async fn anybody_finds_it_by_name_number_and_vguid() {
             node.handle.of_version(&vguid).await.unwrap().as_ref(),
             Some(&manifest)
         );
-        assert_eq!(node.handle.all(aguid).await.unwrap(), [manifest.clone()]);
+        assert_eq!(
+            node.handle.all(aguid).await.unwrap(),
+            std::slice::from_ref(&manifest)
+        );
     }
     let missing = net.nodes[1].handle.find(aguid, Version::Number(2)).await;
     let error = missing.unwrap_err();

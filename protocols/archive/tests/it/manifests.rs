@@ -93,7 +93,8 @@ fn what_is_out_of_bounds_is_refused_before_anything_is_made_of_it() {
         change(&mut bad);
         decode(&bad)
     };
-    let cases: [(&str, fn(&mut Raw)); 14] = [
+    type Case = (&'static str, fn(&mut Raw));
+    let cases: [Case; 14] = [
         ("format", |raw| raw.v = 2),
         ("m", |raw| raw.m = 0),
         ("m as n", |raw| raw.m = 4),

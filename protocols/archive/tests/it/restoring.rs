@@ -95,7 +95,8 @@ async fn a_manifest_that_does_not_fit_its_fragments_restores_nothing_wrong() {
     let segments = manifest.segments();
     assert_eq!(segments, 3);
     let reader = &net.nodes[1].handle;
-    let cases: [Box<dyn FnOnce(&mut Contents)>; 5] = [
+    type Case = Box<dyn FnOnce(&mut Contents)>;
+    let cases: [Case; 5] = [
         Box::new(|contents| contents.roots.swap(0, 1)),
         Box::new(|contents| contents.roots[1] = [9; 32]),
         Box::new(|contents| contents.blocks += 1),
