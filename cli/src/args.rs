@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// Versions that outlive the loss of many nodes
     #[command(subcommand)]
     Archive(Archive),
+    /// The web cache: what it has, and what it is to have or to forget
+    #[command(subcommand)]
+    Cache(Cache),
     /// Keys, and what this node calls them
     #[command(subcommand)]
     Key(Key),
@@ -365,6 +368,35 @@ pub(crate) enum Archive {
         /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID or the VGUID of a version
         reference: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// How full it is, and what it has done since the node started
+    Stats,
+    /// List what it keeps
+    Ls {
+        /// How the URLs begin [default: all]
+        prefix: Option<String>,
+    },
+    /// Ask for URLs, so that they are there when somebody wants them
+    Warm {
+        /// The URLs, beginning with http://
+        #[arg(required = true, value_name = "URL")]
+        urls: Vec<String>,
+    },
+    /// Forget what URLs have answered
+    Purge(CachePurge),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CachePurge {
+    /// The URLs
+    #[arg(required_unless_present = "all", value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    /// Forget everything
+    #[arg(long, conflicts_with = "urls")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@
 mod archive;
 mod location;
 mod relay;
+mod web_cache;
 
 use std::{
     fmt, io,
@@ -23,6 +24,7 @@ use crate::api::types::SettingInForce;
 pub use archive::Archive;
 pub use location::{Location, Roots, Seconds, Spread};
 pub use relay::{MAX_NAMED, Relay, RelayAddress, Relays};
+pub use web_cache::{PeerNetworks, WebCache};
 
 /// The node's settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,18 +78,6 @@ pub struct Cache {
     pub max_mib: u32,
     /// Most copies that others can find here; 0 publishes none and looks for none.
     pub published: Published,
-}
-
-/// The web cache's proxy (`docs/specs/webcache.md`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WebCache {
-    /// Port of the proxy on 127.0.0.1; 0 has none.
-    pub port: u16,
-    /// Room for what it keeps, in MiB; 0 takes a tenth of the free disk, and 10 GiB at most.
-    pub max_mib: u32,
-    /// Whether it gives what it has, however old, and asks no origin.
-    pub offline: bool,
 }
 
 /// A number of copies that may be published.
@@ -249,6 +239,21 @@ pub const SETTINGS: &[Setting] = &[
         "webcache.offline",
         "HEDGEROW_WEBCACHE_OFFLINE",
         "--webcache-offline",
+    ),
+    setting(
+        "webcache.peers",
+        "HEDGEROW_WEBCACHE_PEERS",
+        "--webcache-peers",
+    ),
+    setting(
+        "webcache.scheme",
+        "HEDGEROW_WEBCACHE_SCHEME",
+        "--webcache-scheme",
+    ),
+    setting(
+        "webcache.peer_networks",
+        "HEDGEROW_WEBCACHE_PEER_NETWORKS",
+        "--webcache-peer-networks",
     ),
     setting(
         "archive.max_gib",

@@ -68,6 +68,18 @@ pub struct StartOptions {
     /// Whether the web cache gives what it has, however old, and asks no origin [default: false]
     #[arg(long, value_name = "BOOL")]
     pub webcache_offline: Option<String>,
+    /// Which answers of other nodes the web cache believes: all, verified (those whose URL names
+    /// the digest of the body) or none: then it is for this machine alone [default: verified]
+    #[arg(long, value_name = "WHICH")]
+    pub webcache_peers: Option<String>,
+    /// Where bodies of the shared web cache are, the same in the whole network: home-store or
+    /// directory [default: home-store]
+    #[arg(long, value_name = "SCHEME")]
+    pub webcache_scheme: Option<String>,
+    /// Networks, as 10.0.0.0/8, whose servers the web cache asks on behalf of other nodes as if
+    /// they were public; separated by commas [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    pub webcache_peer_networks: Option<String>,
     /// Room for fragments of archived versions (0: as much as the disk has) [default: 0]
     #[arg(long, value_name = "GIB")]
     pub archive_max_gib: Option<String>,
@@ -146,6 +158,12 @@ impl StartOptions {
             ("webcache.port", self.webcache_port.clone()),
             ("webcache.max_mib", self.webcache_max_mib.clone()),
             ("webcache.offline", self.webcache_offline.clone()),
+            ("webcache.peers", self.webcache_peers.clone()),
+            ("webcache.scheme", self.webcache_scheme.clone()),
+            (
+                "webcache.peer_networks",
+                self.webcache_peer_networks.clone(),
+            ),
             ("archive.max_gib", self.archive_max_gib.clone()),
             ("archive.repair_mib", self.archive_repair_mib.clone()),
             ("archive.sweep_seconds", self.archive_sweep_seconds.clone()),

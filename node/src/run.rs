@@ -100,7 +100,12 @@ impl Node {
         routing.pastry.location = settings.location.core();
         let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
-        let proxy = web_cache::open(home.home.web_cache(), &settings.webcache).await?;
+        let folder = home.home.web_cache();
+        let web_cache = web_cache::open(folder, &settings.webcache, ring.clone()).await?;
+        let (proxy, web_cache) = match web_cache {
+            Some(parts) => (Some(Arc::new(parts.proxy)), parts.behaviour),
+            None => (None, None),
+        };
         let stores = stores::open(home.home.store(), ring.me().guid, &settings.archive).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
         let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
@@ -148,6 +153,7 @@ impl Node {
             fragments,
             manifests,
             bitswap,
+            web_cache,
             relay_client,
         };
         let (behaviour, streams, gossip) =
@@ -230,6 +236,7 @@ impl Node {
             provided: Provided::load(home.home.provided_file(), network.clone()).await,
             blocks: blocks_handle,
             dht: dht_handle,
+            web_cache: proxy.clone(),
             mailbox: Mailbox::new(ring.clone()),
             effective,
             home: home.home.root().to_owned(),

@@ -7,18 +7,28 @@ use std::{
 };
 
 use anyhow::Context;
-use webcache::{Config, Proxy, Store};
+use webcache::{Behaviour, Config, Peers, PeersConfig, Proxy, Store, Trust};
 
 use crate::config::WebCache;
 
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
 
+/// A proxy that listens, and its part in the cache that nodes share.
+pub(crate) struct WebCacheParts {
+    pub(crate) proxy: Proxy,
+    pub(crate) behaviour: Option<Behaviour>,
+}
+
 /// Opens the store in `folder` and listens, if there is a port to listen on.
 ///
 /// # Errors
 /// When the folder or the port cannot be had.
-pub(crate) async fn open(folder: PathBuf, settings: &WebCache) -> anyhow::Result<Option<Proxy>> {
+pub(crate) async fn open(
+    folder: PathBuf,
+    settings: &WebCache,
+    overlay: overlay::Handle,
+) -> anyhow::Result<Option<WebCacheParts>> {
     if settings.port == 0 {
         return Ok(None);
     }
@@ -45,8 +55,21 @@ pub(crate) async fn open(folder: PathBuf, settings: &WebCache) -> anyhow::Result
         ..Config::default()
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
-    let proxy = Proxy::bind(listen, config, store).await.with_context(|| {
+    let (bound, behaviour) = match settings.peers {
+        Trust::None => (Proxy::bind(listen, config, store).await, None),
+        trust @ (Trust::All | Trust::Verified) => {
+            let shared = PeersConfig {
+                scheme: settings.scheme,
+                trust,
+                networks: settings.peer_networks.networks(),
+            };
+            let seed = rand::random();
+            let (peers, behaviour) = Peers::new(config, shared, store, overlay, seed);
+            (Proxy::bind_shared(listen, peers).await, Some(behaviour))
+        }
+    };
+    let proxy = bound.with_context(|| {
         format!("the web cache cannot listen on {listen} (see --webcache-port)")
     })?;
-    Ok(Some(proxy))
+    Ok(Some(WebCacheParts { proxy, behaviour }))
 }

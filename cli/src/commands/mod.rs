@@ -1,6 +1,7 @@
 //! The commands, a file for each noun.
 
 mod archive;
+mod cache;
 mod config;
 mod dht;
 mod dolr;
@@ -62,6 +63,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Dht(command) => dht::run(command, &client, output).await,
         Command::Dolr(command) => dolr::run(command, &client, output).await,
         Command::Archive(command) => archive::run(command, &client, output).await,
+        Command::Cache(command) => cache::run(command, &client, output).await,
         Command::Key(command) => key::run(command, &client, output).await,
         Command::Object(command) => object::run(command, &client, output).await,
         Command::Bench(Bench::Transfer(options)) => bench::transfer(options, output).await,

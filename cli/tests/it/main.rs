@@ -21,6 +21,7 @@ mod named;
 mod objects;
 mod rendezvous;
 mod s3;
+mod shared_cache;
 mod sizes;
 mod survival;
 mod trace;

@@ -28,6 +28,7 @@ mod state;
 pub mod types;
 mod updates;
 mod watch;
+mod web_cache;
 
 pub(crate) use failure::ApiError;
 pub(crate) use named::{read_failed, write_failed};
@@ -103,6 +104,12 @@ fn router(app: App) -> Router {
         .route(
             "/api/v1/archive/{reference}/restore",
             post(archive::restore),
+        )
+        .route("/api/v1/webcache", get(web_cache::status))
+        .route("/api/v1/webcache/warm", post(web_cache::warm))
+        .route(
+            "/api/v1/webcache/objects",
+            get(web_cache::list).delete(web_cache::purge),
         )
         .route("/api/v1/diff", get(named::diff))
         .route("/api/v1/named", get(named::list))

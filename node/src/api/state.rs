@@ -64,6 +64,7 @@ pub(crate) struct Services {
     pub(crate) s3: SocketAddr,
     pub(crate) s3_keys: AccessKeys,
     pub(crate) s3_streams: Arc<Semaphore>,
+    pub(crate) web_cache: Option<Arc<webcache::Proxy>>,
     pub(crate) mailbox: Mailbox,
     pub(crate) effective: Effective,
     pub(crate) home: PathBuf,

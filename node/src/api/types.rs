@@ -827,3 +827,116 @@ pub struct S3KeyMade {
     /// The region to name; the door takes any.
     pub region: String,
 }
+
+/// How full the web cache is, and what it has done since the node started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheStatus {
+    /// What clients set as their `http_proxy`.
+    pub proxy: String,
+    /// Whether no origin is asked.
+    pub offline: bool,
+    /// Bytes that it may take.
+    pub room: u64,
+    /// Bytes that it takes.
+    pub bytes: u64,
+    /// Answers kept.
+    pub objects: u64,
+    /// Requests of clients, tunnels included.
+    pub requests: u64,
+    /// Answered from what is kept.
+    pub hits: u64,
+    /// Answered from what is kept after the origin said that it is current.
+    pub validated: u64,
+    /// Answered from what was on its way for another client.
+    pub collapsed: u64,
+    /// Answered by an origin.
+    pub misses: u64,
+    /// Refused, or without an answer.
+    pub failed: u64,
+    /// Answers of origins that were kept.
+    pub stored: u64,
+    /// What it did with other nodes.
+    pub shared: WebCacheShared,
+}
+
+/// What the web cache did with those of other nodes since the node started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheShared {
+    /// Answered with what another node had.
+    pub peer_hits: u64,
+    /// Answered with what another node got from the origin for it.
+    pub peer_misses: u64,
+    /// Answered from what is kept after another node said that it is current.
+    pub peer_validated: u64,
+    /// Nodes that were silent or out of reach when they were asked.
+    pub peers_silent: u64,
+    /// Answers of nodes that could not be used.
+    pub peers_wrong: u64,
+    /// Bodies that had not the digest that their URL names.
+    pub wrong_digests: u64,
+    /// Bodies given to other nodes.
+    pub served: u64,
+    /// Bytes of them.
+    pub served_bytes: u64,
+    /// Questions of other nodes.
+    pub asked: u64,
+    /// Origins asked on behalf of other nodes.
+    pub fetched_for_peers: u64,
+    /// Origins that were not, since they are none of the public's.
+    pub not_public: u64,
+    /// Objects taken over as their new home.
+    pub taken_over: u64,
+}
+
+/// An answer that the web cache keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheObject {
+    /// What was asked for.
+    pub url: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Bytes of its body.
+    pub size: u64,
+    /// Seconds for which it is still fresh.
+    pub fresh_seconds: u64,
+}
+
+/// Answers that the web cache keeps, by URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheObjects {
+    /// They.
+    pub objects: Vec<WebCacheObject>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A URL for the web cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebCacheUrl {
+    /// The URL, beginning with http://.
+    pub url: String,
+}
+
+/// What came of asking for a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheWarmed {
+    /// What was asked for.
+    pub url: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Bytes of its body.
+    pub bytes: u64,
+    /// What the cache did (RFC 9211).
+    pub cache_status: String,
+    /// Why the body broke off, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
+}
+
+/// What the web cache has forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCachePurged {
+    /// Answers.
+    pub removed: u64,
+}

@@ -57,6 +57,7 @@ pub(crate) struct Behaviour {
     fragments: replicas::Behaviour<archive::Fragments>,
     manifests: replicas::Behaviour<archive::Manifests>,
     bitswap: bitswap::Behaviour,
+    web_cache: Toggle<webcache::Behaviour>,
     pub(crate) relay: Guarded<relay::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
     dcutr: dcutr::Behaviour,
@@ -73,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) fragments: replicas::Behaviour<archive::Fragments>,
     pub(crate) manifests: replicas::Behaviour<archive::Manifests>,
     pub(crate) bitswap: bitswap::Behaviour,
+    pub(crate) web_cache: Option<webcache::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
 }
 
@@ -123,6 +125,7 @@ impl Behaviour {
             fragments: parts.fragments,
             manifests: parts.manifests,
             bitswap: parts.bitswap,
+            web_cache: parts.web_cache.into(),
             relay: Guarded::new(
                 "relay",
                 relaying.serve.then(|| {

@@ -48,91 +48,122 @@ pub(crate) enum HowLost {
 
 /// Everyone something is going on with, by name.
 ///
-/// One sorted list instead of a tree: a node looks its peers up far more often than it
-/// meets new ones, and it has no room to spare between them.
+/// A node looks its peers up far more often than it meets new ones. So the names stand side by
+/// side, in order, where a search reads a few lines of memory, and what is known of each stands
+/// elsewhere and does not move when another is met.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers<P> {
     /// In order.
-    all: Vec<PeerState<P>>,
+    names: Vec<P>,
+    /// Where in `states` each name's is.
+    places: Vec<u16>,
+    states: Vec<PeerState<P>>,
     /// How many are being asked.
     asked: usize,
 }
 
+const _: () = assert!(MAX_PEERS < u16::MAX as usize);
+
 impl<P> Default for Peers<P> {
     fn default() -> Self {
         Peers {
-            all: Vec::new(),
+            names: Vec::new(),
+            places: Vec::new(),
+            states: Vec::new(),
             asked: 0,
         }
     }
 }
 
 impl<P: Peer> Peers<P> {
-    fn find(&self, peer: &P) -> Result<usize, usize> {
-        self.all
-            .binary_search_by_key(peer, |state| state.contact.peer)
+    fn place(&self, peer: &P) -> Option<usize> {
+        let at = self.names.binary_search(peer).ok()?;
+        Some(usize::from(self.places[at]))
     }
 
     pub(crate) fn get(&self, peer: &P) -> Option<&PeerState<P>> {
-        self.find(peer).ok().map(|at| &self.all[at])
+        self.place(peer).map(|place| &self.states[place])
     }
 
     pub(crate) fn get_mut(&mut self, peer: &P) -> Option<&mut PeerState<P>> {
-        self.find(peer).ok().map(|at| &mut self.all[at])
+        self.place(peer).map(|place| &mut self.states[place])
     }
 
     pub(crate) fn contains_key(&self, peer: &P) -> bool {
-        self.find(peer).is_ok()
+        self.names.binary_search(peer).is_ok()
     }
 
     /// The peer's state, made if there is none.
     pub(crate) fn meet(&mut self, now: Time, contact: &Contact<P>) -> &mut PeerState<P> {
-        let at = self.find(&contact.peer).unwrap_or_else(|at| {
-            let state = PeerState {
-                contact: contact.clone(),
-                rtt: Rtt::default(),
-                heard: now,
-                told: now,
-                probe: None,
-                period_ms: 0,
-                wants_me: false,
-                found: false,
-                near_asked: false,
-            };
-            if self.all.len() == self.all.capacity() {
-                // Doubling would leave half of it empty for good: a node that has joined
-                // meets few more.
-                self.all.reserve_exact(ROOM);
-            }
-            self.all.insert(at, state);
-            at
+        let place = match self.names.binary_search(&contact.peer) {
+            Ok(at) => usize::from(self.places[at]),
+            Err(at) => self.add(at, now, contact),
+        };
+        &mut self.states[place]
+    }
+
+    fn add(&mut self, at: usize, now: Time, contact: &Contact<P>) -> usize {
+        if self.states.len() == self.states.capacity() {
+            // Doubling would leave half of it empty for good: a node that has joined
+            // meets few more.
+            self.names.reserve_exact(ROOM);
+            self.places.reserve_exact(ROOM);
+            self.states.reserve_exact(ROOM);
+        }
+        let place = self.states.len();
+        self.names.insert(at, contact.peer);
+        self.places.insert(at, place as u16);
+        self.states.push(PeerState {
+            contact: contact.clone(),
+            rtt: Rtt::default(),
+            heard: now,
+            told: now,
+            probe: None,
+            period_ms: 0,
+            wants_me: false,
+            found: false,
+            near_asked: false,
         });
-        &mut self.all[at]
+        place
     }
 
     pub(crate) fn remove(&mut self, peer: &P) -> Option<PeerState<P>> {
-        let at = self.find(peer).ok()?;
-        let state = self.all.remove(at);
+        let at = self.names.binary_search(peer).ok()?;
+        self.names.remove(at);
+        let place = usize::from(self.places.remove(at));
+        let state = self.states.swap_remove(place);
+        // The last one stands in its place now.
+        if let Some(moved) = self.states.get(place)
+            && let Ok(at) = self.names.binary_search(&moved.contact.peer)
+        {
+            self.places[at] = place as u16;
+        }
         self.asked -= usize::from(state.probe.is_some());
         Some(state)
     }
 
     /// Forgets those of whom this is not true, and gives their room back.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&PeerState<P>) -> bool) {
-        let before = self.all.len();
-        self.all.retain(keep);
-        self.asked = self.asked().count();
-        if self.all.len() < before {
-            self.all.shrink_to_fit();
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&PeerState<P>) -> bool) {
+        let states = self.values().filter(|state| !keep(state));
+        let forgotten: Vec<P> = states.map(|state| state.contact.peer).collect();
+        for peer in &forgotten {
+            self.remove(peer);
+        }
+        if !forgotten.is_empty() {
+            self.names.shrink_to_fit();
+            self.places.shrink_to_fit();
+            self.states.shrink_to_fit();
         }
     }
 
+    /// All of them, by name.
     pub(crate) fn values(&self) -> impl Iterator<Item = &PeerState<P>> {
-        self.all.iter()
+        let places = self.places.iter();
+        places.map(|place| &self.states[usize::from(*place)])
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.all.len()
+        self.names.len()
     }
 
     /// How many are being asked.
@@ -142,25 +173,25 @@ impl<P: Peer> Peers<P> {
 
     /// Who is being asked, and what.
     pub(crate) fn asked(&self) -> impl Iterator<Item = (&PeerState<P>, &Probing)> {
-        let asked = self.all.iter();
-        asked.filter_map(|peer| peer.probe.as_deref().map(|probe| (peer, probe)))
+        self.values()
+            .filter_map(|peer| peer.probe.as_deref().map(|probe| (peer, probe)))
     }
 
     /// A peer is being asked this from now on.
     pub(crate) fn start_asking(&mut self, peer: &P, probe: Probing) {
-        let Ok(at) = self.find(peer) else {
+        let Some(place) = self.place(peer) else {
             return;
         };
-        let before = self.all[at].probe.replace(Box::new(probe));
+        let before = self.states[place].probe.replace(Box::new(probe));
         self.asked += usize::from(before.is_none());
     }
 
     /// A peer is not being asked any more.
     pub(crate) fn stop_asking(&mut self, peer: &P) {
-        let Ok(at) = self.find(peer) else {
+        let Some(place) = self.place(peer) else {
             return;
         };
-        let before = self.all[at].probe.take();
+        let before = self.states[place].probe.take();
         self.asked -= usize::from(before.is_some());
     }
 
@@ -250,6 +281,98 @@ impl Probing {
             was_outdated: self.was_outdated || self.outdated,
             outdated: false,
             ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use guid::Guid;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Addrs;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Meet(u32),
+        Remove(u32),
+        Ask(u32),
+        Answered(u32),
+        ForgetMultiples(u32),
+    }
+
+    fn asked_at(sent: Time) -> Probing {
+        Probing {
+            nonce: 0,
+            sent,
+            earlier: [None; 2],
+            tries: 0,
+            asks: Asks::Life,
+            announced: false,
+            outdated: false,
+            was_outdated: false,
+        }
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let peer = 0u32..40;
+        prop_oneof![
+            4 => peer.clone().prop_map(Step::Meet),
+            2 => peer.clone().prop_map(Step::Remove),
+            2 => peer.clone().prop_map(Step::Ask),
+            1 => peer.prop_map(Step::Answered),
+            1 => (2u32..7).prop_map(Step::ForgetMultiples),
+        ]
+    }
+
+    proptest! {
+        /// Beside a map from each name to when it was met and whether it is being asked.
+        #[test]
+        fn each_name_has_its_own_state(steps in prop::collection::vec(step(), 0..200)) {
+            let mut peers = Peers::<u32>::default();
+            let mut model = BTreeMap::new();
+            for (at, step) in steps.into_iter().enumerate() {
+                let now = Time::from_micros(at as u64);
+                match step {
+                    Step::Meet(peer) => {
+                        let guid = Guid::new(u128::from(peer));
+                        let contact = Contact { guid, peer, addrs: Addrs::default() };
+                        let (met, _) = *model.entry(peer).or_insert((now, false));
+                        prop_assert_eq!(peers.meet(now, &contact).heard, met);
+                    }
+                    Step::Remove(peer) => {
+                        let removed = peers.remove(&peer);
+                        let was = model.remove(&peer);
+                        prop_assert_eq!(removed.map(|state| state.heard), was.map(|(met, _)| met));
+                    }
+                    Step::Ask(peer) => {
+                        peers.start_asking(&peer, asked_at(now));
+                        model.entry(peer).and_modify(|(_, asked)| *asked = true);
+                    }
+                    Step::Answered(peer) => {
+                        peers.stop_asking(&peer);
+                        model.entry(peer).and_modify(|(_, asked)| *asked = false);
+                    }
+                    Step::ForgetMultiples(of) => {
+                        peers.retain(|state| state.contact.peer % of != 0);
+                        model.retain(|peer, _| peer % of != 0);
+                    }
+                }
+                let held: Vec<_> = peers
+                    .values()
+                    .map(|state| (state.contact.peer, (state.heard, state.probing().is_some())))
+                    .collect();
+                let expected: Vec<_> = model.iter().map(|(peer, state)| (*peer, *state)).collect();
+                prop_assert_eq!(held, expected);
+                prop_assert_eq!(peers.asked_count(), model.values().filter(|(_, asked)| *asked).count());
+                for peer in 0..40 {
+                    let known = peers.get(&peer).map(|state| state.heard);
+                    prop_assert_eq!(known, model.get(&peer).map(|(met, _)| *met));
+                }
+            }
         }
     }
 }

@@ -181,12 +181,19 @@ impl<P: Peer> Timers<P> {
     }
 
     fn first(&self) -> Option<(Time, Timer<P>)> {
-        let places = self.fixed.iter().enumerate();
-        let fixed = places.filter_map(|(place, at)| at.map(|at| (at, Timer::at_place(place))));
-        fixed
-            .min()
-            .into_iter()
-            .chain(self.order.first().copied())
-            .min()
+        let mut first = None;
+        for (place, at) in self.fixed.iter().enumerate() {
+            // Of two at one time it is the one with the lower name.
+            if let Some(at) = at
+                && first.is_none_or(|(before, _)| *at < before)
+            {
+                first = Some((*at, place));
+            }
+        }
+        let fixed = first.map(|(at, place)| (at, Timer::at_place(place)));
+        match (fixed, self.order.first()) {
+            (Some(fixed), Some(single)) => Some(fixed.min(*single)),
+            (fixed, single) => fixed.or(single.copied()),
+        }
     }
 }

@@ -50,8 +50,13 @@ impl Progress {
         }
     }
 
+    /// When a step of bytes was full last.
+    pub(crate) fn at(&self) -> Instant {
+        self.0.lock().at
+    }
+
     /// Waits until nothing has moved for `patience` since `begin`.
-    pub(crate) async fn still(&self, begin: Instant, patience: Duration) {
+    async fn still(&self, begin: Instant, patience: Duration) {
         loop {
             let due = self.0.lock().at.max(begin) + patience;
             if due <= Instant::now() {

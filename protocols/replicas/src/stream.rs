@@ -21,6 +21,10 @@ use crate::server::READ_AHEAD;
 /// Requests that wait to be written on one stream.
 const QUEUE: usize = 16;
 
+/// Bytes a second at which what the transport has taken is thought to reach a peer, at least. QUIC takes
+/// up to 10 MB at once, and nothing is seen of how they get on until an answer comes.
+const SLOWEST: usize = 64 * 1024;
+
 /// Requests without an answer, those that nobody waits for any more among them: more than
 /// a peer works on at a time.
 const MAX_PENDING: usize = 256;
@@ -54,7 +58,38 @@ struct State {
     /// When the last answer was complete.
     answered: Mutex<Instant>,
     stop: Notify,
-    pending: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
+    pending: Mutex<Pending>,
+}
+
+/// Requests that were written, or are being, and have no answer.
+#[derive(Default)]
+struct Pending {
+    replies: HashMap<u64, Unanswering>,
+    /// Bytes of items that the transport has taken with them.
+    taken: usize,
+}
+
+struct Unanswering {
+    reply: oneshot::Sender<Reply>,
+    /// Bytes of its item, once the transport has taken them all.
+    taken: usize,
+}
+
+impl Pending {
+    /// The transport has taken the item of a request whole.
+    fn took(&mut self, seq: u64, bytes: usize) {
+        // It may have been answered already, by one who knew without reading it.
+        if let Some(request) = self.replies.get_mut(&seq) {
+            request.taken = bytes;
+            self.taken += bytes;
+        }
+    }
+
+    fn remove(&mut self, seq: u64) -> Option<oneshot::Sender<Reply>> {
+        let request = self.replies.remove(&seq)?;
+        self.taken -= request.taken;
+        Some(request.reply)
+    }
 }
 
 impl State {
@@ -68,12 +103,26 @@ impl State {
         }
     }
 
+    /// Waits until nothing has moved since `begin`: no bytes and no answer for `patience`, and for the
+    /// time that what the transport holds may be on its way.
+    async fn still(&self, begin: Instant, patience: Duration) {
+        loop {
+            let moved = self.progress.at().max(*self.answered.lock()).max(begin);
+            let on_its_way = self.pending.lock().taken.div_ceil(SLOWEST);
+            let due = moved + patience + Duration::from_secs(on_its_way as u64);
+            if due <= Instant::now() {
+                return;
+            }
+            sleep_until(due).await;
+        }
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.stop.notify_waiters();
         self.stop.notify_one();
         // Whoever waits for an answer learns now that none will come.
-        self.pending.lock().clear();
+        *self.pending.lock() = Pending::default();
     }
 }
 
@@ -176,7 +225,7 @@ impl Stream {
         tokio::select! {
             reply = exchange => return reply.ok_or(Unanswered::Ended),
             // A stream on which bytes move may only be slow, as many are where the way out is.
-            () = self.state.progress.still(begin, patience) => {}
+            () = self.state.still(begin, patience) => {}
             () = self.out_of_turn(its_turn, patience * PATIENT_TIMES) => {}
         }
         self.state.close();
@@ -224,7 +273,7 @@ async fn write_requests<W: AsyncWrite + Unpin>(
     loop {
         let next = match timeout(idle, asked.recv()).await {
             Ok(Some(next)) => next,
-            Err(_) if !state.pending.lock().is_empty() => continue,
+            Err(_) if !state.pending.lock().replies.is_empty() => continue,
             // Unused for long, or nobody is left to use it.
             Err(_) | Ok(None) => break,
         };
@@ -237,13 +286,17 @@ async fn write_requests<W: AsyncWrite + Unpin>(
             if state.closed.load(Ordering::Acquire) {
                 break;
             }
-            if pending.len() >= MAX_PENDING {
+            if pending.replies.len() >= MAX_PENDING {
                 // It answers some and never the others.
                 break;
             }
             // Nobody waits any more, where this is not taken.
-            let _ = next.turn.send(pending.len());
-            pending.insert(seq, next.reply);
+            let _ = next.turn.send(pending.replies.len());
+            let request = Unanswering {
+                reply: next.reply,
+                taken: 0,
+            };
+            pending.replies.insert(seq, request);
         }
         let header = RequestHeader {
             seq,
@@ -251,6 +304,7 @@ async fn write_requests<W: AsyncWrite + Unpin>(
             request: next.request,
         };
         write_message(&mut writer, &header, &next.body).await?;
+        state.pending.lock().took(seq, next.body.len());
         if asked.is_empty() {
             writer.flush().await?;
         }
@@ -273,7 +327,7 @@ async fn read_answers<R: AsyncRead + Unpin>(
         } = read_header(&mut reader).await?;
         // An answer nobody asked for breaks the protocol. One that nobody waits for any
         // more is read all the same.
-        let Some(reply) = state.pending.lock().remove(&seq) else {
+        let Some(reply) = state.pending.lock().remove(seq) else {
             return Err(StreamError::Frame(format!("answer to no request: {seq}")));
         };
         let allowed = match response {
@@ -301,7 +355,12 @@ mod tests {
     /// A stream whose far end needs `pause` for each piece that it reads, and answers an item
     /// when it has it whole, but the item `never`.
     fn to_a_slow_peer(pause: Duration, never: Option<u64>) -> Arc<Stream> {
-        let (near, far) = tokio::io::duplex(PIECE);
+        through(PIECE, pause, never)
+    }
+
+    /// The same, over a transport that takes `holds` bytes before it is full.
+    fn through(holds: usize, pause: Duration, never: Option<u64>) -> Arc<Stream> {
+        let (near, far) = tokio::io::duplex(holds);
         tokio::spawn(async move {
             let (mut reader, mut writer) = far.compat().split();
             while let Ok(header) = read_header::<RequestHeader, _>(&mut reader).await {
@@ -352,6 +411,26 @@ mod tests {
         assert!(answered.iter().all(Result::is_err));
         assert!(stream.is_closed());
         assert!(begin.elapsed() < PATIENCE * (PATIENT_TIMES + 1));
+    }
+
+    /// As QUIC does: for the 18 s that an item takes nothing is seen of how it gets on.
+    #[tokio::test(start_paused = true)]
+    async fn what_the_transport_has_taken_has_time_to_get_there() {
+        let stream = through(16 * ITEM, Duration::from_millis(550), None);
+        let begin = Instant::now();
+        let answered = put_all(&stream, 8).await;
+        assert!(answered.iter().all(Result::is_ok));
+        assert!(begin.elapsed() > PATIENCE * 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transport_that_takes_everything_does_not_hide_who_is_silent() {
+        let stream = through(16 * ITEM, Duration::from_secs(3600), None);
+        let begin = Instant::now();
+        let answered = put_all(&stream, 8).await;
+        assert!(answered.iter().all(Result::is_err));
+        let on_its_way = Duration::from_secs((8 * ITEM / SLOWEST) as u64);
+        assert!(begin.elapsed() <= PATIENCE + on_its_way + Duration::from_secs(1));
     }
 
     /// Others' answers do not keep one waiting that never gets its own.

@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::bounded::Bounded;
+use crate::places::Places;
 use crate::timers::{Timer, Timers};
 use crate::{
     Config, Duty, Input, Message, Meta, Offered, Outcome, Output, Purpose, Source, Stats, Ticket,
@@ -83,9 +84,11 @@ pub struct Webcache<P> {
     pub(crate) config: Config,
     pub(crate) me: P,
     rng: ChaCha8Rng,
-    next_ask: u64,
+    /// Apart from the other, so that no answer tells anything of the numbers to come.
+    numbers: ChaCha8Rng,
     pub(crate) asks: BTreeMap<Guid, Ask<P>>,
     pub(crate) groups: BTreeMap<Guid, Group<P>>,
+    pub(crate) places: Places<P>,
     pub(crate) entries: Bounded<Entry<P>>,
     /// Until when.
     pub(crate) private: Bounded<Time>,
@@ -98,7 +101,8 @@ pub struct Webcache<P> {
 }
 
 impl<P: Peer> Webcache<P> {
-    /// The part of the node `me`; the seed decides which delegates are chosen.
+    /// The part of the node `me`. The seed decides which delegates are chosen, and which numbers
+    /// questions have: where peers are strangers, it is to be a secret that nobody can guess.
     ///
     /// # Panics
     /// When [`Config::validate`] refuses the settings.
@@ -106,13 +110,16 @@ impl<P: Peer> Webcache<P> {
         config
             .validate()
             .expect("settings are validated where they are read");
+        let mut numbers = ChaCha8Rng::seed_from_u64(seed);
+        numbers.set_stream(1);
         Webcache {
             entries: Bounded::new(config.max_entries),
             private: Bounded::new(config.max_private),
+            places: Places::new(me, config.max_places),
             config,
             me,
             rng: ChaCha8Rng::seed_from_u64(seed),
-            next_ask: 0,
+            numbers,
             asks: BTreeMap::new(),
             groups: BTreeMap::new(),
             pulls: BTreeMap::new(),
@@ -137,6 +144,7 @@ impl<P: Peer> Webcache<P> {
                 message,
                 have,
             } => self.handle_message(now, from, message, have),
+            Input::Offered { from, objects } => self.handle_offer(now, from, objects),
             Input::Fetched {
                 object,
                 purpose: Purpose::Own,
@@ -167,10 +175,6 @@ impl<P: Peer> Webcache<P> {
     }
 
     fn handle_message(&mut self, now: Time, from: P, message: Message<P>, have: Option<Meta>) {
-        if !message.is_within_bounds() {
-            self.stats.unexpected += 1;
-            return;
-        }
         match message {
             Message::Get {
                 ask,
@@ -217,7 +221,8 @@ impl<P: Peer> Webcache<P> {
                 self.handle_fetch(now, asker, object, have);
             }
             Message::Gone { ask, object } => self.handle_gone(now, from, ask, object),
-            Message::Offer { objects } => self.handle_offer(now, from, objects),
+            // Q12: what may be taken comes as `Input::Offered`.
+            Message::Offer { .. } => self.stats.unexpected += 1,
         }
     }
 
@@ -270,8 +275,7 @@ impl<P: Peer> Webcache<P> {
     }
 
     pub(crate) fn ask_number(&mut self) -> u64 {
-        self.next_ask += 1;
-        self.next_ask
+        self.numbers.next_u64()
     }
 
     /// A number below `count`, which is not 0; the bias is below count / 2^64.

@@ -45,6 +45,21 @@ impl<P: Peer> Webcache<P> {
                 "nobody gets {object}"
             );
         }
+        self.places.check(self.groups.values().flat_map(|group| {
+            let fetcher = match group.fetcher {
+                Fetcher::Asker(peer) => Some(peer),
+                Fetcher::Me | Fetcher::Pull => None,
+            };
+            let waiting = group.waiting.iter().map(|asker| asker.peer);
+            waiting.chain(fetcher)
+        }));
+        for (object, group) in &self.groups {
+            let mut peers: Vec<P> = group.waiting.iter().map(|asker| asker.peer).collect();
+            peers.sort_unstable();
+            peers.dedup();
+            let once = peers.len() == group.waiting.len();
+            assert!(once, "a peer waits twice for {object}");
+        }
         for object in self.pulls.keys() {
             let set = self.timers.is_set(Timer::Pull(*object));
             assert!(set, "the timer of pulling {object}");

@@ -39,6 +39,9 @@ pub struct Config {
     pub max_asks: usize,
     /// Who waits for one of them.
     pub max_waiting: usize,
+    /// Places at a home that one peer may have among those who wait, or are at the origin for the
+    /// others, over all objects. It has one for an object, whatever this says.
+    pub max_places: usize,
     /// Objects that a node is the home of; also those it is handed or hands over.
     pub max_entries: usize,
     /// Objects that are remembered to be private.
@@ -57,6 +60,7 @@ impl Default for Config {
             max_pulls: 8,
             max_asks: 1024,
             max_waiting: 1024,
+            max_places: 64,
             max_entries: 65_536,
             max_private: 4096,
         }
@@ -87,6 +91,7 @@ impl Config {
             ("max_pulls", self.max_pulls),
             ("max_asks", self.max_asks),
             ("max_waiting", self.max_waiting),
+            ("max_places", self.max_places),
             ("max_entries", self.max_entries),
             ("max_private", self.max_private),
         ];

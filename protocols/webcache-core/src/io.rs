@@ -2,7 +2,7 @@
 
 use guid::{Guid, Span};
 
-use crate::{Message, Meta};
+use crate::{Message, Meta, Offered};
 
 /// The driver's name for a client's request, never used twice at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +44,8 @@ pub enum Input<P> {
         /// The copy in this node's store.
         have: Option<Meta>,
     },
-    /// A message arrived. The body of an `Object` is in the store, or arriving there.
+    /// A message arrived. The body of an `Object` is in the store, or arriving there. An `Offer`
+    /// is none that counts: see [`Input::Offered`].
     Received {
         /// From this peer, as its connection proves.
         from: P,
@@ -52,6 +53,14 @@ pub enum Input<P> {
         message: Message<P>,
         /// The copy of the message's object in this node's store, as it was before.
         have: Option<Meta>,
+    },
+    /// Objects that another node hands over (Q12): of what it offered, those whose homes it is so
+    /// close to that they can have been its own, as the driver sees the ring.
+    Offered {
+        /// By this peer, as its connection proves.
+        from: P,
+        /// At most [`crate::MAX_OFFERED`].
+        objects: Vec<Offered<P>>,
     },
     /// The origin was asked.
     Fetched {

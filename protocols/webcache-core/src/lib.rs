@@ -53,6 +53,7 @@ mod io;
 mod message;
 mod meta;
 mod object;
+mod places;
 mod stats;
 mod timers;
 

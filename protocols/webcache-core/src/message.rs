@@ -29,8 +29,6 @@ pub enum Duty {
     None,
     /// To say what the origin said: `told` (Q9).
     Tell,
-    /// To offer what may be shared (Q8).
-    Offer,
 }
 
 /// What an asker says of its way to the origin.
@@ -147,25 +145,9 @@ pub enum Message<P> {
     },
 }
 
-impl<P> Message<P> {
-    /// Whether its lists are as short as they must be.
+impl<P> Offered<P> {
+    /// Whether its list is as short as it must be.
     pub(crate) fn is_within_bounds(&self) -> bool {
-        match self {
-            Message::Offer { objects } => {
-                objects.len() <= MAX_OFFERED
-                    && objects
-                        .iter()
-                        .all(|offered| offered.delegates.len() <= MAX_DELEGATES)
-            }
-            Message::Get { .. }
-            | Message::Wait { .. }
-            | Message::Current { .. }
-            | Message::Object { .. }
-            | Message::Redirect { .. }
-            | Message::Origin { .. }
-            | Message::Told { .. }
-            | Message::Fetch { .. }
-            | Message::Gone { .. } => true,
-        }
+        self.delegates.len() <= MAX_DELEGATES
     }
 }

@@ -27,6 +27,8 @@ pub struct Stats {
     pub taken_over: u64,
     /// Messages that answered nothing that was asked, or were out of bounds.
     pub unexpected: u64,
+    /// Questions of peers that were sent to the origin for want of room.
+    pub turned_away: u64,
     /// Entries forgotten for want of room.
     pub forgotten: u64,
 }

@@ -73,6 +73,14 @@ pub(crate) async fn of_stored(
     Ok(answer(status, fields, body))
 }
 
+/// The body of what the store has.
+pub(crate) async fn whole(stored: &Stored) -> io::Result<Body> {
+    match stored.meta.size {
+        0 => Ok(body::empty()),
+        size => body::of_file(Arc::clone(&stored.file), 0, size).await,
+    }
+}
+
 fn set(fields: &mut HeaderMap, name: HeaderName, text: &str) {
     // Made of digits and letters.
     if let Ok(value) = HeaderValue::from_str(text) {

@@ -10,11 +10,14 @@ use std::{
 use futures::stream;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
+use thiserror::Error;
 use tokio::{fs::File, io::AsyncWriteExt, sync::watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     body::{self, Body, BoxError},
+    digest::Check,
     file::BodyFile,
     store::{Meta, Promise, object_for},
 };
@@ -44,9 +47,36 @@ pub(crate) struct Arriving {
     pub(crate) length: Option<u64>,
     pub(crate) file: Arc<BodyFile>,
     pub(crate) progress: watch::Receiver<Progress>,
+    /// Cancelled when it has ended; whoever waits for that is no reader.
+    pub(crate) done: CancellationToken,
+    /// Whether no client is given any of it before it has turned out to be right (Q35).
+    pub(crate) held: bool,
+}
+
+/// Somebody who will read a body on its way, so that it does not come for nobody.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) arriving: Arc<Arriving>,
+    _reader: watch::Receiver<Progress>,
+}
+
+impl Reading {
+    pub(crate) fn new(arriving: Arc<Arriving>) -> Reading {
+        Reading {
+            _reader: arriving.progress.clone(),
+            arriving,
+        }
+    }
 }
 
 impl Arriving {
+    /// How it ends.
+    pub(crate) async fn end(&self) -> End {
+        let mut progress = self.progress.clone();
+        let ended = progress.wait_for(|progress| progress.end.is_some()).await;
+        ended.map_or(End::Broken, |progress| progress.end.unwrap_or(End::Broken))
+    }
+
     /// Whether it is the answer to such a request too.
     pub(crate) fn answers(&self, url: &str, request: &HeaderMap) -> bool {
         let object = object_for(url, &self.meta.vary, request);
@@ -102,21 +132,37 @@ fn broken() -> io::Error {
     )
 }
 
+/// What a body must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// As announced.
+    pub(crate) length: Option<u64>,
+    pub(crate) most: u64,
+    /// How long nothing may come.
+    pub(crate) stall: Duration,
+}
+
 /// Writes a body to its file until it ends, breaks off, is larger than `most`, nothing comes for
-/// `stall`, or nobody reads it any more. Gives its size if it is whole.
+/// `stall`, or nobody reads it any more. Gives its size if it is whole and has the digests that it
+/// has to have.
 pub(crate) async fn receive(
-    mut body: Incoming,
+    mut body: Body,
+    mut checks: Vec<Check>,
     mut file: File,
-    length: Option<u64>,
-    most: u64,
-    stall: Duration,
+    limits: Limits,
     promise: &mut Promise,
     progress: &watch::Sender<Progress>,
-) -> Result<u64, BoxError> {
+) -> Result<u64, Broken> {
+    let Limits {
+        length,
+        most,
+        stall,
+    } = limits;
     let mut written = 0u64;
     loop {
-        let frame = tokio::time::timeout(stall, body.frame()).await?;
-        let Some(frame) = frame.transpose()? else {
+        let frame = tokio::time::timeout(stall, body.frame()).await;
+        let frame = frame.map_err(|error| Broken::Other(error.into()))?;
+        let Some(frame) = frame.transpose().map_err(Broken::Other)? else {
             break;
         };
         // Trailers are not kept.
@@ -125,7 +171,10 @@ pub(crate) async fn receive(
         };
         written += chunk.len() as u64;
         if written > most {
-            return Err("it is larger than what is kept".into());
+            return Err(Broken::Other("it is larger than what is kept".into()));
+        }
+        for check in &mut checks {
+            check.add(&chunk);
         }
         file.write_all(&chunk).await?;
         // Tokio's files take a write and do it later; what is announced must be there.
@@ -135,12 +184,31 @@ pub(crate) async fn receive(
         // One receiver is with the flight. A body that is nearly there is finished for the next.
         let nearly = length.is_some_and(|length| written >= length / 4 * 3);
         if progress.receiver_count() <= 1 && !nearly {
-            return Err("nobody waits for it any more".into());
+            return Err(Broken::Other("nobody waits for it any more".into()));
         }
     }
     if length.is_some_and(|length| length != written) {
-        return Err("it has another length than was announced".into());
+        return Err(Broken::Other(
+            "it has another length than was announced".into(),
+        ));
     }
     file.flush().await?;
-    Ok(written)
+    match checks.into_iter().all(Check::holds) {
+        true => Ok(written),
+        false => Err(Broken::Digest),
+    }
+}
+
+/// Why a body is not kept.
+#[derive(Debug, Error)]
+pub(crate) enum Broken {
+    /// Its bytes are not those that were asked for.
+    #[error("its bytes do not have the digest that they should have")]
+    Digest,
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    /// It did not come to its end, or not to the one that was announced.
+    #[error("{0}")]
+    Other(BoxError),
 }

@@ -1,11 +1,14 @@
 //! The way to origins (Q18).
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, HttpInfo},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use thiserror::Error;
@@ -13,9 +16,10 @@ use tokio::sync::watch;
 
 use crate::{
     Config,
+    addresses::{self, Networks},
     body::{Body, Watched},
     headers,
-    resolve::Resolver,
+    resolve::{NotPublic, Resolver},
 };
 
 /// Connections to an origin that wait for the next request.
@@ -39,13 +43,16 @@ pub(crate) enum Failure {
     /// It could not be reached, or did not speak HTTP.
     #[error("{0}")]
     Broken(String),
+    /// It is not asked on behalf of others.
+    #[error("not asked on behalf of others")]
+    NotPublic,
 }
 
 impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Failure::Timeout(_) | Failure::Stalled(_) => StatusCode::GATEWAY_TIMEOUT,
-            Failure::Broken(_) => StatusCode::BAD_GATEWAY,
+            Failure::Broken(_) | Failure::NotPublic => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -55,6 +62,7 @@ impl Failure {
             Failure::Timeout(_) => "connection_timeout",
             Failure::Stalled(_) => "connection_write_timeout",
             Failure::Broken(_) => "destination_unavailable",
+            Failure::NotPublic => "destination_ip_prohibited",
         }
     }
 }
@@ -66,11 +74,25 @@ pub(crate) struct Origins {
     answer_timeout: Duration,
     stall_timeout: Duration,
     name: String,
+    /// Where only what is public is asked.
+    public: Option<Arc<Networks>>,
 }
 
 impl Origins {
+    /// For this machine's own clients.
     pub(crate) fn new(config: &Config) -> Origins {
-        let mut connector = HttpConnector::new_with_resolver(Resolver);
+        Origins::build(config, Resolver::Own, None)
+    }
+
+    /// On behalf of peers: public addresses and web servers' ports only. Connections are not those
+    /// of [`Origins::new`], which may lead elsewhere.
+    pub(crate) fn public(config: &Config, networks: Arc<Networks>) -> Origins {
+        let resolver = Resolver::Public(Arc::clone(&networks));
+        Origins::build(config, resolver, Some(networks))
+    }
+
+    fn build(config: &Config, resolver: Resolver, public: Option<Arc<Networks>>) -> Origins {
+        let mut connector = HttpConnector::new_with_resolver(resolver);
         connector.set_connect_timeout(Some(config.connect_timeout));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
@@ -84,6 +106,7 @@ impl Origins {
             answer_timeout: config.answer_timeout,
             stall_timeout: config.stall_timeout,
             name: config.name.clone(),
+            public,
         }
     }
 
@@ -97,6 +120,9 @@ impl Origins {
         mut fields: HeaderMap,
         body: Body,
     ) -> Result<Answer, Failure> {
+        if !self.may_ask(url) {
+            return Err(Failure::NotPublic);
+        }
         headers::strip(&mut fields);
         // Both follow from the URL and the body, whatever the client said of them.
         fields.remove(http::header::HOST);
@@ -111,12 +137,33 @@ impl Origins {
             sent = self.client.request(request) => sent,
             failure = self.too_long(moves) => return Err(failure),
         };
-        let mut response = sent.map_err(|error| Failure::Broken(causes(&error)))?;
+        let mut response = sent.map_err(|error| failure(&error))?;
+        let info = response.extensions().get::<HttpInfo>();
+        let remote = info.map(|info| info.remote_addr().ip());
+        if let Some(networks) = &self.public
+            && !remote.is_some_and(|address| networks.allows(address))
+        {
+            return Err(Failure::NotPublic);
+        }
         let framed = framed(response.headers_mut());
         let version = response.version();
         headers::strip(response.headers_mut());
         headers::add_via(response.headers_mut(), version, &self.name);
-        Ok(Answer { response, framed })
+        Ok(Answer {
+            response,
+            framed,
+            remote,
+        })
+    }
+
+    /// Whether it may be asked here, as far as the URL says. Addresses of names are looked at when
+    /// they are resolved; one that stands in the URL is not resolved.
+    fn may_ask(&self, url: &Uri) -> bool {
+        let Some(networks) = &self.public else {
+            return true;
+        };
+        networks.allows_port(url)
+            && addresses::literal(url).is_none_or(|address| networks.allows(address))
     }
 }
 
@@ -142,6 +189,8 @@ pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
     /// Whether its end can be told from its breaking off.
     pub(crate) framed: bool,
+    /// Whom it came from.
+    pub(crate) remote: Option<IpAddr>,
 }
 
 /// Whether the end of an answer's body can be told from its breaking off. A length beside
@@ -155,6 +204,22 @@ fn framed(fields: &mut HeaderMap) -> bool {
     let framed = last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
     fields.remove(http::header::CONTENT_LENGTH);
     framed
+}
+
+fn failure(error: &(dyn Error + 'static)) -> Failure {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        // What a resolver says is wrapped in an error of input and output, which has no source.
+        let io = cause.downcast_ref::<std::io::Error>();
+        if io
+            .and_then(std::io::Error::get_ref)
+            .is_some_and(|inner| inner.is::<NotPublic>())
+        {
+            return Failure::NotPublic;
+        }
+        next = cause.source();
+    }
+    Failure::Broken(causes(error))
 }
 
 /// An error with what caused it.

@@ -7,7 +7,7 @@ use http::{
     header::{self, Entry},
 };
 
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Fields that end at the next hop whatever `Connection` says (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -87,6 +87,20 @@ pub(crate) enum CacheStatus {
     },
 }
 
+/// What a peer's cache did for this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerStatus {
+    /// It had it.
+    Hit,
+    /// It asked the origin.
+    Fetched,
+    /// It said that what is here is current.
+    Current,
+}
+
+/// What a peer is called in `Cache-Status`: which one it was is nobody's business.
+const PEER: &str = "hedgerow-peer";
+
 impl CacheStatus {
     pub(crate) fn forwarded(why: &'static str) -> CacheStatus {
         CacheStatus::Forwarded {
@@ -99,6 +113,35 @@ impl CacheStatus {
     }
 
     pub(crate) fn add_to(&self, headers: &mut HeaderMap, name: &str) {
+        append(headers, CACHE_STATUS, &self.text(name));
+    }
+
+    /// Puts what a peer did before what this cache did, which is the last member.
+    pub(crate) fn put_before(
+        headers: &mut HeaderMap,
+        peer: PeerStatus,
+        ttl: Duration,
+        own: &CacheStatus,
+        name: &str,
+    ) {
+        let own = own.text(name);
+        let said = match peer {
+            PeerStatus::Hit | PeerStatus::Current => format!("{PEER}; hit; ttl={}", ttl.as_secs()),
+            PeerStatus::Fetched => format!("{PEER}; fwd=miss; stored"),
+        };
+        let values = headers.get_all(CACHE_STATUS).iter();
+        let mut values: Vec<HeaderValue> = values.filter(|value| **value != own).cloned().collect();
+        for text in [said, own] {
+            // Made of tokens and numbers by this crate.
+            values.extend(HeaderValue::from_str(&text));
+        }
+        headers.remove(CACHE_STATUS);
+        for value in values {
+            headers.append(CACHE_STATUS, value);
+        }
+    }
+
+    fn text(&self, name: &str) -> String {
         let mut text = name.to_owned();
         let detail = match self {
             CacheStatus::Hit { ttl, detail } => {
@@ -128,7 +171,7 @@ impl CacheStatus {
         if let Some(detail) = detail {
             text += &format!("; detail={detail}");
         }
-        append(headers, CACHE_STATUS, &text);
+        text
     }
 }
 

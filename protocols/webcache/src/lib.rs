@@ -1,19 +1,24 @@
-//! The web cache's proxy.
+//! The web cache: a proxy, and what nodes share of what it keeps.
 //!
 //! [`Proxy`] is an HTTP/1.1 forward proxy for the clients of one machine. What may be kept is
 //! kept in a [`Store`] on disk, by the rules of RFC 9111 as `http-cache-semantics` knows them; a
-//! request for what is on its way already is answered from what has come of it. Rules Q16 to Q29
-//! of `docs/specs/webcache.md` are cited where they are obeyed.
+//! request for what is on its way already is answered from what has come of it. With [`Peers`] a
+//! miss is asked of other nodes before the origin, and theirs are answered. Rules Q16 to Q38 of
+//! `docs/specs/webcache.md` are cited where they are obeyed.
 
+mod addresses;
 mod answer;
 mod arriving;
 mod body;
 mod conditions;
 mod config;
+mod digest;
 mod file;
 mod flights;
 mod forward;
 mod headers;
+mod keeper;
+mod network;
 mod proxy;
 mod request;
 mod resolve;
@@ -21,8 +26,14 @@ mod rules;
 mod stats;
 mod store;
 mod tunnel;
+mod wanted;
+mod warm;
 
+pub use addresses::{Networks, NotANetwork};
 pub use config::{Config, default_room};
+pub use network::{Behaviour, PROTOCOL, Peers, PeersConfig, Trust};
 pub use proxy::Proxy;
 pub use stats::Stats;
 pub use store::{Kept, Store, StoreError};
+pub use warm::{BadUrl, Warmed};
+pub use webcache_core::Scheme;

@@ -1,6 +1,7 @@
 //! The proxy: who is answered how.
 
 mod fetch;
+mod peers;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,9 +21,12 @@ use crate::{
     flights::Flights,
     forward::{Failure, Origins},
     headers::{self, CacheStatus},
+    keeper::Keeper,
+    network::Peers,
     request::{self, Refusal},
     stats::Counters,
     tunnel,
+    warm::{self, BadUrl, Warmed},
 };
 
 /// Longest head of a request, and most fields of it.
@@ -46,7 +50,9 @@ struct Shared {
     store: Arc<Store>,
     origins: Origins,
     flights: Flights,
-    counters: Counters,
+    counters: Arc<Counters>,
+    keeper: Arc<Keeper>,
+    peers: Option<Peers>,
 }
 
 impl Proxy {
@@ -56,13 +62,35 @@ impl Proxy {
     /// # Errors
     /// When the address cannot be had.
     pub async fn bind(listen: SocketAddr, config: Config, store: Arc<Store>) -> io::Result<Proxy> {
+        let stall = config.stall_timeout;
+        let keeper = Keeper::new(store, Arc::default(), Arc::default(), stall);
+        Proxy::build(listen, config, Arc::new(keeper), None).await
+    }
+
+    /// The same, for a cache that is shared with peers: it has their store and settings.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn bind_shared(listen: SocketAddr, peers: Peers) -> io::Result<Proxy> {
+        let (config, keeper) = (peers.config().clone(), peers.keeper());
+        Proxy::build(listen, config, keeper, Some(peers)).await
+    }
+
+    async fn build(
+        listen: SocketAddr,
+        config: Config,
+        keeper: Arc<Keeper>,
+        peers: Option<Peers>,
+    ) -> io::Result<Proxy> {
         let listener = TcpListener::bind(listen).await?;
         let shared = Shared {
             origins: Origins::new(&config),
             config,
-            store,
+            store: Arc::clone(&keeper.store),
             flights: Flights::default(),
-            counters: Counters::default(),
+            counters: Arc::clone(&keeper.counters),
+            keeper,
+            peers,
         };
         Ok(Proxy {
             listener,
@@ -80,7 +108,42 @@ impl Proxy {
 
     /// What has been counted.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.stats()
+        let taken_over = self.shared.peers.as_ref().map_or(0, Peers::taken_over);
+        Stats {
+            taken_over,
+            ..self.shared.counters.stats()
+        }
+    }
+
+    /// What it keeps.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Whether it asks no origin.
+    pub fn is_offline(&self) -> bool {
+        self.shared.config.offline
+    }
+
+    /// Asks for a URL as a client does, and reads the answer to its end.
+    ///
+    /// # Errors
+    /// When the proxy does not take such a URL. An origin that fails is an answer.
+    pub async fn warm(&self, url: &str) -> Result<Warmed, BadUrl> {
+        let url = spelt(url)?;
+        let mut request = Request::new(());
+        *request.uri_mut() = url.clone();
+        let (parts, ()) = request.into_parts();
+        let response = Arc::clone(&self.shared).look_up(url, parts).await;
+        Ok(warm::read(response).await)
+    }
+
+    /// Removes all answers of a URL, and says how many there were.
+    ///
+    /// # Errors
+    /// When the proxy does not take such a URL.
+    pub fn purge(&self, url: &str) -> Result<usize, BadUrl> {
+        Ok(self.shared.store.purge(&spelt(url)?.to_string()))
     }
 
     /// Serves until `stop`; requests under way are cut off then.
@@ -262,8 +325,21 @@ impl Shared {
     }
 }
 
-/// One spelling for one URL: the host in lower case, no port that goes without saying.
-fn canonical(url: Uri) -> Uri {
+/// A URL that somebody typed, as it stands in the store.
+fn spelt(url: &str) -> Result<Uri, BadUrl> {
+    let mut request = Request::new(());
+    *request.uri_mut() = warm::parse(url)?;
+    match request::target(&request) {
+        Ok(url) => Ok(canonical(url)),
+        Err(refusal) => Err(BadUrl {
+            url: url.to_owned(),
+            why: refusal.why.to_owned(),
+        }),
+    }
+}
+
+/// One spelling of one URL: the host in lower case, no port that goes without saying.
+pub(crate) fn canonical(url: Uri) -> Uri {
     let Some(authority) = url.authority() else {
         return url;
     };

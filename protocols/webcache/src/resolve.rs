@@ -1,10 +1,12 @@
-//! Addresses of names, but of those that lead back to this machine (Q29).
+//! Addresses of names, but of those that lead back to this machine (Q29), or that are not asked
+//! for others (Q36).
 
 use std::{
     future::Future,
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     vec,
 };
@@ -12,6 +14,8 @@ use std::{
 use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
 use tower_service::Service;
+
+use crate::addresses::Networks;
 
 /// A name that is refused for where it leads.
 #[derive(Clone, Debug, Error)]
@@ -51,9 +55,32 @@ fn is_own(address: IpAddr) -> bool {
     }
 }
 
-/// For the connector to origins.
+/// A name that is not asked for others.
+#[derive(Clone, Debug, Error)]
+#[error("{0} has no public address")]
+pub(crate) struct NotPublic(String);
+
+/// Those addresses of a name that are asked for others.
+///
+/// # Errors
+/// When there is none.
+async fn resolve_public(host: &str, networks: &Networks) -> io::Result<Vec<SocketAddr>> {
+    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+    found.retain(|address| networks.allows(address.ip()));
+    match found.is_empty() {
+        true => Err(io::Error::other(NotPublic(host.to_owned()))),
+        false => Ok(found),
+    }
+}
+
+/// For the connector to origins: it connects to the addresses that were looked at, and no other.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolver;
+pub(crate) enum Resolver {
+    /// For this machine's own clients.
+    Own,
+    /// For peers.
+    Public(Arc<Networks>),
+}
 
 impl Service<Name> for Resolver {
     type Response = vec::IntoIter<SocketAddr>;
@@ -66,7 +93,14 @@ impl Service<Name> for Resolver {
 
     fn call(&mut self, name: Name) -> Self::Future {
         // The connector sets the port.
-        Box::pin(async move { Ok(resolve(name.as_str(), 0).await?.into_iter()) })
+        let resolver = self.clone();
+        Box::pin(async move {
+            let found = match resolver {
+                Resolver::Own => resolve(name.as_str(), 0).await?,
+                Resolver::Public(networks) => resolve_public(name.as_str(), &networks).await?,
+            };
+            Ok(found.into_iter())
+        })
     }
 }
 

@@ -17,8 +17,32 @@ pub struct Stats {
     pub misses: u64,
     /// Refused, or without an answer.
     pub failed: u64,
-    /// Answers of origins that were kept.
+    /// Answers that were kept.
     pub stored: u64,
+    /// Answered with what a peer had.
+    pub peer_hits: u64,
+    /// Answered with what a peer got from the origin for it.
+    pub peer_misses: u64,
+    /// Answered from the store after a peer said that it is current.
+    pub peer_validated: u64,
+    /// Homes and delegates that were silent or out of reach.
+    pub peers_silent: u64,
+    /// Answers of peers that could not be used: not what was asked for, or against the rules.
+    pub peers_wrong: u64,
+    /// Bodies that had not the digest that they should have.
+    pub wrong_digests: u64,
+    /// Bodies given to peers.
+    pub served: u64,
+    /// Bytes of them.
+    pub served_bytes: u64,
+    /// Questions of peers.
+    pub asked: u64,
+    /// Origins asked on behalf of peers.
+    pub fetched_for_peers: u64,
+    /// Origins that were not asked on behalf of peers, since they are none of the public's.
+    pub not_public: u64,
+    /// Objects taken over as their new home.
+    pub taken_over: u64,
 }
 
 #[derive(Debug, Default)]
@@ -30,11 +54,26 @@ pub(crate) struct Counters {
     pub(crate) misses: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) stored: AtomicU64,
+    pub(crate) peer_hits: AtomicU64,
+    pub(crate) peer_misses: AtomicU64,
+    pub(crate) peer_validated: AtomicU64,
+    pub(crate) peers_silent: AtomicU64,
+    pub(crate) peers_wrong: AtomicU64,
+    pub(crate) wrong_digests: AtomicU64,
+    pub(crate) served: AtomicU64,
+    pub(crate) served_bytes: AtomicU64,
+    pub(crate) asked: AtomicU64,
+    pub(crate) fetched_for_peers: AtomicU64,
+    pub(crate) not_public: AtomicU64,
 }
 
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_bytes(counter: &AtomicU64, bytes: usize) {
+        counter.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -47,6 +86,19 @@ impl Counters {
             misses: get(&self.misses),
             failed: get(&self.failed),
             stored: get(&self.stored),
+            peer_hits: get(&self.peer_hits),
+            peer_misses: get(&self.peer_misses),
+            peer_validated: get(&self.peer_validated),
+            peers_silent: get(&self.peers_silent),
+            peers_wrong: get(&self.peers_wrong),
+            wrong_digests: get(&self.wrong_digests),
+            served: get(&self.served),
+            served_bytes: get(&self.served_bytes),
+            asked: get(&self.asked),
+            fetched_for_peers: get(&self.fetched_for_peers),
+            not_public: get(&self.not_public),
+            // The core counts these.
+            taken_over: 0,
         }
     }
 }

@@ -74,6 +74,12 @@ pub(crate) struct Meta {
     pub(crate) stale_while_revalidate: u64,
     /// Whether it must never be given when it is stale.
     pub(crate) strict: bool,
+    /// Whether peers may have it (Q32).
+    #[serde(default)]
+    pub(crate) shared: bool,
+    /// Equal for the same representation (Q2).
+    #[serde(default)]
+    pub(crate) version: u64,
     pub(crate) policy: CachePolicy,
 }
 

@@ -17,8 +17,8 @@ const PORT: u16 = 4747;
 /// How often the interface is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Bytes in the time that is no standstill: more than heartbeats are.
-const ALIVE: u64 = 64 * 1024;
+/// Bytes in the time, both ways, that is no standstill: more than heartbeats are.
+const ALIVE: u64 = 128 * 1024;
 
 /// Cases `tcp` and `quic`: both instances put an object at the same time, which each of the two nodes
 /// then keeps, so it goes over the link, both ways at once; then each reads the other's.
@@ -82,30 +82,36 @@ async fn shape(team: &Team) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns when nothing more has come for so long.
+/// Returns when nothing more has come or gone for so long: to who has got all that it gets, only
+/// acknowledgements come.
 async fn watchdog(stall: Duration) -> anyhow::Result<()> {
-    let mut before = received()?;
+    let mut before = moved()?;
     let mut since = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;
-        let now = received()?;
+        let now = moved()?;
         if now - before >= ALIVE {
             before = now;
             since = Instant::now();
         }
         if since.elapsed() > stall {
-            bail!("stalled: {} bytes came in {stall:?}", now - before);
+            bail!("stalled: {} bytes came and went in {stall:?}", now - before);
         }
     }
 }
 
-/// Bytes that have come over all interfaces but the loopback.
-fn received() -> anyhow::Result<u64> {
+/// Bytes that have come and gone over all interfaces but the loopback.
+fn moved() -> anyhow::Result<u64> {
     let table = std::fs::read_to_string("/proc/net/dev").context("the interfaces' counters")?;
     Ok(table
         .lines()
         .filter_map(|line| line.split_once(':'))
         .filter(|(name, _)| name.trim() != "lo")
-        .filter_map(|(_, counters)| counters.split_whitespace().next()?.parse::<u64>().ok())
+        .map(|(_, counters)| {
+            let counters: Vec<&str> = counters.split_whitespace().collect();
+            let counter = |at: usize| counters.get(at).and_then(|text| text.parse().ok());
+            // What came stands first, what went ninth.
+            counter(0).unwrap_or(0u64) + counter(8).unwrap_or(0)
+        })
         .sum())
 }

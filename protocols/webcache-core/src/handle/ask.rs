@@ -6,7 +6,7 @@ use overlay_core::{Peer, Time};
 use crate::cache::{Ask, Stage};
 use crate::timers::Timer;
 use crate::{
-    Copied, Duty, Message, Meta, Offered, Outcome, Output, Purpose, Source, Ticket, Told, Webcache,
+    Copied, Duty, Message, Meta, Outcome, Output, Purpose, Source, Ticket, Told, Webcache,
 };
 
 /// After so many redirects that led nowhere the origin is asked (Q11).
@@ -287,14 +287,7 @@ impl<P: Peer> Webcache<P> {
                 object,
                 outcome: Told::Failed,
             },
-            (Duty::Offer, Some(copy)) if copy.fresh_us > 0 => Message::Offer {
-                objects: vec![Offered {
-                    object,
-                    copy,
-                    delegates: Vec::new(),
-                }],
-            },
-            (Duty::None | Duty::Offer, _) => return,
+            (Duty::None, _) => return,
         };
         self.send(home, message);
     }

@@ -54,6 +54,10 @@ impl<P: Peer> Webcache<P> {
     }
 
     pub(crate) fn handle_offer(&mut self, now: Time, from: P, objects: Vec<Offered<P>>) {
+        if objects.len() > MAX_OFFERED || !objects.iter().all(Offered::is_within_bounds) {
+            self.stats.unexpected += 1;
+            return;
+        }
         for offered in objects {
             let object = offered.object;
             let known = self.entries.get(object);

@@ -77,8 +77,8 @@ impl<P: Peer> Webcache<P> {
         if self.is_waited_for(asker, object) {
             return;
         }
-        if self.groups.len() >= self.config.max_asks {
-            return self.send_to_origin(asker, object, Duty::None);
+        if self.groups.len() >= self.config.max_asks || !self.places.take(asker.peer) {
+            return self.turn_away(asker, object);
         }
         self.groups.insert(
             object,
@@ -122,11 +122,16 @@ impl<P: Peer> Webcache<P> {
         let Some(group) = self.groups.get_mut(&object) else {
             return false;
         };
-        if group.waiting.len() >= self.config.max_waiting {
-            self.send_to_origin(asker, object, Duty::None);
+        let mut waiting = group.waiting.iter_mut();
+        if let Some(place) = waiting.find(|other| other.peer == asker.peer) {
+            // It has one place: who asks anew waits for the earlier answer no more.
+            *place = asker;
+        } else if group.waiting.len() < self.config.max_waiting && self.places.take(asker.peer) {
+            group.waiting.push(asker);
+        } else {
+            self.turn_away(asker, object);
             return true;
         }
-        group.waiting.push(asker);
         let ask = asker.ask;
         self.send(asker.peer, Message::Wait { ask, object });
         true
@@ -134,13 +139,34 @@ impl<P: Peer> Webcache<P> {
 
     /// The first that waits; `false` if there is no room for it.
     fn begin(&mut self, asker: Waiting<P>, object: Guid, fetcher: Fetcher<P>) -> bool {
-        if self.groups.len() >= self.config.max_asks {
-            self.send_to_origin(asker, object, Duty::None);
+        if self.groups.len() >= self.config.max_asks || !self.places.take(asker.peer) {
+            self.turn_away(asker, object);
             return false;
         }
-        let waiting = Vec::new();
+        let waiting = vec![asker];
         self.groups.insert(object, Group { fetcher, waiting });
-        self.is_waited_for(asker, object)
+        let ask = asker.ask;
+        self.send(asker.peer, Message::Wait { ask, object });
+        true
+    }
+
+    /// There is no room for it.
+    fn turn_away(&mut self, asker: Waiting<P>, object: Guid) {
+        self.stats.turned_away += 1;
+        self.send_to_origin(asker, object, Duty::None);
+    }
+
+    /// Ends a group, and frees the places that its peers had.
+    fn remove_group(&mut self, object: Guid) -> Option<Group<P>> {
+        self.timers.cancel(Timer::Group(object));
+        let group = self.groups.remove(&object)?;
+        if let Fetcher::Asker(peer) = group.fetcher {
+            self.places.free(peer);
+        }
+        for asker in &group.waiting {
+            self.places.free(asker.peer);
+        }
+        Some(group)
     }
 
     /// Answers with the body, or without it (Q4).
@@ -183,8 +209,7 @@ impl<P: Peer> Webcache<P> {
     }
 
     pub(crate) fn end_group(&mut self, now: Time, object: Guid, outcome: Outcome) {
-        self.timers.cancel(Timer::Group(object));
-        let Some(group) = self.groups.remove(&object) else {
+        let Some(group) = self.remove_group(object) else {
             return;
         };
         if outcome == Outcome::Private {
@@ -195,14 +220,10 @@ impl<P: Peer> Webcache<P> {
             self.keep(object, meta);
         }
         let hit = group.fetcher == Fetcher::Pull || matches!(outcome, Outcome::Same(_));
-        for (nth, asker) in group.waiting.into_iter().enumerate() {
-            match (meta, outcome) {
-                (Some(meta), _) => self.give(now, asker, object, meta, hit),
-                // One offer is enough.
-                (None, Outcome::Refused) if nth == 0 => {
-                    self.send_to_origin(asker, object, Duty::Offer);
-                }
-                (None, _) => self.send_to_origin(asker, object, Duty::None),
+        for asker in group.waiting {
+            match meta {
+                Some(meta) => self.give(now, asker, object, meta, hit),
+                None => self.send_to_origin(asker, object, Duty::None),
             }
         }
     }
@@ -216,8 +237,7 @@ impl<P: Peer> Webcache<P> {
         }
         match told {
             Told::Got(copy) => {
-                self.timers.cancel(Timer::Group(object));
-                let waiting = self.groups.remove(&object).map(|group| group.waiting);
+                let waiting = self.remove_group(object).map(|group| group.waiting);
                 let meta = copy.meta(now);
                 let delegates = vec![from];
                 self.remember(object, Entry { meta, delegates });
@@ -241,11 +261,15 @@ impl<P: Peer> Webcache<P> {
             return;
         };
         if group.waiting.is_empty() {
-            self.groups.remove(&object);
+            self.remove_group(object);
             return;
         }
+        // Its place goes along with it.
         let next = group.waiting.remove(0);
-        group.fetcher = Fetcher::Asker(next.peer);
+        let before = std::mem::replace(&mut group.fetcher, Fetcher::Asker(next.peer));
+        if let Fetcher::Asker(peer) = before {
+            self.places.free(peer);
+        }
         self.send_fetcher(now, next, object);
     }
 

@@ -47,8 +47,9 @@ fn a_home_out_of_reach_is_left_out_at_once() {
     let object = net.object_at(3, 1);
     net.origin.insert(object, Origin::Public(1));
     let ticket = net.request(0, object);
-    let ask = 1;
-    net.input(0, Input::Unreachable { object, ask: 99 });
+    let ask = net.number(0, object);
+    let other = ask.wrapping_add(1);
+    net.input(0, Input::Unreachable { object, ask: other });
     assert!(net.trips.is_empty(), "no such question");
     net.input(0, Input::Unreachable { object, ask });
     assert_eq!(net.trips, [(0, object, Purpose::Own)]);
@@ -65,8 +66,9 @@ fn a_home_cannot_put_an_asker_off_for_ever() {
     net.dead.insert(1);
     net.settle();
     net.dead.remove(&1);
+    let ask = net.number(0, object);
     for _ in 0..70 {
-        net.deliver(1, 0, Message::Wait { ask: 1, object });
+        net.deliver(1, 0, Message::Wait { ask, object });
         net.pass(Duration::from_secs(1));
     }
     assert_eq!(net.trips, [(0, object, Purpose::Own)]);
@@ -92,7 +94,8 @@ fn answers_that_nobody_asked_for_are_dropped() {
         hit: true,
     };
     net.deliver(9, 1, forged);
-    net.deliver(9, 1, Message::Gone { ask: 1, object });
+    let ask = net.number(1, object);
+    net.deliver(9, 1, Message::Gone { ask, object });
     net.deliver(
         9,
         3,
@@ -124,15 +127,8 @@ fn what_is_called_current_and_is_not_is_asked_for_at_the_origin() {
         size: 1,
         fresh_us: 1,
     };
-    net.deliver(
-        1,
-        0,
-        Message::Current {
-            ask: 1,
-            object,
-            copy,
-        },
-    );
+    let ask = net.number(0, object);
+    net.deliver(1, 0, Message::Current { ask, object, copy });
     net.settle();
     assert_eq!(net.source_of(ticket), Some(Source::Origin));
 }

@@ -12,6 +12,7 @@ fn small(scheme: Scheme) -> Config {
         scheme,
         max_asks: 4,
         max_waiting: 3,
+        max_places: 3,
         max_entries: 5,
         max_private: 2,
         ..Config::default()
@@ -116,11 +117,7 @@ fn two_runs_of_a_seed_are_the_same() {
             delegates: vec![2, 3, 4, 5],
         }];
         let now = overlay_core::Time::ZERO;
-        let offer = Input::Received {
-            from: 2,
-            message: Message::Offer { objects },
-            have: None,
-        };
+        let offer = Input::Offered { from: 2, objects };
         cache.handle_input(now, offer);
         for ask in 0..50 {
             let message = Message::Get {
@@ -146,4 +143,102 @@ fn two_runs_of_a_seed_are_the_same() {
     };
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8), "delegates are drawn");
+}
+
+/// A question of a peer as the home sees it.
+fn ask_home(net: &mut Net, from: u32, object: Guid, ask: u64) {
+    let message = Message::Get {
+        ask,
+        object,
+        version: None,
+        without: None,
+    };
+    net.deliver(from, 3, message);
+}
+
+#[test]
+fn one_peer_cannot_have_all_places_of_a_home() {
+    for scheme in [Scheme::HomeStore, Scheme::Directory] {
+        let config = Config {
+            scheme,
+            max_places: 5,
+            ..Config::default()
+        };
+        let mut net = Net::with(config, 10);
+        let objects: Vec<Guid> = (0..8).map(|number| net.object_at(3, number)).collect();
+        for object in &objects {
+            net.origin.insert(*object, Origin::Public(1));
+        }
+        net.origin_is_slow = true;
+        for (object, ask) in objects.iter().zip(0..) {
+            ask_home(&mut net, 0, *object, ask);
+        }
+        assert_eq!(net.stats(3).turned_away, 3, "{scheme:?}");
+        // It takes nothing from others.
+        ask_home(&mut net, 1, objects[7], 1);
+        assert_eq!(net.stats(3).turned_away, 3, "{scheme:?}");
+        // What it had is free again once it has had its answers.
+        net.origin_is_slow = false;
+        net.pass(std::time::Duration::from_secs(200));
+        for (number, ask) in (100..105).zip(0..) {
+            let object = net.object_at(3, number);
+            ask_home(&mut net, 0, object, ask);
+        }
+        assert_eq!(net.stats(3).turned_away, 3, "{scheme:?}");
+    }
+}
+
+#[test]
+fn who_asks_again_and_again_for_one_object_has_one_place() {
+    let mut net = Net::with(small(Scheme::HomeStore), 10);
+    let object = net.object_at(3, 1);
+    net.origin.insert(object, Origin::Public(1));
+    net.origin_is_slow = true;
+    for ask in 0..20 {
+        ask_home(&mut net, 0, object, ask);
+    }
+    ask_home(&mut net, 1, object, 7);
+    assert_eq!(net.stats(3).turned_away, 0);
+    net.origin_is_slow = false;
+    net.settle();
+    // The last question of each is answered, and no other.
+    let given = net.log.iter().filter_map(|(_, to, message)| match message {
+        Message::Object { ask, .. } => Some((*to, *ask)),
+        _ => None,
+    });
+    assert_eq!(given.collect::<Vec<_>>(), [(0, 19), (1, 7)]);
+}
+
+#[test]
+fn numbers_of_questions_cannot_be_foretold() {
+    let numbers = |seed| {
+        let mut cache = webcache_core::Webcache::new(Config::default(), 1u32, seed);
+        let mut numbers = Vec::new();
+        for object in 0..20 {
+            let request = Input::Request {
+                ticket: webcache_core::Ticket(object),
+                object: Guid::new(object.into()),
+                have: None,
+            };
+            cache.handle_input(overlay_core::Time::ZERO, request);
+            while let Some(output) = cache.poll_output() {
+                if let Output::ToHome {
+                    message: Message::Get { ask, .. },
+                    ..
+                } = output
+                {
+                    numbers.push(ask);
+                }
+            }
+        }
+        numbers
+    };
+    let (one, other) = (numbers(7), numbers(8));
+    assert_eq!(one, numbers(7), "a seed decides");
+    assert!(one.iter().all(|number| !other.contains(number)));
+    let steps: std::collections::BTreeSet<u64> = one
+        .windows(2)
+        .map(|pair| pair[1].wrapping_sub(pair[0]))
+        .collect();
+    assert_eq!((one.len(), steps.len()), (20, 19), "no two steps are alike");
 }

@@ -105,8 +105,8 @@ fn redirects_that_lead_nowhere_end() {
     net.dead.remove(&1);
     // A home that names the asker itself, again and again.
     net.dead.insert(2);
-    for ask in 1..=5 {
-        let delegate = 0;
+    for _ in 1..=5 {
+        let (ask, delegate) = (net.number(0, object), 0);
         net.deliver(
             1,
             0,

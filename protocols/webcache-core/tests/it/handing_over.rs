@@ -161,3 +161,39 @@ fn an_offer_of_what_is_gone_costs_a_trip_and_no_more() {
     );
     assert_eq!((net.trips.len(), net.stats(1).taken_over), (1, 0));
 }
+
+#[test]
+fn strangers_hand_over_nothing() {
+    for scheme in [Scheme::HomeStore, Scheme::Directory] {
+        let mut net = Net::new(scheme, 4);
+        let object = net.object_at(1, 1);
+        net.origin.insert(object, Origin::Public(1));
+        let offer = || {
+            let copy = webcache_core::Copied {
+                version: 1,
+                size: 1000,
+                fresh_us: 60_000_000,
+            };
+            let objects = vec![webcache_core::Offered {
+                object,
+                copy,
+                delegates: vec![0],
+            }];
+            Message::Offer { objects }
+        };
+        net.strangers.insert(0);
+        net.deliver(0, 1, offer());
+        net.settle();
+        assert_eq!(net.stats(1).unexpected, 1, "{scheme:?}");
+        assert!(!net.nodes[&1].cache.is_taking_over(object));
+        assert_eq!(net.nodes[&1].cache.entries().count(), 0);
+        // From who may, the same is taken.
+        net.strangers.clear();
+        net.deliver(0, 1, offer());
+        let taken = match scheme {
+            Scheme::HomeStore => net.nodes[&1].cache.is_taking_over(object),
+            Scheme::Directory => net.nodes[&1].cache.entries().count() == 1,
+        };
+        assert!(taken, "{scheme:?}");
+    }
+}

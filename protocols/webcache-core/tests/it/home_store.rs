@@ -111,17 +111,18 @@ fn what_is_private_is_shared_with_nobody() {
 }
 
 #[test]
-fn a_home_that_asks_no_origin_for_others_is_offered_what_they_got() {
+fn a_home_that_asks_no_origin_for_others_leaves_it_to_the_askers() {
     let mut net = Net::new(Scheme::HomeStore, 10);
     let object = net.object_at(3, 1);
     net.origin.insert(object, Origin::Public(1));
     net.refusing.insert(3);
     assert_eq!(net.get(0, object), Source::Origin);
-    // The home got it from the asker and has it for the next.
-    assert_eq!(net.get(1, object), Source::Peer { from: 3, hit: true });
-    assert_eq!(net.stats(3).taken_over, 1);
+    assert_eq!(net.get(1, object), Source::Origin);
+    // Nothing that an asker says is at the home comes to be there.
+    assert!(net.nodes[&3].store.is_empty());
+    assert_eq!(net.stats(3).taken_over, 0);
     let own = net.trips.iter().filter(|trip| trip.2 == Purpose::Own);
-    assert_eq!(own.count(), 1);
+    assert_eq!(own.count(), 2);
 }
 
 #[test]

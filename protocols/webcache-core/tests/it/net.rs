@@ -42,6 +42,10 @@ pub(crate) struct Net {
     pub(crate) refusing: BTreeSet<u32>,
     /// Nodes that have died without a word.
     pub(crate) dead: BTreeSet<u32>,
+    /// Nodes that others think too far away to hand over anything.
+    pub(crate) strangers: BTreeSet<u32>,
+    /// The numbers of all questions: who put it, of what, and the number.
+    pub(crate) asked: Vec<(u32, Guid, u64)>,
     /// While set, origins' answers wait.
     pub(crate) origin_is_slow: bool,
     slow: Vec<(u32, Guid, Purpose)>,
@@ -70,6 +74,8 @@ impl Net {
             trips: Vec::new(),
             refusing: BTreeSet::new(),
             dead: BTreeSet::new(),
+            strangers: BTreeSet::new(),
+            asked: Vec::new(),
             origin_is_slow: false,
             slow: Vec::new(),
             flying: VecDeque::new(),
@@ -124,6 +130,11 @@ impl Net {
     }
 
     fn output(&mut self, peer: u32, output: Output<u32>) {
+        if let Output::ToHome { message, .. } | Output::Send { message, .. } = &output
+            && let Message::Get { ask, object, .. } | Message::Fetch { ask, object, .. } = message
+        {
+            self.asked.push((peer, *object, *ask));
+        }
         match output {
             Output::ToHome { object, message } => {
                 let home = self.home(object);
@@ -209,14 +220,24 @@ impl Net {
         if let Message::Object { object, copy, .. } = &message {
             node.store.insert(*object, copy.meta(now));
         }
-        self.input(
-            to,
-            Input::Received {
+        let input = match message {
+            Message::Offer { objects } if !self.strangers.contains(&from) => {
+                Input::Offered { from, objects }
+            }
+            message => Input::Received {
                 from,
                 message,
                 have,
             },
-        );
+        };
+        self.input(to, input);
+    }
+
+    /// The number of the last question of a node for an object.
+    pub(crate) fn number(&self, peer: u32, object: Guid) -> u64 {
+        let mut asked = self.asked.iter().rev();
+        let found = asked.find(|(asker, of, _)| (*asker, *of) == (peer, object));
+        found.expect("a question").2
     }
 
     /// Lets time pass, with all timers due meanwhile.

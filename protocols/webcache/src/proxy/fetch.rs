@@ -1,28 +1,24 @@
 //! `GET`: the store, what is on its way, the origin (Q20 to Q28).
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, response};
-use http_cache_semantics::{AfterResponse, BeforeRequest, CachePolicy};
-use hyper::{Request, Response, body::Incoming};
-use tokio::{fs::File, sync::watch};
+use http_cache_semantics::BeforeRequest;
+use hyper::Response;
 
 use super::{Shared, is_partial};
 use crate::{
     answer,
-    arriving::{self, Arriving, End, Progress},
+    arriving::Arriving,
     body::{self, Body},
-    file::BodyFile,
     flights::{Flight, Lead, Part},
     forward::{Answer, Failure},
-    headers::{self, CacheStatus, Directives, directives},
-    rules,
+    headers::CacheStatus,
+    keeper::{self, From, New},
+    network::{Outcome, Owed},
     stats::Counters,
-    store::{self, Meta, Promise, Stored},
+    store::Stored,
+    wanted::Wanted,
 };
 
 /// How often a request waits for what others fetch before it goes by itself.
@@ -30,64 +26,6 @@ const MAX_TURNS: usize = 4;
 
 /// Longer than anything is stale.
 const ANY_AGE: u64 = 1 << 40;
-
-/// What was asked for.
-#[derive(Clone)]
-struct Wanted {
-    url: Uri,
-    text: String,
-    /// Without what is for the client's hop alone.
-    parts: Parts,
-    directives: Directives,
-    /// Fields as the rules of caching look at them: without the client's own conditions, which
-    /// are held against what the store has.
-    plain: HeaderMap,
-}
-
-impl Wanted {
-    fn new(url: Uri, mut parts: Parts) -> Wanted {
-        headers::strip(&mut parts.headers);
-        let mut plain = parts.headers.clone();
-        for name in [
-            // It is in the URL already, in one spelling.
-            header::HOST,
-            header::CONTENT_LENGTH,
-            header::RANGE,
-            header::IF_RANGE,
-            header::IF_NONE_MATCH,
-            header::IF_MODIFIED_SINCE,
-        ] {
-            plain.remove(name);
-        }
-        rules::join(&mut plain);
-        rules::directives(&mut plain);
-        Wanted {
-            text: url.to_string(),
-            url,
-            directives: directives(&parts.headers),
-            parts,
-            plain,
-        }
-    }
-
-    /// A request with these fields.
-    fn with(&self, fields: HeaderMap) -> Request<()> {
-        let mut request = Request::new(());
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = fields;
-        request
-    }
-
-    /// As it is held against a stored answer.
-    fn against(&self, stored: &Stored) -> Request<()> {
-        let mut fields = self.plain.clone();
-        if stored.meta.strict {
-            rules::without_directive(&mut fields, "max-stale");
-        }
-        self.with(fields)
-    }
-}
 
 impl Shared {
     /// `GET` and `HEAD`.
@@ -149,7 +87,7 @@ impl Shared {
                     .await;
             }
             let mut flight = match self.flights.join(object) {
-                Part::Lead(lead) => return self.fetch(&wanted, lead, stale, why).await,
+                Part::Lead(lead) => return self.lead(&wanted, lead, stale, why).await,
                 Part::Follow(flight) => flight,
             };
             let landed = flight
@@ -187,7 +125,7 @@ impl Shared {
             .await
     }
 
-    async fn hit(
+    pub(super) async fn hit(
         &self,
         wanted: &Wanted,
         stored: &Stored,
@@ -200,7 +138,7 @@ impl Shared {
         self.give(wanted, stored, head, &status).await
     }
 
-    async fn give(
+    pub(super) async fn give(
         &self,
         wanted: &Wanted,
         stored: &Stored,
@@ -251,18 +189,19 @@ impl Shared {
         let wanted = wanted.clone();
         let (shared, stale) = (Arc::clone(self), Some((Arc::clone(stored), conditions)));
         tokio::spawn(async move {
-            let response = shared.fetch(&wanted, lead, stale, "stale").await;
+            let response = shared.lead(&wanted, lead, stale, "stale").await;
             body::drain(response.into_body()).await;
         });
     }
 
     /// Asks the origin, for this client and all who wait.
-    async fn fetch(
+    pub(super) async fn fetch(
         self: &Arc<Self>,
         wanted: &Wanted,
         lead: Lead,
         stale: Option<(Arc<Stored>, HeaderMap)>,
         why: &'static str,
+        owed: Owed,
     ) -> Response<Body> {
         let (stored, fields) = match stale {
             Some((stored, conditions)) => (Some(stored), conditions),
@@ -277,7 +216,7 @@ impl Shared {
             (Some(stored), Ok(answer)) if answer.response.status() == StatusCode::NOT_MODIFIED => {
                 let conditions = &conditions;
                 return self
-                    .still_right(wanted, lead, stored, conditions, answer)
+                    .still_right(wanted, lead, stored, conditions, answer, owed)
                     .await;
             }
             (stored, Ok(answer)) => (stored, answer),
@@ -300,7 +239,7 @@ impl Shared {
             return self.stale_instead(wanted, &stored, head, Ok(status)).await;
         }
         Counters::add(&self.counters.misses);
-        self.take(wanted, lead, answer, why).await
+        self.take(wanted, lead, answer, why, owed).await
     }
 
     /// The origin says that the stored answer is what it would send.
@@ -310,27 +249,12 @@ impl Shared {
         lead: Lead,
         stored: Arc<Stored>,
         conditions: &HeaderMap,
-        mut answer: Answer,
+        answer: Answer,
+        owed: Owed,
     ) -> Response<Body> {
-        // Many do not repeat what they were asked about; nothing else was asked about.
-        let fields = answer.response.headers_mut();
-        for (asked, said) in [
-            (header::IF_NONE_MATCH, header::ETAG),
-            (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED),
-        ] {
-            if !fields.contains_key(&said)
-                && let Some(value) = conditions.get(asked)
-            {
-                fields.insert(said, value.clone());
-            }
-        }
-        let said = rules::answer(&answer.response);
-        let now_varies = store::vary(said.headers()).unwrap_or_default();
-        let vary = stored.meta.vary.iter().chain(&now_varies);
-        let plain = wanted.with(rules::kept_of_request(&wanted.plain, vary));
-        let now = SystemTime::now();
-        let after = stored.meta.policy.after_response(&plain, &said, now);
-        let AfterResponse::NotModified(policy, head) = after else {
+        let mut said = answer.response.map(|_| ());
+        let renewed = self.keeper.renewed(wanted, &stored, conditions, &mut said);
+        let Some((meta, head)) = renewed else {
             // It speaks of something else: what is stored is of no use, and this no answer.
             self.store
                 .forget(self.store.object(&wanted.text, &wanted.plain));
@@ -338,12 +262,8 @@ impl Shared {
             let (url, parts) = (wanted.url.clone(), wanted.parts.clone());
             return self.pass(url, parts, body::empty(), "stale").await;
         };
-        let renewed = Meta {
-            policy,
-            ..stored.meta.clone()
-        };
-        let file = Arc::clone(&stored.file);
-        if let Err(error) = keep(Arc::clone(&self.store), renewed, file).await {
+        owed.pay(Outcome::of_renewed(&meta));
+        if let Err(error) = self.keeper.keep(meta, Arc::clone(&stored.file)).await {
             tracing::warn!(%error, "web cache: an answer's new age is not kept");
         }
         lead.tell(Flight::Over { stored: true });
@@ -399,25 +319,26 @@ impl Shared {
         lead: Lead,
         answer: Answer,
         why: &'static str,
+        owed: Owed,
     ) -> Response<Body> {
         let status = answer.response.status();
-        let mut cache_status = CacheStatus::forwarded(why);
-        let length = content_length(answer.response.headers());
-        let meta = self.meta(wanted, &answer, length);
-        let stored = meta.is_some();
-        if let CacheStatus::Forwarded {
-            status: seen,
-            stored: kept,
-            ..
-        } = &mut cache_status
-        {
-            (*seen, *kept) = (Some(status), stored);
-        }
+        let shared = self.keeper.is_public(answer.remote);
+        let meta = self
+            .keeper
+            .meta(wanted, &answer.response, answer.framed, shared);
+        let mut cache_status = CacheStatus::Forwarded {
+            why,
+            status: Some(status),
+            stored: meta.is_some(),
+            collapsed: false,
+            detail: None,
+        };
         let Some((meta, promise)) = meta else {
             // Of the one that was kept before, nothing is right any more.
             if status.is_success() {
                 self.store.invalidate(&wanted.text, &wanted.plain);
             }
+            owed.pay(Outcome::Private);
             lead.tell(Flight::Over { stored: false });
             let stall = self.config.stall_timeout;
             let mut response = answer.response.map(|body| body::of_origin(body, stall));
@@ -425,135 +346,50 @@ impl Shared {
             return response;
         };
         let (head, body) = answer.response.into_parts();
-        match self.begin(meta, promise, &head, length, lead, body).await {
-            Ok((arriving, body)) => {
-                answer::of_arriving(&arriving, body, &cache_status, &self.config.name)
+        let outcome = Outcome::of_new(&meta);
+        let new = New {
+            from: From::Origin,
+            meta,
+            promise,
+            length: keeper::content_length(&head.headers),
+            head: (head.status, head.headers.clone()),
+            body: body::of_origin(body, self.config.stall_timeout),
+        };
+        match self.keeper.begin(new).await {
+            Ok((reading, given)) => {
+                owed.pay(outcome);
+                self.give_arriving(&reading.arriving, given, lead, &cache_status)
             }
             Err((error, body)) => {
                 // Without a disk there is still the answer.
                 tracing::warn!(%error, "web cache: an answer is not kept");
-                let stall = self.config.stall_timeout;
-                Response::from_parts(head, body::of_origin(body, stall))
-            }
-        }
-    }
-
-    /// What would be known of an answer in the store; `None` if it must not, or need not, be
-    /// there (Q25).
-    fn meta(
-        &self,
-        wanted: &Wanted,
-        answer: &Answer,
-        length: Option<u64>,
-    ) -> Option<(Meta, Promise)> {
-        let response = rules::answer(&answer.response);
-        let fields = response.headers();
-        let vary = store::vary(fields)?;
-        let plain = wanted.with(rules::kept_of_request(&wanted.plain, &vary));
-        let policy = CachePolicy::new(&plain, &response);
-        let is_useful = fields.contains_key(header::ETAG)
-            || fields.contains_key(header::LAST_MODIFIED)
-            || policy.time_to_live(SystemTime::now()) > Duration::ZERO;
-        let may_be = policy.is_storable()
-            && is_useful
-            && answer.framed
-            && response.status() != StatusCode::PARTIAL_CONTENT
-            && !fields.contains_key(header::SET_COOKIE)
-            && length.is_none_or(|length| length <= self.store.largest());
-        if !may_be {
-            return None;
-        }
-        let promise = self.store.promise(length)?;
-        let said = directives(fields);
-        let object = store::object_for(&wanted.text, &vary, &wanted.plain);
-        let meta = Meta {
-            url: wanted.text.clone(),
-            status: response.status().as_u16(),
-            size: 0,
-            object: object.to_string(),
-            vary,
-            stale_if_error: said.stale_if_error,
-            stale_while_revalidate: said.stale_while_revalidate,
-            strict: said.strict,
-            policy,
-        };
-        Some((meta, promise))
-    }
-
-    /// Starts to write a body, which ends in the store or nowhere, and gives it as it comes.
-    async fn begin(
-        self: &Arc<Self>,
-        meta: Meta,
-        mut promise: Promise,
-        head: &response::Parts,
-        length: Option<u64>,
-        lead: Lead,
-        body: Incoming,
-    ) -> Result<(Arc<Arriving>, Body), (io::Error, Incoming)> {
-        let (sender, progress) = watch::channel(Progress {
-            written: 0,
-            end: None,
-        });
-        let arriving = Arc::new(Arriving {
-            meta,
-            head: (head.status, head.headers.clone()),
-            length,
-            file: Arc::new(self.store.new_file()),
-            progress,
-        });
-        // The client's body before any byte comes, so that the first is not for nobody.
-        let opened = match File::create_new(arriving.file.path()).await {
-            Ok(open) => arriving.body().await.map(|given| (open, given)),
-            Err(error) => Err(error),
-        };
-        let (open, given) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
+                owed.pay(Outcome::Private);
                 lead.tell(Flight::Over { stored: false });
-                return Err((error, body));
+                cache_status = CacheStatus::forwarded(why);
+                let mut response = Response::from_parts(head, body);
+                cache_status.add_to(response.headers_mut(), &self.config.name);
+                response
             }
-        };
-        lead.tell(Flight::Arriving(Arc::clone(&arriving)));
-        let (shared, coming) = (Arc::clone(self), Arc::clone(&arriving));
+        }
+    }
+
+    /// A body as it comes, to this client and all who wait.
+    pub(super) fn give_arriving(
+        &self,
+        arriving: &Arc<Arriving>,
+        given: Body,
+        lead: Lead,
+        status: &CacheStatus,
+    ) -> Response<Body> {
+        lead.tell(Flight::Arriving(Arc::clone(arriving)));
+        // Until it is in the store, whoever wants it joins.
+        let done = arriving.done.clone();
         tokio::spawn(async move {
-            let (most, stall) = (shared.store.largest(), shared.config.stall_timeout);
-            let received =
-                arriving::receive(body, open, length, most, stall, &mut promise, &sender).await;
-            drop(promise);
-            let end = match received {
-                Ok(size) => shared.whole(&coming, size).await,
-                Err(error) => {
-                    tracing::debug!(%error, "web cache: a body that is not whole");
-                    End::Broken
-                }
-            };
-            sender.send_modify(|progress| progress.end = Some(end));
+            done.cancelled().await;
             drop(lead);
         });
-        Ok((arriving, given))
+        answer::of_arriving(arriving, given, status, &self.config.name)
     }
-
-    async fn whole(&self, arriving: &Arriving, size: u64) -> End {
-        let meta = Meta {
-            size,
-            ..arriving.meta.clone()
-        };
-        let file = Arc::clone(&arriving.file);
-        match keep(Arc::clone(&self.store), meta, file).await {
-            Ok(()) => Counters::add(&self.counters.stored),
-            // Those who read it have it all the same.
-            Err(error) => tracing::warn!(%error, "web cache: an answer is not kept"),
-        }
-        End::Whole
-    }
-}
-
-/// Writes beside the tasks that serve clients.
-async fn keep(store: Arc<crate::Store>, meta: Meta, file: Arc<BodyFile>) -> io::Result<()> {
-    let keeping = tokio::task::spawn_blocking(move || store.keep(&meta, file));
-    keeping
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// The head of a stored answer, if it may be given though it has been stale for up to `seconds`.
@@ -579,13 +415,4 @@ fn stale_head(wanted: &Wanted, stored: &Stored, seconds: u64) -> Option<response
 /// Failures of an origin that the stored answer may stand in for (RFC 5861, 4).
 fn is_outage(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
-}
-
-fn content_length(fields: &HeaderMap) -> Option<u64> {
-    fields
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
 }

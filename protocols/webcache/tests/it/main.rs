@@ -5,6 +5,7 @@
 mod bodies;
 mod caching;
 mod hostile;
+mod network;
 mod origin;
 mod rules;
 mod stale;

@@ -194,6 +194,13 @@ impl Reply {
             .unwrap_or_else(|| panic!("no Cache-Status in\n{}", self.head))
     }
 
+    /// The values of all fields of a name.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let values = lines.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        values.map(|(_, value)| value.trim().to_owned()).collect()
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -223,6 +230,17 @@ impl Client {
         let store = Arc::new(Store::open(folder, room).unwrap());
         let listen = "127.0.0.1:0".parse().unwrap();
         let proxy = Proxy::bind(listen, config, store.clone()).await.unwrap();
+        Client::run(proxy, store)
+    }
+
+    /// A proxy that is bound already.
+    pub(crate) fn serve(proxy: Proxy, store: Arc<Store>, folder: TempDir) -> Client {
+        let mut client = Client::run(proxy, store);
+        client.folder = Some(folder);
+        client
+    }
+
+    fn run(proxy: Proxy, store: Arc<Store>) -> Client {
         let (proxy, stop) = (Arc::new(proxy), CancellationToken::new());
         let (serving, until) = (proxy.clone(), stop.clone());
         tokio::spawn(async move { serving.serve(until).await });

@@ -1,0 +1,166 @@
+//! Digests that a body has to have: those in its URL, which who asks knows beforehand, and those
+//! that the answer itself names (Q35).
+
+use http::{HeaderMap, HeaderName, Uri, header};
+use sha2::{Digest, Sha256, Sha512};
+
+/// Names of the fields of RFC 9530. Of a whole answer both speak of the same bytes.
+static FIELDS: [HeaderName; 2] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
+
+/// A digest that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Sha256([u8; 32]),
+    Sha512([u8; 64]),
+}
+
+/// A body that is being held against a digest.
+#[derive(Clone, Debug)]
+pub(crate) enum Check {
+    Sha256(Sha256, [u8; 32]),
+    Sha512(Box<Sha512>, [u8; 64]),
+}
+
+impl Check {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        match self {
+            Check::Sha256(digest, _) => digest.update(bytes),
+            Check::Sha512(digest, _) => digest.update(bytes),
+        }
+    }
+
+    /// Whether all that was added has the digest.
+    pub(crate) fn holds(self) -> bool {
+        match self {
+            Check::Sha256(digest, wanted) => digest.finalize()[..] == wanted,
+            Check::Sha512(digest, wanted) => digest.finalize()[..] == wanted,
+        }
+    }
+}
+
+impl From<Known> for Check {
+    fn from(known: Known) -> Check {
+        match known {
+            Known::Sha256(wanted) => Check::Sha256(Sha256::new(), wanted),
+            Known::Sha512(wanted) => Check::Sha512(Box::default(), wanted),
+        }
+    }
+}
+
+impl Known {
+    /// `sha256` and `sha512` with their digits.
+    fn parse(algorithm: &str, digits: &str) -> Option<Known> {
+        let bytes = || data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
+        match algorithm.to_ascii_lowercase().as_str() {
+            "sha256" => Some(Known::Sha256(bytes().ok()?.try_into().ok()?)),
+            "sha512" => Some(Known::Sha512(bytes().ok()?.try_into().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// The digest that a URL itself names: of an OCI registry (`/v2/NAME/blobs/sha256:DIGITS`,
+    /// `manifests` as well), or of an apt repository (`/by-hash/SHA256/DIGITS`).
+    pub(crate) fn of_url(url: &Uri) -> Option<Known> {
+        if url.query().is_some() {
+            return None;
+        }
+        let path = url.path();
+        let mut parts = path.rsplit('/');
+        let (last, before) = (parts.next()?, parts.next()?);
+        let is_oci = path.starts_with("/v2/") && matches!(before, "blobs" | "manifests");
+        if is_oci {
+            let (algorithm, digits) = last.split_once(':')?;
+            return Known::parse(algorithm, digits);
+        }
+        (parts.next()? == "by-hash").then(|| Known::parse(before, last))?
+    }
+
+    /// The digests that an answer names.
+    pub(crate) fn of_answer(fields: &HeaderMap) -> Vec<Known> {
+        let values = FIELDS.iter().flat_map(|name| fields.get_all(name));
+        let texts = values.filter_map(|value| value.to_str().ok());
+        let members = texts.flat_map(|text| text.split(','));
+        let known = members.filter_map(|member| {
+            let (name, value) = member.trim().split_once('=')?;
+            let value = value.split(';').next()?.trim();
+            let coded = value.strip_prefix(':')?.strip_suffix(':')?;
+            let bytes = data_encoding::BASE64.decode(coded.as_bytes()).ok()?;
+            match name {
+                "sha-256" => Some(Known::Sha256(bytes.try_into().ok()?)),
+                "sha-512" => Some(Known::Sha512(bytes.try_into().ok()?)),
+                _ => None,
+            }
+        });
+        // As many as there are algorithms and fields: more are nobody's intention.
+        known.take(4).collect()
+    }
+}
+
+/// Whether the bytes of an answer are those that its URL's digest is of.
+pub(crate) fn is_plain(fields: &HeaderMap) -> bool {
+    !fields.contains_key(header::CONTENT_ENCODING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGITS: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+    #[test]
+    fn digests_in_urls_are_found() {
+        let of = |path: &str| Known::of_url(&format!("http://a.example{path}").parse().unwrap());
+        let hello = Check::from(of(&format!("/v2/library/x/blobs/sha256:{DIGITS}")).unwrap());
+        let right = |mut check: Check, body: &[u8]| {
+            check.add(body);
+            check.holds()
+        };
+        assert!(right(hello.clone(), b"hello"));
+        assert!(!right(hello, b"hellO"));
+        for path in [
+            format!("/v2/x/manifests/sha256:{DIGITS}"),
+            format!("/debian/dists/sid/main/binary-amd64/by-hash/SHA256/{DIGITS}"),
+            format!("/by-hash/sha256/{}", DIGITS.to_uppercase()),
+        ] {
+            assert!(of(&path).is_some(), "{path}");
+        }
+        for path in [
+            format!("/x/blobs/sha256:{DIGITS}"),
+            format!("/v2/x/blobs/sha256:{}", &DIGITS[1..]),
+            format!("/v2/x/blobs/md5:{DIGITS}"),
+            format!("/v2/x/tags/sha256:{DIGITS}"),
+            format!("/SHA256/{DIGITS}"),
+            format!("/v2/x/blobs/sha256:{DIGITS}?a"),
+            "/".to_owned(),
+        ] {
+            assert_eq!(of(&path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn digests_of_answers_are_found() {
+        let fields = |text: &str| {
+            let mut fields = HeaderMap::new();
+            fields.insert("content-digest", text.parse().unwrap());
+            fields
+        };
+        let said = "md5=:AAAA:, sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:;q=1";
+        let known = Known::of_answer(&fields(said));
+        let Ok(Known::Sha256(digest)) = <[Known; 1]>::try_from(known).map(|[one]| one) else {
+            panic!("one digest");
+        };
+        assert_eq!(data_encoding::HEXLOWER.encode(&digest), DIGITS);
+        for none in [
+            "",
+            "sha-256",
+            "sha-256=:AAAA:",
+            "sha-256=AAAA",
+            "sha-256=:%:",
+        ] {
+            assert_eq!(Known::of_answer(&fields(none)), [], "{none}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Proxies that share what they keep, in a network of real overlays in one process.
+
+mod going;
+mod member;
+mod safety;
+mod sharing;
