@@ -132,7 +132,7 @@ impl Node {
         let objects = objects::new(replicas::Config::default(), stores.heads, ring.clone());
         let heads_handle = objects.handle();
         let fragments = replicas::Behaviour::new(
-            archive::fragments_config(),
+            archive::fragments_config(settings.archive.handling().repair_bytes_per_second),
             Arc::new(archive::Fragments::new(stores.fragments)),
             ring.clone(),
         );

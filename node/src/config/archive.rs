@@ -5,7 +5,8 @@ use std::{num::NonZeroU32, time::Duration};
 use guid::Guid;
 use serde::{Deserialize, Serialize};
 
-/// Room for manifests: they are small, and a quarter of it is the most that one owner has.
+/// Room for manifests: they are small, and a quarter of it is the most that one owner has, and
+/// three quarters all others than this node's own.
 const MANIFEST_BYTES: u64 = 1 << 30;
 
 /// Bytes of the disk that stay free, as for blocks.
@@ -44,6 +45,7 @@ impl Archive {
         archive::Limits {
             bytes,
             of_one: bytes,
+            of_others: bytes,
             own,
             keep_free: KEEP_FREE,
         }
@@ -54,6 +56,7 @@ impl Archive {
         archive::Limits {
             bytes: MANIFEST_BYTES,
             of_one: MANIFEST_BYTES / 4,
+            of_others: MANIFEST_BYTES / 4 * 3,
             own,
             keep_free: KEEP_FREE,
         }

@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use objects::Record;
-use replicas::{ItemId, PutError, hashing};
+use replicas::{GetError, ItemId, PutError, hashing};
 
 use crate::code::{Coder, Rate, SHARD};
 use crate::columns::{choose, rate_for};
 use crate::error::AddError;
 use crate::handle::{Handle, MAX_JOBS};
-use crate::manifest::{Contents, MAX_SEGMENTS, Manifest};
+use crate::manifest::{Contents, MAX_SEGMENTS, Manifest, names_of};
 use crate::names::{FragmentName, series};
 use crate::segment::{Root, Segment};
 use crate::stream::Cutter;
@@ -37,10 +37,13 @@ pub struct Added {
 
 impl Handle {
     /// Archives the version with this record, which this node's key has signed. One that is
-    /// archived already is archived anew only when `again` says so.
+    /// archived already is archived anew only when `again` says so; else its manifest is put
+    /// again, and nothing is coded.
     ///
     /// # Errors
-    /// See [`AddError`]. No manifest says then that there is an archive.
+    /// See [`AddError`]. After [`AddError::Manifest`] a manifest may be on some nodes, and here;
+    /// the next call goes on with it. After any other one there is none that was not there
+    /// before.
     pub async fn add(
         &self,
         record: Record,
@@ -58,9 +61,10 @@ impl Handle {
             // Who is alone cannot tell what others know either, and that is not what is wrong.
             return Err(AddError::TooFewNodes(1));
         }
-        let before = self.of_version(&record.vguid()).await;
-        let before = before.map_err(AddError::Unknown)?;
+        let before = self.before(&record).await.map_err(AddError::Unknown)?;
         if let Some(before) = before.as_ref().filter(|_| !again) {
+            // The last attempt may have ended when few had it.
+            self.publish(before).await.map_err(AddError::Manifest)?;
             return Err(AddError::Already {
                 seq: record.seq(),
                 needed: before.rate().needed(),
@@ -120,6 +124,17 @@ impl Handle {
         })
     }
 
+    /// The manifest of a version that was archived before, also where it is found under one of
+    /// its names only.
+    async fn before(&self, record: &Record) -> Result<Option<Manifest>, GetError> {
+        for name in names_of(record) {
+            if let Some(manifest) = self.manifest(&name).await? {
+                return Ok(Some(manifest));
+            }
+        }
+        Ok(None)
+    }
+
     /// Puts a manifest under both of its names.
     async fn publish(&self, manifest: &Manifest) -> Result<(), PutError> {
         for name in manifest.names() {
@@ -131,10 +146,23 @@ impl Handle {
     }
 
     /// Puts a fragment to its place; why not, where it could not be.
-    pub(crate) async fn hand_over(&self, id: &ItemId, fragment: Bytes) -> Result<(), String> {
+    pub(crate) async fn hand_over(&self, id: &ItemId, fragment: Bytes) -> Result<(), NotPut> {
         let put = self.inner.fragments.hand_over(id, fragment).await;
-        put.map(|_| ()).map_err(|error| error.to_string())
+        put.map(|_| ()).map_err(|error| NotPut {
+            full: matches!(
+                &error,
+                PutError::NoQuorum { receipt, .. } if receipt.is_for_want_of_room()
+            ),
+            reason: error.to_string(),
+        })
     }
+}
+
+/// Why a fragment was not put.
+pub(crate) struct NotPut {
+    /// Whether its node has no room.
+    pub(crate) full: bool,
+    pub(crate) reason: String,
 }
 
 /// Codes segments and puts their fragments.
@@ -183,7 +211,7 @@ impl Placing<'_> {
         while let Some(outcome) = outcomes.next().await {
             match outcome {
                 Ok(()) => placed += 1,
-                Err(reason) => first = first.or(Some(reason)),
+                Err(not) => first = first.or(Some(not.reason)),
             }
         }
         let (needed, fragments) = (self.rate.needed(), self.rate.fragments());

@@ -15,11 +15,12 @@ use crate::store::{Item, Store};
 /// Copies of a manifest (H12): as many as a leaf set of 16 can repair.
 pub const MANIFEST_COPIES: usize = 8;
 
-/// How fragments are kept: each once.
-pub fn fragments_config() -> Config {
+/// How fragments are kept: each once. What moves by itself is bounded as repair is (H22).
+pub fn fragments_config(repair_bytes_per_second: u64) -> Config {
     Config {
         replicas: 1,
         published: 0,
+        repair_bytes_per_second,
         ..Config::default()
     }
 }

@@ -1,28 +1,34 @@
 //! What applications hold.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cid::Cid;
+use futures::stream::{self, Stream, StreamExt};
 use guid::{Guid, Span};
 use libp2p_identity::Keypair;
 use objects::Version;
 use parking_lot::Mutex;
-use replicas::{Collection as _, GetError, MAX_LIST, Placement, StoreError};
+use replicas::{Collection as _, GetError, MAX_LIST, Placement, StoreError, hashing};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::code::Rate;
 use crate::collections::{Fragments, Manifests};
 use crate::error::FindError;
 use crate::limiter::Limiter;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ManifestError};
 use crate::names::{ManifestName, archives_of, version_of};
 use crate::store::Usage;
-use crate::sweep::Looked;
+use crate::sweep::{Looked, Progress};
 
 /// Archives and restores at a time: each has a segment and its fragments in memory.
 pub const MAX_JOBS: usize = 2;
+
+/// Manifests that are looked up at a time.
+const AT_A_TIME: usize = 4;
 
 /// How an archive is looked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +62,13 @@ pub(crate) struct Inner {
     pub(crate) keypair: Keypair,
     pub(crate) config: Config,
     pub(crate) limiter: Limiter,
-    /// What the last sweep saw of each archive that this node looks after, by its VGUID.
-    pub(crate) looked: Mutex<BTreeMap<Cid, Looked>>,
+    /// What the last sweep saw of each archive that this node looks after, by the hash in its
+    /// VGUID.
+    pub(crate) looked: Mutex<BTreeMap<[u8; 32], Looked>>,
+    /// How far sweeps have come with these.
+    pub(crate) progress: Mutex<BTreeMap<[u8; 32], Progress>>,
+    /// Held while a segment is made anew: one is in memory at a time. Who waits longest is next.
+    pub(crate) segment: tokio::sync::Mutex<()>,
     jobs: Semaphore,
 }
 
@@ -125,6 +136,8 @@ impl Handle {
                 limiter: Limiter::new(config.repair_bytes_per_second),
                 config,
                 looked: Mutex::default(),
+                progress: Mutex::default(),
+                segment: tokio::sync::Mutex::default(),
                 jobs: Semaphore::new(MAX_JOBS),
             }),
         }
@@ -136,7 +149,7 @@ impl Handle {
     }
 
     /// The manifest of a version of an object. With [`Version::Newest`] that of the newest one
-    /// that is archived.
+    /// that is archived and whose manifest can be got.
     ///
     /// # Errors
     /// Where nothing of the object, or not this version, is archived, or it cannot be told.
@@ -146,43 +159,93 @@ impl Handle {
                 Some(manifest) if manifest.record().aguid() == aguid => Ok(manifest),
                 _ => Err(FindError::NotThis {
                     wanted: vguid.to_string(),
-                    archived: numbers(&self.archived(aguid).await?),
+                    archived: self.numbers(self.archived(aguid).await?).await?,
                 }),
             };
         }
         let archived = self.archived(aguid).await?;
-        if archived.is_empty() {
-            return Err(FindError::Nothing);
-        }
-        let found = archived.iter().find(|(seq, _)| match version {
+        let wanted = |(seq, _): &&(u64, ManifestName)| match version {
             Version::Number(number) => *seq == number,
             Version::Newest | Version::Vguid(_) => true,
-        });
-        let Some((seq, name)) = found else {
-            let wanted = match version {
-                Version::Number(number) => format!("v{number}"),
-                Version::Newest | Version::Vguid(_) => "newest".to_owned(),
-            };
-            let archived = numbers(&archived);
-            return Err(FindError::NotThis { wanted, archived });
         };
-        let found = self.manifest(name).await?;
-        found.ok_or_else(|| FindError::NotThis {
-            wanted: format!("v{seq}"),
-            archived: Vec::new(),
-        })
+        let names = archived.iter().filter(wanted).map(|(_, name)| *name);
+        let mut failed = None;
+        let mut manifests = pin!(self.manifests(names.collect()));
+        while let Some(found) = manifests.next().await {
+            match found {
+                // A name that leads nowhere, as anybody can list: the next one.
+                Ok(None) => {}
+                Ok(Some(manifest)) => return Ok(manifest),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match (failed, version) {
+            (Some(error), _) => Err(error.into()),
+            (None, Version::Number(number)) => {
+                let archived = self.numbers(archived).await?;
+                match archived.is_empty() {
+                    true => Err(FindError::Nothing),
+                    false => Err(FindError::NotThis {
+                        wanted: format!("v{number}"),
+                        archived,
+                    }),
+                }
+            }
+            (None, Version::Newest | Version::Vguid(_)) => Err(FindError::Nothing),
+        }
     }
 
-    /// All archived versions of an object, newest first, [`MAX_LIST`] at most.
+    /// All archived versions of an object whose manifests can be got, newest first, [`MAX_LIST`]
+    /// at most.
     ///
     /// # Errors
-    /// Where it cannot be told.
+    /// Where none can, and it cannot be told whether there is one.
     pub async fn all(&self, aguid: Guid) -> Result<Vec<Manifest>, FindError> {
-        let mut manifests = Vec::new();
-        for (_, name) in self.archived(aguid).await? {
-            manifests.extend(self.manifest(&name).await?);
+        let archived = self.archived(aguid).await?;
+        Ok(self.genuine(archived, |manifest| manifest).await?)
+    }
+
+    /// The numbers of those versions that are archived in truth.
+    async fn numbers(&self, listed: Vec<(u64, ManifestName)>) -> Result<Vec<u64>, GetError> {
+        self.genuine(listed, |manifest| manifest.record().seq())
+            .await
+    }
+
+    /// Something of each manifest among what is listed, [`MAX_LIST`] at most: who lists names
+    /// that lead nowhere hides none.
+    async fn genuine<T>(
+        &self,
+        listed: Vec<(u64, ManifestName)>,
+        what: impl Fn(Manifest) -> T,
+    ) -> Result<Vec<T>, GetError> {
+        let names = listed.into_iter().map(|(_, name)| name).collect();
+        let (mut genuine, mut failed) = (Vec::new(), None);
+        let mut manifests = pin!(self.manifests(names));
+        while let Some(found) = manifests.next().await {
+            match found {
+                Ok(found) => genuine.extend(found.map(&what)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            if genuine.len() == MAX_LIST {
+                break;
+            }
         }
-        Ok(manifests)
+        match failed {
+            Some(error) if genuine.is_empty() => Err(error),
+            _ => Ok(genuine),
+        }
+    }
+
+    /// What is found under each of these names, in their order, as many as a majority of a
+    /// replica set lists at most.
+    fn manifests(
+        &self,
+        names: Vec<ManifestName>,
+    ) -> impl Stream<Item = Result<Option<Manifest>, GetError>> {
+        let found = names
+            .into_iter()
+            .map(move |name| async move { self.manifest(&name).await });
+        stream::iter(found).buffered(AT_A_TIME)
     }
 
     /// The manifest of the version with this VGUID, if it is archived.
@@ -209,15 +272,15 @@ impl Handle {
             .collect())
     }
 
-    async fn manifest(&self, name: &ManifestName) -> Result<Option<Manifest>, GetError> {
+    pub(crate) async fn manifest(&self, name: &ManifestName) -> Result<Option<Manifest>, GetError> {
         let bytes = match self.inner.manifests.get_newest(&name.encode()).await {
             Ok(bytes) => bytes,
             Err(GetError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         // Verified on its way here; a copy of this node's own was verified when it was read.
-        let manifest = Manifest::decode_as(name, &bytes);
-        let manifest = manifest.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let decoded = decode(*name, bytes).await?;
+        let manifest = decoded.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         Ok(Some(manifest))
     }
 
@@ -272,7 +335,7 @@ impl Handle {
         let Some(bytes) = bytes else {
             return Ok(None);
         };
-        let manifest = Manifest::decode_as(name, &bytes);
+        let manifest = decode(*name, bytes).await?;
         if manifest.is_err() {
             self.inner.manifests.collection().discard_corrupt(&id).await;
             self.inner.manifests.repair(&id);
@@ -290,7 +353,8 @@ impl Handle {
 
     /// What this node saw of an archive when it looked last, if it looks after it.
     pub fn looked(&self, vguid: &Cid) -> Option<Looked> {
-        self.inner.looked.lock().get(vguid).copied()
+        let version = version_of(vguid)?;
+        self.inner.looked.lock().get(&version).copied()
     }
 
     /// How many archives this node has looked at in its last sweeps.
@@ -299,6 +363,11 @@ impl Handle {
     }
 }
 
-fn numbers(archived: &[(u64, ManifestName)]) -> Vec<u64> {
-    archived.iter().map(|(seq, _)| *seq).collect()
+/// Decodes a manifest, which has up to a megabyte, where computing holds up nobody.
+async fn decode(
+    name: ManifestName,
+    bytes: Bytes,
+) -> Result<Result<Manifest, ManifestError>, StoreError> {
+    let decoded = hashing::run(move || Manifest::decode_as(&name, &bytes)).await;
+    decoded.ok_or(StoreError::Closed)
 }

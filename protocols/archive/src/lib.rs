@@ -7,7 +7,7 @@
 //! there is of them and where, the owner signs in a [`Manifest`]. A [`Handle`] does all that over
 //! two collections of [`replicas`], and makes anew what is missing.
 //!
-//! Rules H1 to H25 of `docs/specs/archive.md` are cited where the code obeys them.
+//! Rules H1 to H26 of `docs/specs/archive.md` are cited where the code obeys them.
 
 mod add;
 mod code;

@@ -291,16 +291,7 @@ impl Manifest {
 
     /// The names under which it is kept.
     pub(crate) fn names(&self) -> [ManifestName; 2] {
-        let version = version_of(&self.record.vguid()).expect("a VGUID has a SHA-256");
-        let (aguid, seq) = (self.record.aguid(), self.record.seq());
-        [
-            ManifestName::ByObject {
-                aguid,
-                seq,
-                version,
-            },
-            ManifestName::ByVersion(version),
-        ]
+        names_of(&self.record)
     }
 
     /// Reads the manifest that is called so.
@@ -311,6 +302,20 @@ impl Manifest {
             false => Err(ManifestError::Other),
         }
     }
+}
+
+/// The names of the manifest of the version with this record.
+pub(crate) fn names_of(record: &Record) -> [ManifestName; 2] {
+    let version = version_of(&record.vguid()).expect("a VGUID has a SHA-256");
+    let (aguid, seq) = (record.aguid(), record.seq());
+    [
+        ManifestName::ByObject {
+            aguid,
+            seq,
+            version,
+        },
+        ManifestName::ByVersion(version),
+    ]
 }
 
 fn check(contents: &Contents, record: &Record) -> Result<(), ManifestError> {

@@ -30,6 +30,8 @@ pub struct Limits {
     pub bytes: u64,
     /// Bytes of the items of one owner, other than `own`.
     pub of_one: u64,
+    /// Bytes of the items of all owners together, other than `own`: what is left is for `own`.
+    pub of_others: u64,
     /// Whose items are bounded by the whole only.
     pub own: Guid,
     /// Bytes of the disk that stay free.
@@ -127,6 +129,8 @@ pub(crate) struct Room {
     limits: Limits,
     usage: Usage,
     of: HashMap<Guid, u64>,
+    /// Bytes of all owners but `limits.own`.
+    others: u64,
 }
 
 impl Room {
@@ -135,6 +139,7 @@ impl Room {
             limits,
             usage: Usage::default(),
             of: HashMap::new(),
+            others: 0,
         }
     }
 
@@ -168,10 +173,28 @@ impl Room {
                 "at most {most} bytes of one owner are kept"
             )));
         }
+        let before = match old.is_some_and(|row| self.is_foreign(row)) {
+            true => freed,
+            false => 0,
+        };
+        if self.others - before + u64::from(new.size) > self.limits.of_others {
+            let most = self.limits.of_others;
+            return Err(StoreError::Full(format!(
+                "at most {most} bytes of others are kept"
+            )));
+        }
         Ok(())
     }
 
+    /// Whether it has an owner, and that is another one than this node.
+    fn is_foreign(&self, row: Row) -> bool {
+        row.owner.is_some_and(|owner| owner != self.limits.own)
+    }
+
     pub(crate) fn add(&mut self, row: Row) {
+        if self.is_foreign(row) {
+            self.others += u64::from(row.size);
+        }
         self.usage.items += 1;
         self.usage.bytes += u64::from(row.size);
         if let Some(owner) = row.owner {
@@ -180,6 +203,9 @@ impl Room {
     }
 
     pub(crate) fn take(&mut self, row: Row) {
+        if self.is_foreign(row) {
+            self.others -= u64::from(row.size);
+        }
         self.usage.items -= 1;
         self.usage.bytes -= u64::from(row.size);
         if let Some(owner) = row.owner

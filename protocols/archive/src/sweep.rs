@@ -1,12 +1,14 @@
-//! Counting fragments and making anew what is missing (H19 to H23).
+//! Counting fragments and making anew what is missing (H19 to H23, H26).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt};
+use guid::Guid;
 use libp2p_identity::PeerId;
 use replicas::{GetError, ItemId, StoreError, hashing};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::code::{Coder, SHARD};
 use crate::collections::MANIFEST_COPIES;
@@ -19,6 +21,20 @@ use crate::segment::Segment;
 
 /// Columns that are asked about at a time.
 const AT_A_TIME: usize = 8;
+
+/// Archives that are looked at at a time, so that one that takes long does not hold up all.
+const ARCHIVES_AT_A_TIME: usize = 2;
+
+/// Segments of an archive that may fail before the rest is left to the next sweep.
+const MAX_LOST: u64 = 4;
+
+/// An archive has this part of the time between sweeps for being counted, and as much for being
+/// repaired.
+const TIME_SHARE: u32 = 4;
+
+/// An archive of somebody else sits out 2^f - 1 of its turns after f in vain, f being so much at
+/// most.
+const MAX_FAILURES: u32 = 6;
 
 /// What a node saw of an archive when it looked last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +49,24 @@ pub struct Looked {
     pub made: u64,
     /// Segments with so few fragments that nothing could be made of them.
     pub lost: u64,
+}
+
+/// How far sweeps have come with an archive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// The segment to go on with.
+    next: usize,
+    /// How often nothing could be done for it, one time after the other.
+    failures: u32,
+    /// Turns that it still sits out.
+    rest: u32,
+}
+
+/// What is learned while segments of an archive are made anew.
+struct Making {
+    order: Order,
+    /// Columns whose nodes have no room.
+    full: BTreeSet<usize>,
 }
 
 /// A column, and who has it.
@@ -119,10 +153,17 @@ impl Handle {
                 lacks: Err("nobody is there".into()),
             };
         };
-        let segment_of = |id: &ItemId| wanted.iter().position(|entry| entry.id == *id);
         let lacks = match holding.lacks {
             Ok(lacks) if lacks.len() == wanted.len() => Ok((0..wanted.len()).collect()),
-            Ok(lacks) => Ok(lacks.iter().filter_map(segment_of).collect()),
+            Ok(lacks) => {
+                let segments = wanted.iter().enumerate();
+                let segments: HashMap<&ItemId, usize> =
+                    segments.map(|(at, entry)| (&entry.id, at)).collect();
+                Ok(lacks
+                    .iter()
+                    .filter_map(|id| segments.get(id).copied())
+                    .collect())
+            }
             Err(error) => Err(error.to_string()),
         };
         Column {
@@ -135,8 +176,7 @@ impl Handle {
     pub async fn look_after(&self) {
         let every = self.inner.config.sweep_every;
         // Nodes that were started together do not all look at once.
-        let part = self.inner.placement.me().guid.as_u128() >> 120;
-        sleep(every + every.mul_f64(part as f64 / 256.0)).await;
+        sleep(every + every.mul_f64(part_of(self.inner.placement.me().guid))).await;
         for round in 1.. {
             if let Err(error) = self.sweep(round).await {
                 tracing::warn!(%error, "archives could not be looked after");
@@ -146,30 +186,69 @@ impl Handle {
     }
 
     /// Looks once at the archives that it is this node's turn to look at in this round, and makes
-    /// anew what is missing.
+    /// anew what is missing, as far as it comes (H26).
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn sweep(&self, round: u64) -> Result<(), StoreError> {
-        let mut mine = BTreeSet::new();
+        let (mut mine, mut due) = (BTreeSet::new(), Vec::new());
         for name in self.kept_names().await? {
+            let ManifestName::ByObject { version, .. } = name else {
+                continue;
+            };
             let Some(rank) = self.rank(&name) else {
                 continue;
             };
-            let Some(manifest) = self.kept(&name).await? else {
-                continue;
-            };
-            let vguid = manifest.record().vguid();
-            mine.insert(vguid);
-            if round.is_multiple_of(rank as u64 + 1) {
-                let looked = self.look_at(&manifest).await;
-                self.inner.looked.lock().insert(vguid, looked);
+            mine.insert(version);
+            if round.is_multiple_of(rank as u64 + 1) && self.is_due(version) {
+                due.push(name);
             }
         }
-        self.inner
-            .looked
-            .lock()
-            .retain(|vguid, _| mine.contains(vguid));
+        let looking = due.into_iter().map(|name| self.look(name));
+        let mut looking = stream::iter(looking).buffer_unordered(ARCHIVES_AT_A_TIME);
+        let mut failed = None;
+        while let Some(outcome) = looking.next().await {
+            failed = failed.or(outcome.err());
+        }
+        let inner = &self.inner;
+        inner.looked.lock().retain(|of, _| mine.contains(of));
+        inner.progress.lock().retain(|of, _| mine.contains(of));
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Whether an archive is looked at when its turn comes, or sits this one out.
+    fn is_due(&self, version: [u8; 32]) -> bool {
+        match self.inner.progress.lock().get_mut(&version) {
+            Some(progress) if progress.rest > 0 => {
+                progress.rest -= 1;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Looks at one archive, and notes what it saw and how far it came.
+    async fn look(&self, name: ManifestName) -> Result<(), StoreError> {
+        let ManifestName::ByObject { version, .. } = name else {
+            return Ok(());
+        };
+        let Some(manifest) = self.kept(&name).await? else {
+            return Ok(());
+        };
+        let progress = self.inner.progress.lock().get(&version).copied();
+        let mut progress = progress.unwrap_or_default();
+        let looked = self.look_at(&manifest, &mut progress.next).await;
+        let in_vain = looked.is_none_or(|(looked, hopeless)| hopeless && looked.made == 0);
+        progress.failures = match in_vain {
+            true => progress.failures.saturating_add(1).min(MAX_FAILURES),
+            false => 0,
+        };
+        let own = *manifest.record().author() == self.inner.keypair.public();
+        progress.rest = if own { 0 } else { (1 << progress.failures) - 1 };
+        self.inner.progress.lock().insert(version, progress);
+        if let Some((looked, _)) = looked {
+            self.inner.looked.lock().insert(version, looked);
+        }
         Ok(())
     }
 
@@ -181,8 +260,20 @@ impl Handle {
         set.iter().position(|contact| contact.peer == me)
     }
 
-    async fn look_at(&self, manifest: &Manifest) -> Looked {
-        let census = self.census(manifest).await;
+    /// Counts the fragments of an archive and makes those of the segments from `next` on; whether
+    /// some could not be made. `None` where not even counting came to its end in time.
+    async fn look_at(&self, manifest: &Manifest, next: &mut usize) -> Option<(Looked, bool)> {
+        let budget = self.inner.config.sweep_every / TIME_SHARE;
+        let record = manifest.record();
+        let Ok(census) = timeout(budget, self.census(manifest)).await else {
+            tracing::warn!(
+                name = %record.name(),
+                version = record.seq(),
+                "the fragments of an archive could not be counted in time"
+            );
+            return None;
+        };
+        let started = Instant::now();
         let wanted = manifest.rate().fragments() * manifest.segments();
         let mut looked = Looked {
             at: SystemTime::now()
@@ -199,23 +290,48 @@ impl Handle {
                 missing.entry(*segment).or_default().push(index);
             }
         }
-        let mut order = Order::new(manifest.rate().fragments());
-        for (segment, missing) in missing {
-            match self.make(manifest, segment, missing, &mut order).await {
+        let mut making = Making {
+            order: Order::new(manifest.rate().fragments()),
+            full: BTreeSet::new(),
+        };
+        let (mut failed, mut first, mut tried) = (0, None, false);
+        let later = missing.split_off(next);
+        *next = 0;
+        for (segment, mut missing) in later.into_iter().chain(missing) {
+            if failed == MAX_LOST || tried && started.elapsed() >= budget {
+                *next = segment;
+                break;
+            }
+            missing.retain(|index| !making.full.contains(index));
+            if missing.is_empty() {
+                continue;
+            }
+            tried = true;
+            let turn = self.inner.segment.lock().await;
+            let made = self.make(manifest, segment, missing, &mut making).await;
+            drop(turn);
+            match made {
                 Ok(made) => looked.made += made,
                 Err(RestoreError::Stopped) => break,
                 Err(error) => {
-                    looked.lost += 1;
-                    tracing::warn!(
-                        name = %manifest.record().name(),
-                        version = manifest.record().seq(),
-                        %error,
-                        "fragments of an archive could not be made anew"
-                    );
+                    looked.lost += u64::from(matches!(error, RestoreError::TooFew { .. }));
+                    failed += 1;
+                    first = first.or(Some(error.to_string()));
                 }
             }
         }
-        looked
+        let full = making.full.len();
+        if failed > 0 || full > 0 {
+            tracing::warn!(
+                name = %record.name(),
+                version = record.seq(),
+                segments = failed,
+                full,
+                reason = first.as_deref().unwrap_or("nodes at places of fragments are full"),
+                "fragments of an archive could not be made anew"
+            );
+        }
+        Some((looked, failed > 0 || full > 0))
     }
 
     /// Brings the missing fragments of a segment to their places, or makes them (H22).
@@ -224,15 +340,16 @@ impl Handle {
         manifest: &Manifest,
         segment: usize,
         missing: Vec<usize>,
-        order: &mut Order,
+        making: &mut Making,
     ) -> Result<u64, RestoreError> {
+        let rate = manifest.rate();
         let (mut made, mut gone) = (0, Vec::new());
         for index in missing {
             let id = manifest.fragment(segment, index);
             match self.inner.fragments.get(&id).await {
                 Ok(fragment) => {
                     self.inner.limiter.take(2 * fragment.len()).await;
-                    made += u64::from(self.hand_over(&id, fragment).await.is_ok());
+                    made += u64::from(self.place(&id, index, fragment, making).await);
                 }
                 Err(GetError::Local(StoreError::Closed)) => return Err(RestoreError::Stopped),
                 Err(_) => gone.push(index),
@@ -241,10 +358,26 @@ impl Handle {
         if gone.is_empty() {
             return Ok(made);
         }
-        let rate = manifest.rate();
+        // So many can there be at most: where they are too few, none is fetched in vain.
+        let left = rate.fragments() - gone.len();
+        if left < rate.needed() {
+            return Err(RestoreError::TooFew {
+                part: segment + 1,
+                parts: manifest.segments(),
+                found: left,
+                needed: rate.needed(),
+                fragments: rate.fragments(),
+                bad: 0,
+            });
+        }
+        // Found to be full just now: the rest of its column waits for the next sweep.
+        gone.retain(|index| !making.full.contains(index));
+        if gone.is_empty() {
+            return Ok(made);
+        }
         let moved = (rate.needed() + gone.len()) * SHARD.min(manifest.contents().shard);
         self.inner.limiter.take(moved).await;
-        let gathered = self.gather(manifest, segment, order).await?;
+        let gathered = self.gather(manifest, segment, &mut making.order).await?;
         let length = manifest.data_of(segment);
         let coding = hashing::run(move || {
             let mut coder = Coder::new(rate);
@@ -260,11 +393,41 @@ impl Handle {
         }
         for index in gone {
             let id = manifest.fragment(segment, index);
-            match self.hand_over(&id, coded.fragment(index)).await {
-                Ok(()) => made += 1,
-                Err(reason) => tracing::debug!(%reason, "a fragment could not be put"),
-            }
+            let fragment = coded.fragment(index);
+            made += u64::from(self.place(&id, index, fragment, making).await);
         }
         Ok(made)
+    }
+
+    /// Puts a fragment to its place, and notes where there is no room; whether it is there.
+    async fn place(&self, id: &ItemId, index: usize, fragment: Bytes, making: &mut Making) -> bool {
+        match self.hand_over(id, fragment).await {
+            Ok(()) => true,
+            Err(not) => {
+                tracing::debug!(reason = not.reason, "a fragment could not be put");
+                if not.full {
+                    making.full.insert(index);
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Which part of an interval a node waits more before its first sweep. Neighbours on the ring,
+/// which look after the same archives, have the first bits of their GUIDs in common.
+fn part_of(guid: Guid) -> f64 {
+    f64::from(guid.as_u128() as u8) / 256.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_do_not_begin_at_once() {
+        let guid = Guid::new(0xabcd << 112);
+        let parts = [0, 1, 128, 255].map(|low| part_of(Guid::new(guid.as_u128() + low)));
+        assert_eq!(parts, [0.0, 1.0 / 256.0, 0.5, 255.0 / 256.0]);
     }
 }

@@ -155,17 +155,17 @@ async fn lacked_there<C: Collection>(
     if counted.count == 0 {
         return Ok(wanted.iter().map(|entry| entry.id.clone()).collect());
     }
-    let mut has = Vec::with_capacity(wanted.len());
-    for (at, entry) in wanted.iter().enumerate() {
-        let (id, version) = (entry.id.clone(), entry.version);
+    // Made one by one as it is their turn: there may be tens of thousands.
+    let has = (0..wanted.len()).map(|at| {
+        let (id, version) = (wanted[at].id.clone(), wanted[at].version);
         let asked = ask(Request::Has { id: id.clone() });
-        has.push(async move {
+        async move {
             match asked.await?.response {
                 Response::Held { version: held } => Ok((held < Some(version)).then_some((at, id))),
                 _ => Err(RequestError::Nonsense),
             }
-        });
-    }
+        }
+    });
     let mut answers = stream::iter(has).buffer_unordered(AT_A_TIME);
     let mut lacked = BTreeMap::new();
     let mut failed = None;

@@ -7,7 +7,7 @@ use archive::{AddError, FindError};
 use objects::Version;
 
 use crate::net::net;
-use crate::support::noise;
+use crate::support::{archives_of, by_object, noise};
 
 #[tokio::test]
 async fn every_fragment_of_a_part_is_on_another_node() {
@@ -170,6 +170,59 @@ async fn once_unless_again() {
 }
 
 #[tokio::test]
+async fn names_that_lead_nowhere_hide_nothing() {
+    let net = net(5).await;
+    let manifest = net.archived("cakes", 10).await;
+    let aguid = manifest.record().aguid();
+    // Of five all but one list names of later versions that nobody has.
+    for node in &net.nodes[..4] {
+        let names = (0..40).map(|at| by_object(aguid, u64::MAX - at, [at as u8; 32]));
+        node.manifest_store.list_as_well(archives_of(aguid), names);
+    }
+    for node in [&net.nodes[4], &net.nodes[0]] {
+        for version in [Version::Newest, Version::Number(1)] {
+            assert_eq!(node.handle.find(aguid, version).await.unwrap(), manifest);
+        }
+        let all = node.handle.all(aguid).await.unwrap();
+        assert_eq!(all, std::slice::from_ref(&manifest));
+        let forged = node.handle.find(aguid, Version::Number(u64::MAX)).await;
+        let Err(FindError::NotThis { archived, .. }) = forged else {
+            panic!("{forged:?}");
+        };
+        assert_eq!(archived, [1]);
+    }
+}
+
+#[tokio::test]
+async fn where_the_manifest_came_nowhere_it_is_put_again() {
+    let net = net(4).await;
+    let record = net.version("cakes", &noise(1, 1000)).await;
+    let (vguid, owner) = (record.vguid(), &net.nodes[0].handle);
+    let others = &net.nodes[1..];
+    let set_full = |full| {
+        let stores = others.iter().map(|node| &node.manifest_store);
+        stores.for_each(|store| store.set_full(full));
+    };
+    set_full(true);
+    for _ in 0..2 {
+        let failed = owner.add(record.clone(), false, &|_| ()).await;
+        assert!(matches!(failed, Err(AddError::Manifest(_))), "{failed:?}");
+    }
+    let found = owner.find(record.aguid(), Version::Number(1)).await;
+    let manifest = Some(found.unwrap());
+    set_full(false);
+    let already = owner.add(record, false, &|_| ()).await;
+    assert!(matches!(already, Err(AddError::Already { .. })));
+    for node in others {
+        assert_eq!(node.handle.of_version(&vguid).await.unwrap(), manifest);
+    }
+    // Nothing was coded a second time.
+    for node in &net.nodes {
+        assert_eq!(node.handle.usage().fragments.items, 1);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_archived_says_why() {
     let net = net(1).await;
     let record = net.version("cakes", b"eggs").await;
@@ -200,4 +253,19 @@ async fn what_is_not_archived_says_why() {
     assert!(matches!(gone, Err(AddError::Walk(_))));
     let found = net.nodes[0].handle.of_version(&record.vguid()).await;
     assert_eq!(found.unwrap(), None);
+}
+
+#[tokio::test]
+async fn all_of_it_runs_on_any_thread() {
+    fn spawned(_: impl Future + Send) {}
+    let net = net(2).await;
+    let manifest = net.archived("cakes", 10).await;
+    let (handle, aguid) = (&net.nodes[0].handle, manifest.record().aguid());
+    spawned(handle.look_after());
+    spawned(handle.all(aguid));
+    spawned(handle.find(aguid, Version::Newest));
+    spawned(handle.own());
+    spawned(handle.census(&manifest));
+    spawned(handle.add(manifest.record().clone(), true, &|_| ()));
+    spawned(handle.restore(&manifest, &|_| ()));
 }

@@ -1,6 +1,7 @@
 //! Nodes on the memory transport that know each other through a ring the test decides. Blocks
 //! are in one place that all of them reach, and that a test can empty.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -71,9 +72,41 @@ pub(crate) struct Faulty {
     inner: MemoryStore,
     /// Items that are read with another last byte.
     corrupted: Mutex<Vec<ItemId>>,
+    /// Whether it takes nothing more.
+    full: AtomicBool,
+    /// Names that it lists at a place and has nothing of.
+    listed: Mutex<Vec<(Guid, ItemId)>>,
 }
 
 impl Faulty {
+    fn new() -> Faulty {
+        Faulty {
+            inner: MemoryStore::new(LIMITS),
+            corrupted: Mutex::default(),
+            full: AtomicBool::new(false),
+            listed: Mutex::default(),
+        }
+    }
+
+    /// Whether it refuses whatever is put from now on.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// Lists these names, too, where somebody asks for what is at the place.
+    pub(crate) fn list_as_well(&self, place: Guid, ids: impl Iterator<Item = ItemId>) {
+        self.listed.lock().extend(ids.map(|id| (place, id)));
+    }
+
+    /// All items are gone; how many there were.
+    pub(crate) async fn lose_all(&self) -> usize {
+        let all = self.inner.list(Span::full(), None, 100_000).await.unwrap();
+        for (place, id, _) in &all {
+            self.inner.remove(*place, id).await.unwrap();
+        }
+        all.len()
+    }
+
     /// From now on, until they are removed, all items are read as something else; how many.
     pub(crate) async fn corrupt_all(&self) -> usize {
         let all = self.inner.list(Span::full(), None, 100_000).await.unwrap();
@@ -99,7 +132,10 @@ impl Store for Faulty {
     }
 
     async fn put(&self, item: archive::Item) -> Result<Stored, StoreError> {
-        self.inner.put(item).await
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(StoreError::Full("it takes nothing".into())),
+            false => self.inner.put(item).await,
+        }
     }
 
     async fn version(&self, place: Guid, id: &ItemId) -> Result<Option<u64>, StoreError> {
@@ -112,7 +148,15 @@ impl Store for Faulty {
         after: Option<(Guid, ItemId)>,
         limit: usize,
     ) -> Result<Vec<(Guid, ItemId, u64)>, StoreError> {
-        self.inner.list(span, after, limit).await
+        let mut found = Vec::new();
+        if span.from == span.to && after.is_none() {
+            let listed = self.listed.lock();
+            let here = listed.iter().filter(|(place, _)| *place == span.from);
+            found.extend(here.take(limit).map(|(place, id)| (*place, id.clone(), 1)));
+        }
+        let left = limit - found.len();
+        found.extend(self.inner.list(span, after, left).await?);
+        Ok(found)
     }
 
     async fn remove(&self, place: Guid, id: &ItemId) -> Result<(), StoreError> {
@@ -163,6 +207,8 @@ pub(crate) struct Node {
     pub(crate) handle: Handle,
     pub(crate) store: Arc<Faulty>,
     pub(crate) fragments: replicas::Handle<Fragments>,
+    pub(crate) manifests: replicas::Handle<Manifests>,
+    pub(crate) manifest_store: Arc<Faulty>,
     contact: Contact,
     running: JoinHandle<()>,
 }
@@ -172,17 +218,29 @@ pub(crate) struct Net {
     pub(crate) blocks: Shared,
     pub(crate) owner: Keypair,
     ring: Arc<Ring>,
+    /// When nodes begin to compare what they have after a change.
+    debounce: Duration,
 }
 
 const LIMITS: Limits = Limits {
     bytes: 1 << 30,
     of_one: 1 << 30,
+    of_others: 1 << 30,
     own: Guid::new(0),
     keep_free: 0,
 };
 
 /// So many nodes; the first one's key owns what is archived.
 pub(crate) async fn net(nodes: usize) -> Net {
+    net_with(nodes, Duration::from_millis(20)).await
+}
+
+/// The same, of nodes that never compare what they have: nothing moves but by sweeps.
+pub(crate) async fn still_net(nodes: usize) -> Net {
+    net_with(nodes, Duration::from_secs(86_400)).await
+}
+
+async fn net_with(nodes: usize, debounce: Duration) -> Net {
     let mut net = Net {
         nodes: Vec::new(),
         blocks: Shared::default(),
@@ -191,6 +249,7 @@ pub(crate) async fn net(nodes: usize) -> Net {
             alive: RwLock::default(),
             version: watch::Sender::new(0),
         }),
+        debounce,
     };
     for _ in 0..nodes {
         net.join().await;
@@ -201,10 +260,9 @@ pub(crate) async fn net(nodes: usize) -> Net {
 impl Net {
     /// One node more.
     pub(crate) async fn join(&mut self) {
-        let store = Arc::new(Faulty {
-            inner: MemoryStore::new(LIMITS),
-            corrupted: Mutex::default(),
-        });
+        let store = Arc::new(Faulty::new());
+        let manifest_store = Arc::new(Faulty::new());
+        let debounce = self.debounce;
         let mut made = None;
         let owner = self.nodes.is_empty().then(|| self.owner.clone());
         let mut swarm = Swarm::new_ephemeral_tokio(|keypair| {
@@ -221,18 +279,18 @@ impl Net {
                 request_timeout: Duration::from_secs(2),
                 open_timeout: Duration::from_secs(1),
                 retry_after: Duration::from_millis(100),
-                debounce: Duration::from_millis(20),
+                debounce,
                 avoid_for: Duration::from_millis(200),
                 ..config
             };
             let fragments = replicas::Behaviour::new(
-                quick(fragments_config()),
+                quick(fragments_config(1 << 40)),
                 Arc::new(Fragments::new(Arc::clone(&store) as Arc<dyn Store>)),
                 seen(),
             );
             let manifests = replicas::Behaviour::new(
                 quick(manifests_config()),
-                Arc::new(Manifests::new(Arc::new(MemoryStore::new(LIMITS)))),
+                Arc::new(Manifests::new(Arc::clone(&manifest_store) as Arc<dyn Store>)),
                 seen(),
             );
             let handle = Handle::new(
@@ -246,20 +304,22 @@ impl Net {
                     ..Config::default()
                 },
             );
-            made = Some((handle, fragments.handle(), me));
+            made = Some((handle, fragments.handle(), manifests.handle(), me));
             Both {
                 fragments,
                 manifests,
             }
         });
         let (address, _) = swarm.listen().with_memory_addr_external().await;
-        let (handle, fragments, mut contact) = made.unwrap();
+        let (handle, fragments, manifests, mut contact) = made.unwrap();
         contact.addrs.push(address);
         self.ring.alive.write().unwrap().push(contact.clone());
         self.nodes.push(Node {
             handle,
             store,
             fragments,
+            manifests,
+            manifest_store,
             contact,
             running: tokio::spawn(swarm.loop_on_next()),
         });
@@ -276,6 +336,12 @@ impl Net {
         alive.retain(|contact| contact.peer != peer);
         drop(alive);
         self.ring.version.send_modify(|version| *version += 1);
+    }
+
+    /// The node with this key.
+    pub(crate) fn of(&self, peer: PeerId) -> &Node {
+        let mut nodes = self.nodes.iter();
+        nodes.find(|node| node.contact.peer == peer).unwrap()
     }
 
     pub(crate) fn peer(&self, node: usize) -> PeerId {

@@ -1,6 +1,17 @@
 //! Sweeps make anew what is lost.
 
-use crate::net::net;
+use archive::{Contents, Looked, Manifest};
+
+use crate::net::{Net, Node, net, still_net};
+use crate::support::{by_object, contents, key, noise, record};
+
+/// What the nodes fetched of fragments so far.
+fn fetched<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Vec<u64> {
+    let nodes = nodes.into_iter();
+    nodes
+        .map(|node| node.fragments.stats().items_fetched)
+        .collect()
+}
 
 #[tokio::test]
 async fn what_is_made_anew_outlives_the_next_losses() {
@@ -45,7 +56,7 @@ async fn one_looks_and_the_others_have_nothing_to_do() {
     // In the first round all look, one after the other; in the second, only the closest one does.
     net.sweep(0, &[3]).await;
     let vguid = manifest.record().vguid();
-    let looked = |net: &crate::net::Net| -> Vec<_> {
+    let looked = |net: &Net| -> Vec<Looked> {
         let nodes = net.nodes.iter().enumerate().filter(|(at, _)| *at != 3);
         nodes
             .filter_map(|(_, node)| node.handle.looked(&vguid))
@@ -60,20 +71,28 @@ async fn one_looks_and_the_others_have_nothing_to_do() {
             .count(),
         1
     );
+    net.sweep(0, &[3]).await;
+    let seen = looked(&net);
+    assert!(seen.iter().all(|looked| looked.made == 0));
+    // What is lost now is seen by the closest one only, and the others say what they saw before.
+    let census = net.nodes[0].handle.census(&manifest).await;
+    let lost = net.of(census.columns[0].node.unwrap()).store.lose_all();
+    let lost = lost.await as u64;
     net.sweep(1, &[3]).await;
-    let looked_again = looked(&net);
-    assert!(looked_again.iter().all(|looked| looked.lost == 0));
-    // Only the closest one saw it whole just now; the others still say what they saw before.
+    let again = looked(&net);
     let changed = seen
         .iter()
-        .zip(&looked_again)
-        .filter(|(a, b)| a.made != b.made);
-    assert!(changed.count() <= 1);
+        .zip(&again)
+        .filter(|(before, now)| before != now);
+    let changed: Vec<_> = changed
+        .map(|(_, now)| (now.wanted - now.there, now.made))
+        .collect();
+    assert_eq!(changed, [(lost, lost)]);
 }
 
 #[tokio::test]
 async fn a_fragment_at_its_old_place_is_brought_to_the_new_one() {
-    let mut net = net(4).await;
+    let mut net = still_net(4).await;
     let manifest = net.archived("cakes", 1000).await;
     // Until a newcomer takes a place over.
     let mut census;
@@ -94,7 +113,14 @@ async fn a_fragment_at_its_old_place_is_brought_to_the_new_one() {
         .await
         .unwrap();
     assert_eq!(restored.missing, 0);
+    let away = 4 - census.there();
     net.sweep(0, &[]).await;
+    let vguid = manifest.record().vguid();
+    let looked = net
+        .nodes
+        .iter()
+        .filter_map(|node| node.handle.looked(&vguid));
+    assert_eq!(looked.map(|looked| looked.made).sum::<u64>(), away);
     assert_eq!(net.nodes[0].handle.census(&manifest).await.there(), 4);
     let holders = net.nodes[0].handle.census(&manifest).await;
     let newcomer = net.peer(newcomer);
@@ -113,7 +139,10 @@ async fn beyond_repair_is_said_and_not_made_up() {
     for node in 0..4 {
         net.kill(node).await;
     }
+    let before = fetched(&net.nodes[4..]);
     net.sweep(0, &[0, 1, 2, 3]).await;
+    // Who can count sees that it is in vain, and moves nothing.
+    assert_eq!(fetched(&net.nodes[4..]), before);
     let looked = net.nodes[4].handle.looked(&manifest.record().vguid());
     let looked = looked
         .or(net.nodes[5].handle.looked(&manifest.record().vguid()))
@@ -138,4 +167,58 @@ async fn a_damaged_fragment_is_dropped_when_it_is_read_and_made_anew() {
     assert_eq!(net.nodes[3].handle.census(&manifest).await.there(), 2);
     net.sweep(0, &[]).await;
     assert_eq!(net.nodes[3].handle.census(&manifest).await.there(), 4);
+}
+
+#[tokio::test]
+async fn a_full_node_does_not_have_all_coded_again_for_it() {
+    let net = still_net(4).await;
+    let manifest = net.archived("cakes", 2_500_000).await;
+    assert_eq!((manifest.segments(), manifest.rate().needed()), (5, 2));
+    let census = net.nodes[0].handle.census(&manifest).await;
+    let full = net.of(census.columns[1].node.unwrap());
+    assert_eq!(full.store.lose_all().await, 5);
+    full.store.set_full(true);
+    let before = fetched(&net.nodes);
+    net.sweep(0, &[]).await;
+    for (before, after) in before.into_iter().zip(fetched(&net.nodes)) {
+        assert!(after - before <= 2, "one segment, and no more");
+    }
+    // As soon as it has room, all of it is made.
+    full.store.set_full(false);
+    for _ in 0..2 {
+        net.sweep(0, &[]).await;
+    }
+    assert_eq!(net.nodes[0].handle.census(&manifest).await.there(), 20);
+}
+
+#[tokio::test]
+async fn an_archive_without_fragments_holds_up_no_other() {
+    let net = still_net(4).await;
+    let manifest = net.archived("cakes", 1000).await;
+    let census = net.nodes[0].handle.census(&manifest).await;
+    net.of(census.columns[0].node.unwrap())
+        .store
+        .lose_all()
+        .await;
+    // Somebody signs a manifest of fragments that nobody has.
+    let owner = key(9);
+    let roots = noise(1, 300 * 32);
+    let forged = Contents {
+        roots: roots
+            .chunks(32)
+            .map(|root| root.try_into().unwrap())
+            .collect(),
+        ..contents(300)
+    };
+    let forged = Manifest::sign(&owner, record(&owner, 1), forged).unwrap();
+    let vguid = forged.record().vguid();
+    let version = vguid.hash().digest().try_into().unwrap();
+    let name = by_object(forged.record().aguid(), 1, version);
+    let put = net.nodes[0].manifests.put(name, forged.encoded().clone());
+    put.await.unwrap();
+    let closest = &net.nodes[0].handle;
+    closest.sweep(0).await.unwrap();
+    assert_eq!(net.nodes[0].handle.census(&manifest).await.there(), 4);
+    let looked = closest.looked(&vguid).unwrap();
+    assert_eq!((looked.there, looked.made, looked.lost), (0, 0, 4));
 }

@@ -11,6 +11,7 @@ fn limits() -> Limits {
     Limits {
         bytes: 1000,
         of_one: 100,
+        of_others: 250,
         own: OWN,
         keep_free: 0,
     }
@@ -116,6 +117,30 @@ async fn one_owner_has_a_share_and_all_have_the_whole() {
             .await
             .unwrap();
         store.put(item(2, b"a", 1, other, 60)).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_others_together_leave_room_for_this_node() {
+    on_both(async |store| {
+        let full = |outcome: Result<_, StoreError>| matches!(outcome, Err(StoreError::Full(_)));
+        let put = async |owner: u128, version, size| {
+            let owner = Some(Guid::new(owner));
+            let place = owner.unwrap().as_u128();
+            store.put(item(place, b"a", version, owner, size)).await
+        };
+        put(1, 1, 90).await.unwrap();
+        put(2, 1, 90).await.unwrap();
+        assert!(full(put(3, 1, 71).await));
+        put(3, 1, 60).await.unwrap();
+        // One in the place of another counts once.
+        put(3, 2, 70).await.unwrap();
+        assert!(full(put(4, 1, 1).await));
+        put(OWN.as_u128(), 1, 700).await.unwrap();
+        let id = Bytes::from_static(b"a");
+        store.remove(Guid::new(1), &id).await.unwrap();
+        put(4, 1, 50).await.unwrap();
     })
     .await;
 }

@@ -3,10 +3,13 @@
 use archive::{Coder, Contents, Manifest, Rate, Root, SHARD, Segment};
 use bytes::Bytes;
 use cid::Cid;
+use guid::Guid;
 use libp2p_identity::Keypair;
 use objects::{Fields, Name, Record};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use replicas::ItemId;
+use sha2::{Digest, Sha256};
 
 /// Bytes that follow from a seed.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
@@ -67,4 +70,16 @@ pub(crate) fn contents(segments: usize) -> Contents {
 /// A manifest of them.
 pub(crate) fn manifest(owner: &Keypair, segments: usize) -> Manifest {
     Manifest::sign(owner, record(owner, 1), contents(segments)).unwrap()
+}
+
+/// The name of a manifest for who knows the object, as anybody can write it.
+pub(crate) fn by_object(aguid: Guid, seq: u64, version: [u8; 32]) -> ItemId {
+    let (aguid, seq) = (aguid.to_bytes(), (!seq).to_be_bytes());
+    [&[1], &aguid[..], &seq, &version].concat().into()
+}
+
+/// Where the manifests of an object are.
+pub(crate) fn archives_of(aguid: Guid) -> Guid {
+    let place = Sha256::new().chain_update(b"hedgerow archives\0");
+    Guid::of_digest(&place.chain_update(aguid.to_bytes()).finalize())
 }
