@@ -91,7 +91,7 @@ impl Handle {
             missing: 0,
             first_failure: None,
         };
-        let mut walk = Walk::new(Arc::clone(&self.inner.blocks), &record);
+        let mut walk = Walk::new(Arc::clone(&self.inner.blocks), &record)?;
         let mut cutter = Cutter::new(rate);
         let mut blocks = 0;
         while let Some((cid, bytes)) = walk.next().await? {

@@ -1,6 +1,7 @@
 //! The blocks of a version, in the order in which they are archived (H1).
 
 use std::collections::{HashSet, VecDeque};
+use std::mem;
 use std::sync::Arc;
 
 use blocks::{DAG_CBOR, DAG_PB};
@@ -63,46 +64,66 @@ pub(crate) struct Walk {
     wanted: VecDeque<Wanted>,
     seen: HashSet<Cid>,
     properties: Option<Cid>,
+    /// What the properties link to: wanted when the DAG, which needs all of its own, is through.
+    named: Vec<Cid>,
     record: Option<(Cid, Bytes)>,
 }
 
 impl Walk {
-    pub(crate) fn new(source: Arc<dyn objects::Blocks>, record: &Record) -> Walk {
+    pub(crate) fn new(
+        source: Arc<dyn objects::Blocks>,
+        record: &Record,
+    ) -> Result<Walk, WalkError> {
         let mut walk = Walk {
             source,
             wanted: VecDeque::new(),
             seen: HashSet::from([record.vguid()]),
             properties: record.properties(),
+            named: Vec::new(),
             record: Some((record.vguid(), record.encoded().clone())),
         };
         for cid in record.properties().into_iter().chain(record.root()) {
             let follow = Some(cid) != record.properties();
-            walk.want_last(cid, follow);
+            let mut new = Vec::new();
+            walk.want(cid, follow, false, &mut new)?;
+            walk.wanted.extend(new);
         }
-        walk
+        Ok(walk)
     }
 
-    fn want_last(&mut self, cid: Cid, follow: bool) {
-        if let Some(wanted) = self.wanted(cid, follow, false) {
-            self.wanted.push_back(wanted);
+    /// Adds the block to `new` if it was not wanted before. Of a CID that is its own block the
+    /// links are wanted instead: it has 64 bytes at most, and what is nested in it fewer.
+    fn want(
+        &mut self,
+        cid: Cid,
+        follow: bool,
+        optional: bool,
+        new: &mut Vec<Wanted>,
+    ) -> Result<(), WalkError> {
+        if cid.hash().code() == IDENTITY {
+            let links = match follow {
+                true => links(&cid, cid.hash().digest()).ok_or(WalkError::Malformed(cid))?,
+                false => Vec::new(),
+            };
+            for link in links {
+                self.want(link, follow, optional, new)?;
+            }
+            return Ok(());
         }
-    }
-
-    /// A block that was not wanted before.
-    fn wanted(&mut self, cid: Cid, follow: bool, optional: bool) -> Option<Wanted> {
-        // An old name of a block is read as its new one, and a CID that is its own block needs
-        // none.
+        // An old name of a block is read as its new one.
         let cid = match cid.version() {
             cid::Version::V0 => Cid::new_v1(DAG_PB, *cid.hash()),
             cid::Version::V1 => cid,
         };
-        let wanted = cid.hash().code() != IDENTITY && self.seen.insert(cid);
-        wanted.then_some(Wanted {
-            cid,
-            follow,
-            optional,
-            got: None,
-        })
+        if self.seen.insert(cid) {
+            new.push(Wanted {
+                cid,
+                follow,
+                optional,
+                got: None,
+            });
+        }
+        Ok(())
     }
 
     /// The next block, verified; `None` after the last.
@@ -117,7 +138,15 @@ impl Walk {
                 got.get_or_insert_with(|| AbortOnDropHandle::new(get(Arc::clone(source), cid)));
             }
             let Some(mut wanted) = self.wanted.pop_front() else {
-                return Ok(None);
+                let mut new = Vec::new();
+                for cid in mem::take(&mut self.named) {
+                    self.want(cid, false, true, &mut new)?;
+                }
+                if new.is_empty() {
+                    return Ok(None);
+                }
+                self.wanted.extend(new);
+                continue;
             };
             let cid = wanted.cid;
             let got = match &mut wanted.got {
@@ -146,13 +175,13 @@ impl Walk {
             return Ok(());
         }
         let links = links(&of.cid, bytes).ok_or(WalkError::Malformed(of.cid))?;
-        let most = match properties {
-            true => MAX_PROPERTY_LINKS,
-            false => usize::MAX,
-        };
+        if properties {
+            self.named = links.into_iter().take(MAX_PROPERTY_LINKS).collect();
+            return Ok(());
+        }
         let mut new = Vec::new();
-        for cid in links.into_iter().take(most) {
-            new.extend(self.wanted(cid, !properties, properties));
+        for cid in links {
+            self.want(cid, true, false, &mut new)?;
         }
         for wanted in new.into_iter().rev() {
             self.wanted.push_front(wanted);

@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use archive::{AddError, FindError};
+use bytes::Bytes;
+use cid::{Cid, multihash::Multihash};
+use ipld_core::ipld::Ipld;
+use ipld_dagpb::{PbLink, PbNode};
 use objects::Version;
+use unixfs::BlockSink;
 
 use crate::net::net;
 use crate::support::{archives_of, by_object, noise};
@@ -268,4 +273,59 @@ async fn all_of_it_runs_on_any_thread() {
     spawned(handle.census(&manifest));
     spawned(handle.add(manifest.record().clone(), true, &|_| ()));
     spawned(handle.restore(&manifest, &|_| ()));
+}
+
+/// A block of links in DAG-PB.
+fn links(cids: &[Cid]) -> blocks::Block {
+    let link = |cid: &Cid| PbLink {
+        cid: *cid,
+        name: None,
+        size: None,
+    };
+    let node = PbNode {
+        links: cids.iter().map(link).collect(),
+        data: None,
+    };
+    let bytes = Bytes::from(node.into_bytes());
+    blocks::Block::of(blocks::DAG_PB, bytes).unwrap()
+}
+
+/// A properties block with a link.
+fn properties_of(cid: Cid) -> blocks::Block {
+    let bytes = serde_ipld_dagcbor::to_vec(&Ipld::List(vec![Ipld::Link(cid)]));
+    blocks::Block::of(blocks::DAG_CBOR, bytes.unwrap().into()).unwrap()
+}
+
+#[tokio::test]
+async fn every_block_of_the_dag_is_in_it() {
+    let net = net(3).await;
+    let leaf = blocks::Block::of(blocks::RAW, b"eggs".to_vec().into()).unwrap();
+    let above = links(&[*leaf.cid()]);
+    let identity = Multihash::wrap(0, above.bytes()).unwrap();
+    let identity = Cid::new_v1(blocks::DAG_PB, identity);
+    let by_itself = links(&[identity]);
+    // Beside the leaf: what a properties block names, too, and then its own link.
+    let named = properties_of(*above.cid());
+    let fields = net.version("folder", b"x").await.fields().clone();
+    for (name, root, properties, count) in [
+        ("identity", &by_itself, None, 3),
+        ("named", &links(&[*above.cid()]), Some(*named.cid()), 5),
+    ] {
+        for block in [&leaf, &above, &by_itself, &named, root] {
+            net.blocks
+                .put(*block.cid(), block.bytes().clone())
+                .await
+                .unwrap();
+        }
+        let fields = objects::Fields {
+            name: objects::Name::new(name).unwrap(),
+            root: Some(*root.cid()),
+            properties,
+            ..fields.clone()
+        };
+        let record = objects::Record::sign(&net.owner, fields).unwrap();
+        let added = net.nodes[0].handle.add(record, false, &|_| ()).await;
+        let blocks = added.unwrap().manifest.contents().blocks;
+        assert_eq!(blocks, count, "{name}");
+    }
 }
