@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Files and directories, and their versions under names
     #[command(subcommand)]
     Object(Object),
+    /// Versions that outlive the loss of many nodes
+    #[command(subcommand)]
+    Archive(Archive),
     /// The web cache: what it has, and what it is to have or to forget
     #[command(subcommand)]
     Cache(Cache),
@@ -343,6 +346,28 @@ pub(crate) struct WriteHow {
     /// Cut the file off there; stdin is not read
     #[arg(long, requires = "offset", conflicts_with = "insert")]
     pub(crate) truncate: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Archive {
+    /// Spread a version over many nodes as fragments, of which about half are enough
+    Add {
+        /// NAME or NAME@vN, a name of this node
+        reference: String,
+        /// Also if it is archived already: chooses nodes anew
+        #[arg(long)]
+        again: bool,
+    },
+    /// Store all blocks of an archived version again
+    Restore {
+        /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID or the VGUID of a version
+        reference: String,
+    },
+    /// How many fragments of an archive are there, or what this node has archived
+    Status {
+        /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID or the VGUID of a version
+        reference: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -88,6 +88,12 @@ impl Client {
         self.lines_of(Request::builder().uri(path)).await
     }
 
+    /// POST without a body, answered line by line until it is done.
+    pub(crate) async fn post_lines(&self, path: &str) -> Result<Lines, Failure> {
+        self.lines_of(Request::builder().method(Method::POST).uri(path))
+            .await
+    }
+
     /// GET, answered by server-sent events; those behind the one whose id is `last`.
     pub async fn events(&self, path: &str, last: Option<&str>) -> Result<Events, Failure> {
         let mut request = Request::builder().uri(path);

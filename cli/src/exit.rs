@@ -110,6 +110,7 @@ impl From<types::Failure> for Failure {
             | "full"
             | "too_large"
             | "fork"
+            | "already"
             | "precondition_failed" => Code::Refused,
             _ => Code::Error,
         };

@@ -5,6 +5,7 @@
 //! just the keys it sets, so the layers merge without knowing the settings, and
 //! [`SETTINGS`] says what a key's flag and variable are called.
 
+mod archive;
 mod location;
 mod relay;
 mod web_cache;
@@ -20,6 +21,7 @@ use toml::{Table, Value, de::DeTable};
 
 use crate::api::types::SettingInForce;
 
+pub use archive::Archive;
 pub use location::{Location, Roots, Seconds, Spread};
 pub use relay::{MAX_NAMED, Relay, RelayAddress, Relays};
 pub use web_cache::{PeerNetworks, WebCache};
@@ -36,6 +38,8 @@ pub struct Config {
     pub cache: Cache,
     /// The web cache's proxy.
     pub webcache: WebCache,
+    /// Fragments of archived versions.
+    pub archive: Archive,
     /// How objects are published and found.
     pub location: Location,
     /// The loopback door.
@@ -250,6 +254,21 @@ pub const SETTINGS: &[Setting] = &[
         "webcache.peer_networks",
         "HEDGEROW_WEBCACHE_PEER_NETWORKS",
         "--webcache-peer-networks",
+    ),
+    setting(
+        "archive.max_gib",
+        "HEDGEROW_ARCHIVE_MAX_GIB",
+        "--archive-max-gib",
+    ),
+    setting(
+        "archive.repair_mib",
+        "HEDGEROW_ARCHIVE_REPAIR_MIB",
+        "--archive-repair-mib",
+    ),
+    setting(
+        "archive.sweep_seconds",
+        "HEDGEROW_ARCHIVE_SWEEP_SECONDS",
+        "--archive-sweep-seconds",
     ),
     setting(
         "location.roots",

@@ -80,6 +80,15 @@ pub struct StartOptions {
     /// they were public; separated by commas [default: none]
     #[arg(long, value_name = "NETWORKS")]
     pub webcache_peer_networks: Option<String>,
+    /// Room for fragments of archived versions (0: as much as the disk has) [default: 0]
+    #[arg(long, value_name = "GIB")]
+    pub archive_max_gib: Option<String>,
+    /// Most that the repair of archives moves in a second [default: 8]
+    #[arg(long, value_name = "MIB")]
+    pub archive_repair_mib: Option<String>,
+    /// How often the fragments of an archive are counted [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub archive_sweep_seconds: Option<String>,
     /// Roots of an object, the same in the whole network [default: 5]
     #[arg(long, value_name = "COUNT")]
     pub location_roots: Option<String>,
@@ -155,6 +164,9 @@ impl StartOptions {
                 "webcache.peer_networks",
                 self.webcache_peer_networks.clone(),
             ),
+            ("archive.max_gib", self.archive_max_gib.clone()),
+            ("archive.repair_mib", self.archive_repair_mib.clone()),
+            ("archive.sweep_seconds", self.archive_sweep_seconds.clone()),
             ("location.roots", self.location_roots.clone()),
             ("location.root_copies", self.location_root_copies.clone()),
             ("location.backups", self.location_backups.clone()),

@@ -106,7 +106,7 @@ impl Node {
             Some(parts) => (Some(Arc::new(parts.proxy)), parts.behaviour),
             None => (None, None),
         };
-        let stores = stores::open(home.home.store(), ring.me().guid).await?;
+        let stores = stores::open(home.home.store(), ring.me().guid, &settings.archive).await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
         let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
         let bitswap = bitswap::Behaviour::new(bitswap::Config::default(), Arc::new(local));
@@ -131,6 +131,17 @@ impl Node {
         );
         let objects = objects::new(replicas::Config::default(), stores.heads, ring.clone());
         let heads_handle = objects.handle();
+        let fragments = replicas::Behaviour::new(
+            archive::fragments_config(settings.archive.handling().repair_bytes_per_second),
+            Arc::new(archive::Fragments::new(stores.fragments)),
+            ring.clone(),
+        );
+        let manifests = replicas::Behaviour::new(
+            archive::manifests_config(),
+            Arc::new(archive::Manifests::new(stores.manifests)),
+            ring.clone(),
+        );
+        let (fragments_handle, manifests_handle) = (fragments.handle(), manifests.handle());
 
         let me = home.keypair.public().to_peer_id();
         let (circuits, relay_client) = relay::client::new(me);
@@ -139,6 +150,8 @@ impl Node {
             blocks,
             dht,
             objects,
+            fragments,
+            manifests,
             bitswap,
             web_cache,
             relay_client,
@@ -187,6 +200,21 @@ impl Node {
             Arc::new(node_blocks.clone()),
             home.keypair.clone(),
         );
+        let archive = archive::Handle::new(
+            fragments_handle,
+            manifests_handle,
+            Arc::new(node_blocks.clone()),
+            ring.clone(),
+            home.keypair.clone(),
+            settings.archive.handling(),
+        );
+        let (looking, closing) = (archive.clone(), stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = looking.look_after() => {}
+                () = closing.cancelled() => {}
+            }
+        });
         let versions = ObjectVersions::new(objects.clone(), ring.clone());
         let versions = gossip.open(Arc::new(versions)).await;
         // Ends with the objects, whose handles go with the doors.
@@ -196,6 +224,7 @@ impl Node {
             overlay: ring.clone(),
             content,
             objects,
+            archive,
             versions,
             node_blocks,
             aliases: Aliases::load(aliases.clone())

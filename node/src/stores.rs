@@ -11,6 +11,8 @@ use guid::Guid;
 use replicas::StoreError;
 use tokio::time::{Instant, sleep};
 
+use crate::config;
+
 /// How long the tasks of a node that has stopped may hold its stores.
 const LET_GO: Duration = Duration::from_secs(10);
 
@@ -32,10 +34,16 @@ pub(crate) struct Stores {
     pub(crate) blocks: Arc<dyn blocks::Store>,
     pub(crate) records: Arc<dyn dht::RecordStore>,
     pub(crate) heads: Arc<dyn objects::HeadStore>,
+    pub(crate) fragments: Arc<dyn archive::Store>,
+    pub(crate) manifests: Arc<dyn archive::Store>,
 }
 
 /// Opens or makes the stores below `root`, for the node with the GUID `own`.
-pub(crate) async fn open(root: PathBuf, own: Guid) -> anyhow::Result<Stores> {
+pub(crate) async fn open(
+    root: PathBuf,
+    own: Guid,
+    archived: &config::Archive,
+) -> anyhow::Result<Stores> {
     let path = root.join("blocks");
     tokio::fs::create_dir_all(&path)
         .await
@@ -75,10 +83,26 @@ pub(crate) async fn open(root: PathBuf, own: Guid) -> anyhow::Result<Stores> {
     let heads = once_free(open)
         .await
         .map_err(|error| not_opened(&path, error))?;
+    let path = root.join("archive");
+    tokio::fs::create_dir_all(&path)
+        .await
+        .with_context(|| path.display().to_string())?;
+    let (fragments, manifests) = (archived.fragments(own), archived.manifests(own));
+    let open = || async {
+        let at = path.clone();
+        tokio::task::spawn_blocking(move || archive::open(&at, fragments, manifests))
+            .await
+            .map_err(|_| StoreError::Closed)?
+    };
+    let (fragments, manifests) = once_free(open)
+        .await
+        .map_err(|error| not_opened(&path, error))?;
     Ok(Stores {
         blocks: Arc::new(blocks),
         records: Arc::new(records),
         heads: Arc::new(heads),
+        fragments: Arc::new(fragments),
+        manifests: Arc::new(manifests),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The commands, a file for each noun.
 
+mod archive;
 mod cache;
 mod config;
 mod dht;
@@ -61,6 +62,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Overlay(command) => overlay::run(command, &client, output).await,
         Command::Dht(command) => dht::run(command, &client, output).await,
         Command::Dolr(command) => dolr::run(command, &client, output).await,
+        Command::Archive(command) => archive::run(command, &client, output).await,
         Command::Cache(command) => cache::run(command, &client, output).await,
         Command::Key(command) => key::run(command, &client, output).await,
         Command::Object(command) => object::run(command, &client, output).await,

@@ -300,7 +300,7 @@ pub(super) async fn stat(text: &str, client: &Client, output: &Output) -> Result
 }
 
 /// Unix milliseconds as people read them, in UTC.
-fn time(millis: u64) -> String {
+pub(super) fn time(millis: u64) -> String {
     match UNIX_EPOCH.checked_add(Duration::from_millis(millis)) {
         // The years that the format has.
         Some(time) if millis < 253_402_300_800_000 => {

@@ -173,7 +173,7 @@ pub(super) fn malformed(error: &ReferenceError) -> Failure {
     }
 }
 
-async fn interruptible(
+pub(super) async fn interruptible(
     work: impl Future<Output = Result<(), Failure>>,
     interrupted: impl FnOnce() -> Failure,
 ) -> Result<(), Failure> {

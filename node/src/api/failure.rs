@@ -58,6 +58,11 @@ impl ApiError {
         )
     }
 
+    /// Done already.
+    pub(crate) fn already(message: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, "already", message)
+    }
+
     pub(crate) fn too_large(message: impl ToString) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
@@ -102,6 +107,11 @@ impl ApiError {
 }
 
 impl ApiError {
+    /// What an answer says whose status has been sent already.
+    pub(crate) fn into_failure(self) -> Failure {
+        self.body
+    }
+
     /// Status, code and message, for a door that says them in another form.
     pub(crate) fn into_parts(self) -> (StatusCode, String, String) {
         (self.status, self.body.code, self.body.message)

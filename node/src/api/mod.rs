@@ -4,6 +4,7 @@
 //! `GET /api/v1/openapi.json` describes it to programs.
 
 mod aliases;
+mod archive;
 mod blocks;
 mod convert;
 mod dht;
@@ -95,6 +96,15 @@ fn router(app: App) -> Router {
         .route("/api/v1/aliases/{alias}/{peer}", put(aliases::add))
         .route("/api/v1/s3/keys", get(s3::list).post(s3::create))
         .route("/api/v1/s3/keys/{key}", delete(s3::remove))
+        .route("/api/v1/archive", get(archive::overview))
+        .route(
+            "/api/v1/archive/{reference}",
+            get(archive::status).post(archive::add),
+        )
+        .route(
+            "/api/v1/archive/{reference}/restore",
+            post(archive::restore),
+        )
         .route("/api/v1/webcache", get(web_cache::status))
         .route("/api/v1/webcache/warm", post(web_cache::warm))
         .route(

@@ -313,7 +313,7 @@ async fn content(app: &App, text: &str) -> Result<cid::Cid, ApiError> {
 }
 
 /// The record that a reference means.
-async fn record(app: &App, text: &str) -> Result<Record, ApiError> {
+pub(super) async fn record(app: &App, text: &str) -> Result<Record, ApiError> {
     let named = resolve(app, text).await?;
     match app.objects.version(named.aguid, named.version).await {
         Ok(record) => Ok(record),

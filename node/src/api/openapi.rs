@@ -7,8 +7,8 @@ use utoipa::{
 };
 
 use super::{
-    aliases, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay, peers,
-    provided, s3, types, watch, web_cache,
+    aliases, archive, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay,
+    peers, provided, s3, types, watch, web_cache,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +32,7 @@ use super::{
         named::stat, named::ls, named::update, named::diff,
         watch::watch,
         aliases::list, aliases::add, aliases::remove,
+        archive::overview, archive::status, archive::add, archive::restore,
         provided::list, provided::add, provided::remove,
         s3::list, s3::create, s3::remove,
         web_cache::status, web_cache::list, web_cache::purge, web_cache::warm,

@@ -57,6 +57,7 @@ pub(crate) struct Services {
     pub(crate) provided: Provided,
     pub(crate) dht: dht::Handle,
     pub(crate) objects: objects::Handle,
+    pub(crate) archive: archive::Handle,
     pub(crate) versions: notify::Handle,
     pub(crate) node_blocks: NodeBlocks,
     pub(crate) aliases: Aliases,

@@ -485,6 +485,147 @@ pub struct ObjectVersions {
     pub missing: Option<String>,
 }
 
+/// A line of what comes while a version is archived or restored: how far it is, and at last one
+/// of the others.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArchiveEvent {
+    /// How far it is.
+    Progress(ArchiveProgress),
+    /// It is archived.
+    Added(ArchiveAdded),
+    /// It is restored.
+    Restored(ArchiveRestored),
+    /// It failed.
+    Failed(Failure),
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveProgress {
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all, about.
+    pub total: u64,
+}
+
+/// An archived version.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchivedVersion {
+    /// Name of the object in its owner's namespace.
+    pub name: String,
+    /// Which version.
+    pub version: u64,
+    /// CID of its record.
+    pub vguid: String,
+    /// When it was archived, Unix seconds.
+    pub archived: u64,
+    /// Fragments of each part that are enough.
+    pub needed: usize,
+    /// Fragments that each part has.
+    pub fragments: usize,
+    /// Bytes archived.
+    pub bytes: u64,
+}
+
+/// What came of archiving a version.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveAdded {
+    /// The archive.
+    pub archive: ArchivedVersion,
+    /// Nodes that got fragments.
+    pub nodes: usize,
+    /// Parts that it was cut into.
+    pub parts: usize,
+    /// Fragments that could not be stored; they are made later.
+    pub missing: u64,
+    /// Why the first of them could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What came of restoring a version.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveRestored {
+    /// The archive.
+    pub archive: ArchivedVersion,
+    /// CID of the content.
+    pub root: String,
+    /// Blocks that are stored again.
+    pub blocks: u64,
+    /// Fragments in whose place others were taken.
+    pub missing: u64,
+    /// Of these, fragments that were damaged.
+    pub damaged: u64,
+    /// Whether the name leads to the version again, or to a later one.
+    pub named: bool,
+}
+
+/// How an archive is, counted now.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveStatus {
+    /// The archive.
+    pub archive: ArchivedVersion,
+    /// Parts that it was cut into.
+    pub parts: usize,
+    /// Fragments of the part of which fewest are there.
+    pub least: usize,
+    /// Fragments of all parts that are there.
+    pub there: u64,
+    /// Fragments of all parts.
+    pub wanted: u64,
+    /// Nodes that have them.
+    pub nodes: usize,
+    /// The fragments with each index: where they belong, and how many are there.
+    pub columns: Vec<ArchiveColumn>,
+    /// What this node saw when it looked after it last, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked: Option<ArchiveLooked>,
+}
+
+/// All fragments of an archive with one index, which are at one node.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveColumn {
+    /// The node they belong to, where somebody knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_id: Option<String>,
+    /// How many of them are there, as it says.
+    pub there: usize,
+    /// Why it did not say, where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a node saw of an archive that it looks after.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveLooked {
+    /// When, Unix seconds.
+    pub at: u64,
+    /// Fragments that were there.
+    pub there: u64,
+    /// Fragments that it made anew, or brought to their place.
+    pub made: u64,
+    /// Parts with too few fragments to make others.
+    pub lost: u64,
+}
+
+/// The archives of a node, and what it keeps for all.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveOverview {
+    /// Those of its own names.
+    pub archives: Vec<ArchivedVersion>,
+    /// Archives that it looks after.
+    pub looked_after: usize,
+    /// Fragments that it keeps.
+    pub fragments: u64,
+    /// Their bytes.
+    pub fragment_bytes: u64,
+    /// Manifests that it keeps.
+    pub manifests: u64,
+    /// Their bytes.
+    pub manifest_bytes: u64,
+}
+
 /// What a named object is.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct NamedStat {

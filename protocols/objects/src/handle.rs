@@ -164,6 +164,22 @@ impl Handle {
         self.inner.writes.subscribe()
     }
 
+    /// Has a version that nothing is known of any more, and that was kept elsewhere, be the
+    /// newest of its object again. Where a newer one turns up, that one is (J12).
+    ///
+    /// # Errors
+    /// As those of [`replicas::Handle::put`].
+    pub async fn bring_back(
+        &self,
+        record: Record,
+    ) -> Result<replicas::PutReceipt, replicas::PutError> {
+        let id = id_of(record.aguid());
+        self.inner
+            .replicas
+            .put(id, Heads::of(record).encode())
+            .await
+    }
+
     /// The key that owns what is written here.
     pub fn owner(&self) -> PublicKey {
         self.inner.keypair.public()

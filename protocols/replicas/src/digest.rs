@@ -21,7 +21,7 @@ pub(crate) struct Digest {
 }
 
 impl Digest {
-    fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add(&mut self, entry: &Entry) {
         let hash = Sha256::new()
             .chain_update((entry.id.len() as u64).to_be_bytes())
             .chain_update(&entry.id)

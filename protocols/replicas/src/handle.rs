@@ -10,6 +10,7 @@ use crate::agree;
 use crate::collection::{Collection, Entry, ItemId, StoreError};
 use crate::copies::Copies;
 use crate::fetch::{self, GetError};
+use crate::hand_over::{self, Holding};
 use crate::keepers::{self, Keeper};
 use crate::place::{self, PutError, PutReceipt};
 use crate::shared::Shared;
@@ -43,6 +44,25 @@ impl<C: Collection> Handle<C> {
     /// The same for an item that the caller has verified, which is not done again here.
     pub async fn put_trusted(&self, id: ItemId, bytes: Bytes) -> Result<PutReceipt, PutError> {
         place::put(&self.shared, id, bytes, true).await
+    }
+
+    /// Puts an item that the caller has verified on its replica set and nowhere else: here only
+    /// where this node is a member (R24). Answers when all of them have answered.
+    ///
+    /// # Errors
+    /// Where fewer than a majority keep it; then those that do go on keeping it.
+    pub async fn hand_over(&self, id: &ItemId, bytes: Bytes) -> Result<PutReceipt, PutError> {
+        hand_over::hand_over(&self.shared, id, bytes).await
+    }
+
+    /// The nodes whose duty it is to keep what belongs to `key`, and which of `wanted`, all of
+    /// them there, each of them lacks (R25). One question where nothing is lacking.
+    ///
+    /// # Errors
+    /// Where nobody can say who they are, or the store here fails. A node that does not
+    /// answer is no error.
+    pub async fn holding(&self, key: Guid, wanted: &[Entry]) -> Result<Vec<Holding>, GetError> {
+        hand_over::holding(&self.shared, key, wanted).await
     }
 
     /// Has a verified item that came from elsewhere than its replicas kept here as a copy, in

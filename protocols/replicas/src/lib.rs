@@ -13,7 +13,7 @@
 //! [`Behaviour`] only opens streams. Each stream is served by tasks of its own, straight
 //! from the store: the Swarm task copies no bulk.
 //!
-//! Rules R1 to R22 of `docs/specs/replicas.md` are cited where the code obeys them.
+//! Rules R1 to R25 of `docs/specs/replicas.md` are cited where the code obeys them.
 
 mod agree;
 mod arcs;
@@ -27,6 +27,7 @@ mod directory;
 mod duty;
 pub mod engine_error;
 mod fetch;
+mod hand_over;
 mod handle;
 pub mod hashing;
 mod keep;
@@ -55,6 +56,7 @@ pub use config::{
 };
 pub use directory::Directory;
 pub use fetch::GetError;
+pub use hand_over::Holding;
 pub use handle::Handle;
 pub use keepers::Keeper;
 pub use message::Refusal;

@@ -1,0 +1,282 @@
+//! Archived versions on real nodes.
+
+use std::{fs, path::Path};
+
+use lab::Lab;
+use serde_json::Value;
+
+use crate::{
+    net::{Net, random_file, same, text},
+    support::{HEDGEROW, stderr},
+};
+
+/// Puts a file of so many bytes under a name; its CID.
+fn put(net: &Net, node: usize, name: &str, file: &Path) -> String {
+    let put = net.json(node, &["object", "put", file.to_str().unwrap(), name]);
+    text(&put["cid"])
+}
+
+/// Whether the node reads all of a file.
+fn reads(net: &Net, node: usize, reference: &str, original: &Path) -> bool {
+    let copy = net.lab.home(node).with_extension("copy");
+    let _ = fs::remove_file(&copy);
+    let to = copy.to_str().unwrap();
+    let got = net.run(
+        node,
+        &["object", "get", reference, "-o", to, "--timeout", "20s"],
+    );
+    got.status.success() && same(original, &copy)
+}
+
+/// The nodes that keep a block, as one of them sees it.
+fn keepers(net: &Net, cid: &str) -> Vec<usize> {
+    let route = net.json(0, &["overlay", "route", cid]);
+    let peers: Vec<String> = (0..net.lab.len()).map(|node| net.peer_id(node)).collect();
+    let closest = route["closest"].as_array().expect("nodes");
+    let node = |contact: &Value| {
+        let peer = text(&contact["peer_id"]);
+        peers
+            .iter()
+            .position(|known| *known == peer)
+            .expect("a node of the lab")
+    };
+    closest.iter().map(node).collect()
+}
+
+/// The CID that a file has.
+fn cid_of(file: &Path) -> String {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let blocks = unixfs::MemoryBlocks::default();
+    let options = unixfs::Options::default();
+    let import = unixfs::import_path(file, &blocks, &options, &|_| ());
+    runtime.block_on(import).unwrap().cid.to_string()
+}
+
+fn status(net: &Net, node: usize, reference: &str) -> Value {
+    net.json(node, &["archive", "status", reference])[0].clone()
+}
+
+#[test]
+fn a_version_outlives_all_replicas_of_its_blocks() {
+    if !Lab::available_or_skip("a_version_outlives_all_replicas_of_its_blocks") {
+        return;
+    }
+    let net = Net::start(Lab::builder().nodes(6));
+    let all: Vec<usize> = (0..6).collect();
+    net.until_settled(&all);
+    // The node that puts a file keeps its blocks too: one is wanted whose root belongs to it.
+    let original = net.lab.home(0).with_extension("original");
+    let lost = (0..)
+        .find_map(|seed| {
+            random_file(&original, 5_000_000, seed);
+            let keepers = keepers(&net, &cid_of(&original));
+            keepers.contains(&0).then_some(keepers)
+        })
+        .unwrap();
+    assert_eq!(lost.len(), 3);
+    let cid = put(&net, 0, "photos/cat.jpg", &original);
+    let said = net.ok(0, &["archive", "add", "photos/cat.jpg"]);
+    assert_eq!(said, "photos/cat.jpg@v1  6 nodes: any 3 of 6 fragments");
+    let owner = net.peer_id(0);
+    let theirs = format!("{owner}:photos/cat.jpg");
+    let left: Vec<usize> = all
+        .into_iter()
+        .filter(|node| !lost.contains(node))
+        .collect();
+    let counted = status(&net, left[0], &theirs);
+    assert_eq!(
+        (&counted["nodes"], &counted["least"]),
+        (&6.into(), &6.into())
+    );
+    assert_eq!(counted["there"], counted["wanted"]);
+    let vguid = text(&counted["archive"]["vguid"]);
+
+    for node in &lost {
+        net.lab.kill(*node).unwrap();
+    }
+    net.until_settled(&left);
+    assert!(
+        !reads(&net, left[0], &cid, &original),
+        "no node has the root any more"
+    );
+    // Heads and record may be gone as well: the archive is found without them.
+    let restored = net.json(left[1], &["archive", "restore", &theirs]);
+    assert_eq!(restored["root"], cid.as_str());
+    // Five chunks, the node above them, the record.
+    assert_eq!(restored["blocks"], 7);
+    for node in &left {
+        assert!(reads(&net, *node, &cid, &original), "node {node}");
+    }
+    // Also by the VGUID alone.
+    assert_eq!(net.ok(left[2], &["archive", "restore", &vguid]), cid);
+
+    // One more is one too many.
+    net.lab.kill(left[2]).unwrap();
+    net.until_settled(&left[..2]);
+    let failed = net.run(left[0], &["archive", "restore", &theirs]);
+    assert_eq!(failed.status.code(), Some(5), "{}", stderr(&failed));
+    let said = stderr(&failed);
+    assert!(said.contains("2 of 6 could be got, 3 are needed"), "{said}");
+}
+
+#[test]
+fn sweeps_make_lost_fragments_anew() {
+    if !Lab::available_or_skip("sweeps_make_lost_fragments_anew") {
+        return;
+    }
+    let flags = ["--archive-sweep-seconds", "1"];
+    let net = Net::start_with(Lab::builder().nodes(6), &flags);
+    let mut alive: Vec<usize> = (0..6).collect();
+    net.until_settled(&alive);
+    let original = net.lab.home(0).with_extension("original");
+    random_file(&original, 2_000_000, 9);
+    let cid = put(&net, 0, "photos/dog.jpg", &original);
+    net.ok(0, &["archive", "add", "photos/dog.jpg"]);
+    let theirs = format!("{}:photos/dog.jpg", net.peer_id(0));
+    let peers: Vec<String> = (0..6).map(|node| net.peer_id(node)).collect();
+
+    // Any 3 of 6 fragments are enough, so without repair the loss of 4 nodes is too much.
+    for _ in 0..4 {
+        let counted = status(&net, alive[0], &theirs);
+        let columns = counted["columns"].as_array().unwrap();
+        // Who has fewest: with few nodes left one of them may have more than may be lost.
+        let has = |node: &usize| {
+            let mine = |column: &&Value| column["peer_id"] == peers[*node].as_str();
+            columns.iter().filter(mine).count()
+        };
+        let victim = *alive.iter().min_by_key(|node| has(node)).unwrap();
+        net.lab.kill(victim).unwrap();
+        alive.retain(|node| *node != victim);
+        net.until_settled(&alive);
+        net.until("all fragments are there again", || {
+            let counted = status(&net, alive[0], &theirs);
+            counted["there"] == counted["wanted"]
+        });
+    }
+    let looked = alive.iter().any(|node| {
+        let counted = status(&net, *node, &theirs);
+        counted["looked"]["made"].is_u64()
+    });
+    assert!(looked, "one of those that are left looks after it");
+    let restored = net.ok(alive[1], &["archive", "restore", &theirs]);
+    assert_eq!(restored, cid);
+    assert!(reads(&net, alive[0], &cid, &original));
+}
+
+#[test]
+fn what_is_not_archived_or_restored_says_why() {
+    if !Lab::available_or_skip("what_is_not_archived_or_restored_says_why") {
+        return;
+    }
+    let net = Net::start(Lab::builder().nodes(2));
+    net.until_settled(&[0, 1]);
+    let fails = |node: usize, args: &[&str], code: i32, says: &str| {
+        let output = net.run(node, args);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+    };
+    let file = net.lab.home(0).with_extension("file");
+    random_file(&file, 10, 1);
+    put(&net, 0, "cat", &file);
+    let theirs = format!("{}:cat", net.peer_id(0));
+    fails(0, &["archive", "add", "cta"], 4, "did you mean cat?");
+    fails(0, &["archive", "add", "cat@v7"], 4, "object versions");
+    fails(
+        0,
+        &["archive", "status", "cat"],
+        4,
+        "hedgerow archive add NAME",
+    );
+    fails(
+        1,
+        &["archive", "restore", &theirs],
+        4,
+        "no version of it is archived",
+    );
+    fails(1, &["archive", "add", &theirs], 6, "only the owner");
+    fails(0, &["archive", "add", "a//b"], 2, "name");
+    assert_eq!(
+        net.ok(0, &["archive", "add", "cat"]),
+        "cat@v1  2 nodes: any 1 of 2 fragments"
+    );
+    fails(
+        0,
+        &["archive", "add", "cat"],
+        6,
+        "archived already: any 1 of 2",
+    );
+    net.ok(0, &["archive", "add", "cat", "--again"]);
+    fails(
+        1,
+        &["archive", "restore", &format!("{theirs}@v2")],
+        4,
+        "archived are: v1",
+    );
+    let overview = net.json(0, &["archive", "status"]);
+    assert_eq!(overview["archives"][0]["name"], "cat");
+    net.ok(0, &["object", "rm", "cat"]);
+    fails(0, &["archive", "add", "cat@v2"], 4, "removed");
+    // Alone there is nobody to give fragments to.
+    put(&net, 0, "dog", &file);
+    net.lab.kill(1).unwrap();
+    net.until_settled(&[0]);
+    fails(0, &["archive", "add", "dog"], 5, "at least 2");
+}
+
+const WALK: &str = include_str!("../../../docs/guide/archive.md");
+
+/// The guide's shell blocks with this info string, joined.
+fn blocks(info: &str) -> String {
+    let mut script = format!("set -eux\nhedgerow() {{ {HEDGEROW} \"$@\"; }}\n");
+    let mut inside = false;
+    for line in WALK.lines() {
+        if line.starts_with("```") {
+            inside = !inside && line == format!("```{info}");
+        } else if inside {
+            script.push_str(line);
+            script.push('\n');
+        }
+    }
+    script
+}
+
+#[test]
+fn the_walk_through_the_archive_works_as_written() {
+    if !Lab::available_or_skip("the_walk_through_the_archive_works_as_written") {
+        return;
+    }
+    let net = Net::start(Lab::builder().nodes(4));
+    net.until_settled(&[0, 1, 2, 3]);
+    let home = net.lab.home(0);
+    let walk = |info: &str, said: &[&str]| {
+        let output = net
+            .lab
+            .command(0, "bash")
+            .unwrap()
+            .args(["-c", &format!("cd {}\n{}", home.display(), blocks(info))])
+            .env("HEDGEROW_HOME", home)
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{out}\n{}", stderr(&output));
+        for said in said {
+            assert!(out.contains(said), "{said:?} is missing in {out}");
+        }
+    };
+    walk(
+        "sh archive",
+        &[
+            "cakes/recipe.txt@v2  4 nodes: any 2 of 4 fragments\n",
+            "cakes/recipe.txt@v1  4 nodes: any 2 of 4 fragments\n",
+            "already there\n",
+            "on 4 nodes; at least 4 of each part\n",
+            "it outlives the loss of 2 fragments more\n",
+        ],
+    );
+    net.lab.kill(1).unwrap();
+    net.lab.kill(3).unwrap();
+    net.until_settled(&[0, 2]);
+    walk("sh archive lose", &["at least 2 of each part\n"]);
+    walk("sh archive lost", &["all of it is back\n"]);
+}
