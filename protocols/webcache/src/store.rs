@@ -77,6 +77,9 @@ pub(crate) struct Meta {
     /// Whether peers may have it (Q32).
     #[serde(default)]
     pub(crate) shared: bool,
+    /// Whether its body has the digest that its URL names (Q35).
+    #[serde(default)]
+    pub(crate) checked: bool,
     /// Equal for the same representation (Q2).
     #[serde(default)]
     pub(crate) version: u64,
