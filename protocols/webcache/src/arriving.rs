@@ -254,3 +254,60 @@ pub(crate) enum Broken {
     #[error("{0}")]
     Other(BoxError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    const KIB: usize = 1024;
+
+    /// Receives a body of which a chunk comes every 20 s, of so many of the chunks, and says how
+    /// long that took. Time is virtual.
+    async fn received(chunks: usize, size: usize, least: Option<u64>, read: bool) -> (bool, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 64 << 20).unwrap();
+        let length = (chunks * size) as u64;
+        let mut promise = store.promise(Some(length)).unwrap();
+        let file = File::create(folder.path().join("x")).await.unwrap();
+        let frames = stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            let frame = Frame::data(vec![0; size].into());
+            (sent < chunks).then(|| (Ok::<_, BoxError>(frame), sent + 1))
+        });
+        let body = StreamBody::new(frames).boxed_unsync();
+        let (sender, flight) = watch::channel(Progress {
+            written: 0,
+            end: None,
+        });
+        let reader = read.then(|| flight.clone());
+        let limits = Limits {
+            length: Some(length),
+            most: length,
+            stall: Duration::from_secs(60),
+            least,
+        };
+        let start = Instant::now();
+        let end = receive(body, Vec::new(), file, limits, &mut promise, &sender).await;
+        drop(reader);
+        (end.is_ok(), start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_others_have_a_part_in_has_a_least_rate() {
+        let least = Some(LEAST_RATE);
+        // 80 KiB in 20 s are just as much as it takes.
+        assert!(received(8, 80 * KIB, least, true).await.0);
+        let (whole, seconds) = received(8, 1, least, true).await;
+        assert!(!whole && seconds <= GRACE.as_secs() + 1, "{seconds}");
+        assert!(received(8, 1, None, true).await.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_nobody_reads_does_not_go_on_for_long() {
+        let (whole, seconds) = received(1, 80, None, false).await;
+        // Nearly there at once, and then nothing comes for longer than it may be alone.
+        assert!(!whole, "{seconds}");
+        assert!((20..=31).contains(&seconds), "{seconds}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
     arriving::Reading,
     body,
     forward::{Answer, Failure},
-    keeper::{self, Copy, From, New},
+    keeper::{self, Copy, From, New, NotKept},
     stats::Counters,
     store::Stored,
     wanted::Wanted,
@@ -90,6 +90,9 @@ async fn ask(node: &Arc<Node>, object: Guid, wanted: &Wanted) -> (Outcome, Optio
 
 async fn begin(node: &Arc<Node>, wanted: &Wanted, answer: Answer) -> (Outcome, Option<Reading>) {
     let keeper = &node.keeper;
+    if !keeper.store.has_room_for_peers() {
+        return (Outcome::of_not_kept(NotKept::NoRoom), None);
+    }
     let meta = keeper.meta(wanted, &answer.response, answer.framed, true);
     let (meta, promise) = match meta {
         Ok(kept) => kept,
