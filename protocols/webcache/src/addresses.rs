@@ -1,17 +1,36 @@
 //! Which addresses a home asks on behalf of its peers (Q36).
 
 use std::{
+    collections::VecDeque,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
+    sync::Arc,
 };
 
 use http::Uri;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use parking_lot::Mutex;
 use thiserror::Error;
 
 /// Networks that count as if they were public. None unless a person names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks(Vec<IpNet>);
+pub struct Networks(Vec<IpNet>, Outside);
+
+/// Addresses at which others see this node, the latest last. They are no setting: networks are
+/// equal whatever these are.
+#[derive(Clone, Debug, Default)]
+struct Outside(Arc<Mutex<VecDeque<IpAddr>>>);
+
+impl PartialEq for Outside {
+    fn eq(&self, _: &Outside) -> bool {
+        true
+    }
+}
+
+impl Eq for Outside {}
+
+/// So many are remembered: anybody may say that it sees us somewhere.
+const MAX_OUTSIDE: usize = 64;
 
 /// What is named is no network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -32,7 +51,7 @@ impl Networks {
             .iter()
             .map(parse)
             .collect::<Result<_, _>>()
-            .map(Networks)
+            .map(|networks| Networks(networks, Outside::default()))
     }
 
     /// As they are written.
@@ -43,17 +62,81 @@ impl Networks {
     /// Whether what is at an address may be asked for on behalf of peers, and given to them.
     pub(crate) fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        is_public(address) || self.0.iter().any(|network| network.contains(&address))
+        let own = || is_of(address, &interfaces()) || self.1.0.lock().contains(&address);
+        self.names(address) || (is_public(address) && !own())
     }
 
-    /// Whether a URL's port is one where web servers are; at any other may be a service that takes
-    /// a request for something else. Whoever names networks has servers at ports of their own.
-    pub(crate) fn allows_port(&self, url: &Uri) -> bool {
-        match url.port_u16() {
-            None | Some(80 | 443 | 8000..=8999) => true,
-            Some(port) => port >= 1024 && !self.0.is_empty(),
+    /// The same of a port there: one where web servers are, since at any other may be a service
+    /// that takes a request for something else. Networks that are named have servers at ports of
+    /// their own.
+    pub(crate) fn allows_at(&self, address: IpAddr, port: u16) -> bool {
+        match is_web_port(port) {
+            true => self.allows(address),
+            false => port >= 1024 && self.names(address),
         }
     }
+
+    /// This node can be reached at it from elsewhere, or so it is told: what answers there is a
+    /// router of its own, if not itself.
+    pub(crate) fn is_seen_at(&self, address: IpAddr) {
+        let mut outside = self.1.0.lock();
+        let address = address.to_canonical();
+        outside.retain(|known| *known != address);
+        if outside.len() >= MAX_OUTSIDE {
+            outside.pop_front();
+        }
+        outside.push_back(address);
+    }
+
+    /// Whether it is an address of one of the networks that a person named.
+    pub(crate) fn names(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether a URL may be asked for on behalf of peers, as far as it says itself: its host is
+    /// one that others reach as well, and its port one that is allowed there. Addresses of names
+    /// are looked at when they are resolved.
+    pub(crate) fn allows_url(&self, url: &Uri) -> bool {
+        let port = port(url);
+        match literal(url) {
+            Some(address) => self.allows_at(address, port),
+            None if self.0.is_empty() => {
+                is_web_port(port) && !is_own_name(url.host().unwrap_or_default())
+            }
+            None => is_web_port(port) || port >= 1024,
+        }
+    }
+}
+
+/// The networks of this machine's interfaces. Where the system does not say there are none.
+fn interfaces() -> Vec<IpNet> {
+    let found = if_addrs::get_if_addrs().unwrap_or_default();
+    let network = |found: if_addrs::Interface| {
+        let length = match &found.addr {
+            if_addrs::IfAddr::V4(address) => address.prefixlen,
+            // What shares a link has the first half at least.
+            if_addrs::IfAddr::V6(address) => address.prefixlen.min(64),
+        };
+        IpNet::new(found.ip(), length).ok()
+    };
+    found.into_iter().filter_map(network).collect()
+}
+
+/// Whether an address is one of a machine with these interfaces, or of a network it is in: behind
+/// a firewall, maybe, that lets this machine through.
+fn is_of(address: IpAddr, interfaces: &[IpNet]) -> bool {
+    interfaces.iter().any(|network| network.contains(&address))
+}
+
+/// Where web servers are.
+pub(crate) fn is_web_port(port: u16) -> bool {
+    matches!(port, 80 | 443 | 8000..=8999)
+}
+
+/// The port of an `http` URL.
+pub(crate) fn port(url: &Uri) -> u16 {
+    url.port_u16().unwrap_or(80)
 }
 
 /// What IANA's registries of special-purpose addresses do not call globally reachable.
@@ -191,6 +274,35 @@ mod tests {
     }
 
     #[test]
+    fn networks_of_one_s_own_are_not_asked_though_they_are_public() {
+        let own: Vec<IpNet> = ["203.0.114.7/28", "2a02:8108:1:2::7/64"]
+            .map(|network| network.parse().unwrap())
+            .into();
+        for (address, is) in [
+            ("203.0.114.7", true),
+            ("203.0.114.1", true),
+            ("203.0.114.17", false),
+            ("2a02:8108:1:2:aaaa::1", true),
+            ("2a02:8108:1:3::1", false),
+        ] {
+            assert_eq!(is_of(address.parse().unwrap(), &own), is, "{address}");
+        }
+        // Loopback at least.
+        assert!(is_of("127.0.0.1".parse().unwrap(), &interfaces()));
+        let networks = Networks::default();
+        let router = "9.9.9.9".parse().unwrap();
+        assert!(networks.allows(router));
+        networks
+            .clone()
+            .is_seen_at("::ffff:9.9.9.9".parse().unwrap());
+        assert!(!networks.allows(router));
+        for number in 0..MAX_OUTSIDE as u8 {
+            networks.is_seen_at([1, 1, 1, number].into());
+        }
+        assert!(networks.allows(router) && !networks.allows([1, 1, 1, 0].into()));
+    }
+
+    #[test]
     fn networks_that_are_named_are_allowed() {
         let networks = Networks::parse(&["10.0.0.0/8", " fd00::/8"]).unwrap();
         for (address, allowed) in [
@@ -221,11 +333,25 @@ mod tests {
             ("http://a.example:6379/", false),
         ] {
             let url = url.parse().unwrap();
-            assert_eq!(Networks::default().allows_port(&url), web, "{url}");
+            assert_eq!(Networks::default().allows_url(&url), web, "{url}");
         }
         let networks = Networks::parse(&["10.0.0.0/8"]).unwrap();
-        assert!(networks.allows_port(&"http://10.0.0.1:3000/".parse().unwrap()));
-        assert!(!networks.allows_port(&"http://10.0.0.1:22/".parse().unwrap()));
+        for (url, allowed) in [
+            ("http://10.0.0.1:3000/", true),
+            ("http://10.0.0.1:22/", false),
+            // What is listed opens no port anywhere else.
+            ("http://9.9.9.9:3000/", false),
+            ("http://9.9.9.9:8080/", true),
+            ("http://wiki:3000/", true),
+        ] {
+            assert_eq!(networks.allows_url(&url.parse().unwrap()), allowed, "{url}");
+        }
+        for url in ["http://wiki/", "http://10.0.0.1/", "http://[::1]/"] {
+            assert!(
+                !Networks::default().allows_url(&url.parse().unwrap()),
+                "{url}"
+            );
+        }
         for (host, own) in [
             ("localhost", true),
             ("printer", true),

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use thiserror::Error;
-use tokio::{fs::File, io::AsyncWriteExt, sync::watch};
+use tokio::{fs::File, io::AsyncWriteExt, sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,6 +21,17 @@ use crate::{
     file::BodyFile,
     store::{Meta, Promise, object_for},
 };
+
+/// Bytes a second, after a while, of a body that others have a part in.
+pub(crate) const LEAST_RATE: u64 = 4 * 1024;
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The same of one that a client waits for.
+const HELD_RATE: u64 = 128 * 1024;
+const HELD_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a body that is nearly there goes on when nobody reads it any more.
+const ALONE: Duration = Duration::from_secs(10);
 
 /// How far a body has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +45,8 @@ pub(crate) struct Progress {
 pub(crate) enum End {
     Whole,
     Broken,
+    /// It has another digest than it should have.
+    Wrong,
 }
 
 /// A body on its way.
@@ -70,6 +83,17 @@ impl Reading {
 }
 
 impl Arriving {
+    /// How long a client waits for it where it is held back.
+    pub(crate) fn patience(&self) -> Duration {
+        let length = self.length.unwrap_or(0);
+        HELD_GRACE + Duration::from_secs(length / HELD_RATE)
+    }
+
+    /// How it ended, where it has.
+    pub(crate) fn ended(&self) -> Option<End> {
+        self.progress.borrow().end
+    }
+
     /// How it ends.
     pub(crate) async fn end(&self) -> End {
         let mut progress = self.progress.clone();
@@ -115,7 +139,7 @@ impl Arriving {
                     }
                     match end {
                         Some(End::Whole) => return Ok(None),
-                        Some(End::Broken) => return Err(broken().into()),
+                        Some(End::Broken | End::Wrong) => return Err(broken().into()),
                         None => progress.changed().await.map_err(|_| broken())?,
                     }
                 }
@@ -140,6 +164,20 @@ pub(crate) struct Limits {
     pub(crate) most: u64,
     /// How long nothing may come.
     pub(crate) stall: Duration,
+    /// Bytes a second that must come at least, all in all.
+    pub(crate) least: Option<u64>,
+}
+
+impl Limits {
+    /// When the next bytes must be there.
+    fn deadline(&self, start: Instant, written: u64) -> Instant {
+        let stalled = Instant::now() + self.stall;
+        let late = self.least.map(|rate| {
+            let time = Duration::from_secs(written / rate.max(1));
+            start + GRACE + time
+        });
+        late.map_or(stalled, |late| late.min(stalled))
+    }
 }
 
 /// Writes a body to its file until it ends, breaks off, is larger than `most`, nothing comes for
@@ -153,14 +191,14 @@ pub(crate) async fn receive(
     promise: &mut Promise,
     progress: &watch::Sender<Progress>,
 ) -> Result<u64, Broken> {
-    let Limits {
-        length,
-        most,
-        stall,
-    } = limits;
+    let Limits { length, most, .. } = limits;
+    let start = Instant::now();
+    let mut left_alone = None;
     let mut written = 0u64;
     loop {
-        let frame = tokio::time::timeout(stall, body.frame()).await;
+        let deadline = limits.deadline(start, written);
+        let deadline = left_alone.map_or(deadline, |alone: Instant| alone.min(deadline));
+        let frame = tokio::time::timeout_at(deadline, body.frame()).await;
         let frame = frame.map_err(|error| Broken::Other(error.into()))?;
         let Some(frame) = frame.transpose().map_err(Broken::Other)? else {
             break;
@@ -183,7 +221,11 @@ pub(crate) async fn receive(
         progress.send_modify(|progress| progress.written = written);
         // One receiver is with the flight. A body that is nearly there is finished for the next.
         let nearly = length.is_some_and(|length| written >= length / 4 * 3);
-        if progress.receiver_count() <= 1 && !nearly {
+        if progress.receiver_count() > 1 {
+            left_alone = None;
+        } else if nearly {
+            left_alone.get_or_insert(Instant::now() + ALONE);
+        } else {
             return Err(Broken::Other("nobody waits for it any more".into()));
         }
     }
@@ -211,4 +253,61 @@ pub(crate) enum Broken {
     /// It did not come to its end, or not to the one that was announced.
     #[error("{0}")]
     Other(BoxError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    const KIB: usize = 1024;
+
+    /// Receives a body of which a chunk comes every 20 s, of so many of the chunks, and says how
+    /// long that took. Time is virtual.
+    async fn received(chunks: usize, size: usize, least: Option<u64>, read: bool) -> (bool, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 64 << 20).unwrap();
+        let length = (chunks * size) as u64;
+        let mut promise = store.promise(Some(length)).unwrap();
+        let file = File::create(folder.path().join("x")).await.unwrap();
+        let frames = stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            let frame = Frame::data(vec![0; size].into());
+            (sent < chunks).then(|| (Ok::<_, BoxError>(frame), sent + 1))
+        });
+        let body = StreamBody::new(frames).boxed_unsync();
+        let (sender, flight) = watch::channel(Progress {
+            written: 0,
+            end: None,
+        });
+        let reader = read.then(|| flight.clone());
+        let limits = Limits {
+            length: Some(length),
+            most: length,
+            stall: Duration::from_secs(60),
+            least,
+        };
+        let start = Instant::now();
+        let end = receive(body, Vec::new(), file, limits, &mut promise, &sender).await;
+        drop(reader);
+        (end.is_ok(), start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_others_have_a_part_in_has_a_least_rate() {
+        let least = Some(LEAST_RATE);
+        // 80 KiB in 20 s are just as much as it takes.
+        assert!(received(8, 80 * KIB, least, true).await.0);
+        let (whole, seconds) = received(8, 1, least, true).await;
+        assert!(!whole && seconds <= GRACE.as_secs() + 1, "{seconds}");
+        assert!(received(8, 1, None, true).await.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_nobody_reads_does_not_go_on_for_long() {
+        let (whole, seconds) = received(1, 80, None, false).await;
+        // Nearly there at once, and then nothing comes for longer than it may be alone.
+        assert!(!whole, "{seconds}");
+        assert!((20..=31).contains(&seconds), "{seconds}");
+    }
 }

@@ -1,6 +1,6 @@
 //! The way to origins (Q18).
 
-use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use hyper::{Request, Response, body::Incoming};
@@ -71,6 +71,8 @@ impl Failure {
 #[derive(Debug)]
 pub(crate) struct Origins {
     client: Client<HttpConnector<Resolver>, Watched>,
+    /// For ports that are none of web servers; `None` where all are the same.
+    named: Option<Client<HttpConnector<Resolver>, Watched>>,
     answer_timeout: Duration,
     stall_timeout: Duration,
     name: String,
@@ -81,28 +83,26 @@ pub(crate) struct Origins {
 impl Origins {
     /// For this machine's own clients.
     pub(crate) fn new(config: &Config) -> Origins {
-        Origins::build(config, Resolver::Own, None)
+        Origins::build(config, client(config, Resolver::Own), None, None)
     }
 
     /// On behalf of peers: public addresses and web servers' ports only. Connections are not those
     /// of [`Origins::new`], which may lead elsewhere.
     pub(crate) fn public(config: &Config, networks: Arc<Networks>) -> Origins {
-        let resolver = Resolver::Public(Arc::clone(&networks));
-        Origins::build(config, resolver, Some(networks))
+        let public = client(config, Resolver::Public(Arc::clone(&networks)));
+        let named = client(config, Resolver::Named(Arc::clone(&networks)));
+        Origins::build(config, public, Some(named), Some(networks))
     }
 
-    fn build(config: &Config, resolver: Resolver, public: Option<Arc<Networks>>) -> Origins {
-        let mut connector = HttpConnector::new_with_resolver(resolver);
-        connector.set_connect_timeout(Some(config.connect_timeout));
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .http1_max_buf_size(MAX_HEAD)
-            .build(connector);
+    fn build(
+        config: &Config,
+        client: Client<HttpConnector<Resolver>, Watched>,
+        named: Option<Client<HttpConnector<Resolver>, Watched>>,
+        public: Option<Arc<Networks>>,
+    ) -> Origins {
         Origins {
             client,
+            named,
             answer_timeout: config.answer_timeout,
             stall_timeout: config.stall_timeout,
             name: config.name.clone(),
@@ -133,15 +133,20 @@ impl Origins {
         *request.method_mut() = method;
         *request.uri_mut() = url.clone();
         *request.headers_mut() = fields;
+        let port = addresses::port(url);
+        let client = match &self.named {
+            Some(named) if !addresses::is_web_port(port) => named,
+            _ => &self.client,
+        };
         let sent = tokio::select! {
-            sent = self.client.request(request) => sent,
+            sent = client.request(request) => sent,
             failure = self.too_long(moves) => return Err(failure),
         };
         let mut response = sent.map_err(|error| failure(&error))?;
         let info = response.extensions().get::<HttpInfo>();
-        let remote = info.map(|info| info.remote_addr().ip());
+        let remote = info.map(HttpInfo::remote_addr);
         if let Some(networks) = &self.public
-            && !remote.is_some_and(|address| networks.allows(address))
+            && !remote.is_some_and(|at| networks.allows_at(at.ip(), at.port()))
         {
             return Err(Failure::NotPublic);
         }
@@ -159,11 +164,8 @@ impl Origins {
     /// Whether it may be asked here, as far as the URL says. Addresses of names are looked at when
     /// they are resolved; one that stands in the URL is not resolved.
     fn may_ask(&self, url: &Uri) -> bool {
-        let Some(networks) = &self.public else {
-            return true;
-        };
-        networks.allows_port(url)
-            && addresses::literal(url).is_none_or(|address| networks.allows(address))
+        let networks = self.public.as_ref();
+        networks.is_none_or(|networks| networks.allows_url(url))
     }
 }
 
@@ -190,7 +192,19 @@ pub(crate) struct Answer {
     /// Whether its end can be told from its breaking off.
     pub(crate) framed: bool,
     /// Whom it came from.
-    pub(crate) remote: Option<IpAddr>,
+    pub(crate) remote: Option<SocketAddr>,
+}
+
+fn client(config: &Config, resolver: Resolver) -> Client<HttpConnector<Resolver>, Watched> {
+    let mut connector = HttpConnector::new_with_resolver(resolver);
+    connector.set_connect_timeout(Some(config.connect_timeout));
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        .http1_max_buf_size(MAX_HEAD)
+        .build(connector)
 }
 
 /// Whether the end of an answer's body can be told from its breaking off. A length beside

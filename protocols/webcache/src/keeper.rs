@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::IpAddr,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -52,6 +52,15 @@ pub(crate) enum From {
     Peer,
 }
 
+/// Why an answer is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotKept {
+    /// It must not be, or need not: nobody else may have it.
+    Private,
+    /// There is no room for it here.
+    NoRoom,
+}
+
 /// An answer that is to be kept.
 pub(crate) struct New {
     pub(crate) from: From,
@@ -60,6 +69,8 @@ pub(crate) struct New {
     pub(crate) head: (StatusCode, HeaderMap),
     pub(crate) length: Option<u64>,
     pub(crate) body: Body,
+    /// Whether it has to keep to a least rate: others say where it comes from.
+    pub(crate) hurry: bool,
 }
 
 /// What there is of an object.
@@ -95,23 +106,22 @@ impl Keeper {
     }
 
     /// Whether what came from an address may be given to peers.
-    pub(crate) fn is_public(&self, remote: Option<IpAddr>) -> bool {
-        remote.is_some_and(|address| self.networks.allows(address))
+    pub(crate) fn is_public(&self, remote: Option<SocketAddr>) -> bool {
+        remote.is_some_and(|at| self.networks.allows_at(at.ip(), at.port()))
     }
 
-    /// What would be known of an answer in the store; `None` if it must not, or need not, be
-    /// there (Q25). `shared` says whether peers may have it, as far as who was asked says.
+    /// What would be known of an answer in the store, if it may, and need, be there (Q25). `shared` says whether peers may have it, as far as who was asked says.
     pub(crate) fn meta<B>(
         &self,
         wanted: &Wanted,
         answer: &Response<B>,
         framed: bool,
         shared: bool,
-    ) -> Option<(Meta, Promise)> {
+    ) -> Result<(Meta, Promise), NotKept> {
         let length = content_length(answer.headers());
         let response = rules::answer(answer);
         let fields = response.headers();
-        let vary = store::vary(fields)?;
+        let vary = store::vary(fields).ok_or(NotKept::Private)?;
         let plain = wanted.with(rules::kept_of_request(&wanted.plain, &vary));
         let policy = CachePolicy::new(&plain, &response);
         let is_useful = fields.contains_key(header::ETAG)
@@ -121,16 +131,24 @@ impl Keeper {
             && is_useful
             && framed
             && response.status() != StatusCode::PARTIAL_CONTENT
-            && !fields.contains_key(header::SET_COOKIE)
-            && length.is_none_or(|length| length <= self.store.largest());
+            && !fields.contains_key(header::SET_COOKIE);
         if !may_be {
-            return None;
+            return Err(NotKept::Private);
         }
-        let promise = self.store.promise(length)?;
+        if length.is_some_and(|length| length > self.store.largest()) {
+            return Err(NotKept::NoRoom);
+        }
+        let promise = self.store.promise(length).ok_or(NotKept::NoRoom)?;
         let said = directives(fields);
         let object = store::object_for(&wanted.text, &vary, &wanted.plain);
-        let shared =
-            shared && wanted.is_for_peers() && vary.iter().all(|name| wanted::is_carried(name));
+        let shared = shared
+            && wanted.is_for_peers()
+            && self.networks.allows_url(&wanted.url)
+            && vary.iter().all(|name| wanted::is_carried(name));
+        // It is only kept if it holds.
+        let checked = response.status() == StatusCode::OK
+            && digest::is_plain(fields)
+            && Known::of_url(&wanted.url).is_some();
         let meta = Meta {
             url: wanted.text.clone(),
             status: response.status().as_u16(),
@@ -141,10 +159,11 @@ impl Keeper {
             stale_while_revalidate: said.stale_while_revalidate,
             strict: said.strict,
             shared,
+            checked,
             version: version(object, fields),
             policy,
         };
-        Some((meta, promise))
+        Ok((meta, promise))
     }
 
     /// Starts to write a body, which ends in the store or nowhere, and gives it as it comes. It is
@@ -163,6 +182,7 @@ impl Keeper {
             head,
             length,
             body,
+            hurry,
         } = new;
         let (checks, held) = checks(from, &meta, &head, length);
         let (sender, progress) = watch::channel(Progress {
@@ -200,6 +220,7 @@ impl Keeper {
                 length,
                 most: keeper.store.largest(),
                 stall: keeper.stall,
+                least: hurry.then_some(arriving::LEAST_RATE),
             };
             let received =
                 arriving::receive(body, checks, open, limits, &mut promise, &sender).await;
@@ -243,6 +264,7 @@ impl Keeper {
         match from {
             // All of it has come, as the origin has it: that is for the client to judge.
             From::Origin if is_digest => End::Whole,
+            From::Peer if is_digest => End::Wrong,
             From::Origin | From::Peer => End::Broken,
         }
     }
@@ -266,13 +288,15 @@ impl Keeper {
             .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
-    /// The stored answer with what a 304 says of it, if that speaks of the same.
+    /// The stored answer with what a 304 says of it, if that speaks of the same. `shared` says
+    /// whether peers may have it still, as far as who was asked, and for whom, says.
     pub(crate) fn renewed(
         &self,
         wanted: &Wanted,
         stored: &Stored,
         conditions: &HeaderMap,
         answer: &mut Response<()>,
+        shared: bool,
     ) -> Option<(Meta, response::Parts)> {
         // Many do not repeat what they were asked about; nothing else was asked about.
         let fields = answer.headers_mut();
@@ -295,16 +319,43 @@ impl Keeper {
         let vary = stored.meta.vary.iter().chain(&now_varies);
         let plain = wanted.with(rules::kept_of_request(&wanted.plain, vary));
         let now = SystemTime::now();
-        let AfterResponse::NotModified(policy, head) =
+        let AfterResponse::NotModified(_, head) =
             stored.meta.policy.after_response(&plain, &said, now)
         else {
             return None;
         };
+        // Of the fields that decide how long it is fresh, and for whom, the library takes only
+        // those that the old head had as well.
+        let mut head = head;
+        for name in [
+            header::AGE,
+            header::CACHE_CONTROL,
+            header::DATE,
+            header::EXPIRES,
+        ] {
+            if let Some(value) = said.headers().get(&name) {
+                head.headers.insert(name, value.clone());
+            }
+        }
+        let renewed = Response::from_parts(head, ());
+        let policy = CachePolicy::new(&plain, &renewed);
         let meta = Meta {
+            shared: stored.meta.shared && shared && policy.is_storable(),
             policy,
             ..stored.meta.clone()
         };
-        Some((meta, head))
+        Some((meta, renewed.into_parts().0))
+    }
+
+    /// Keeps what a 304 has renewed, unless it says that it must not be.
+    pub(crate) async fn keep_renewed(&self, meta: Meta, stored: &Stored) -> io::Result<()> {
+        if meta.policy.is_storable() {
+            return self.keep(meta, Arc::clone(&stored.file)).await;
+        }
+        if let Ok(object) = meta.object.parse() {
+            self.store.forget(object);
+        }
+        Ok(())
     }
 
     /// What there is of the answer to such a request: what is fresh and on its way, before what is
@@ -349,10 +400,8 @@ fn checks(
     if *status != StatusCode::OK {
         return (Vec::new(), false);
     }
-    let url = meta.url.parse().ok();
-    let known = url
-        .and_then(|url| Known::of_url(&url))
-        .filter(|_| digest::is_plain(fields));
+    let url = meta.url.parse().ok().filter(|_| meta.checked);
+    let known = url.and_then(|url| Known::of_url(&url));
     let held =
         from == From::Peer && known.is_some() && length.is_some_and(|length| length <= MAX_HELD);
     let said = Known::of_answer(fields).into_iter();

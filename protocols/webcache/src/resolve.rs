@@ -64,9 +64,12 @@ pub(crate) struct NotPublic(String);
 ///
 /// # Errors
 /// When there is none.
-async fn resolve_public(host: &str, networks: &Networks) -> io::Result<Vec<SocketAddr>> {
+async fn resolve_public(
+    host: &str,
+    allowed: impl Fn(IpAddr) -> bool,
+) -> io::Result<Vec<SocketAddr>> {
     let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-    found.retain(|address| networks.allows(address.ip()));
+    found.retain(|address| allowed(address.ip()));
     match found.is_empty() {
         true => Err(io::Error::other(NotPublic(host.to_owned()))),
         false => Ok(found),
@@ -80,6 +83,8 @@ pub(crate) enum Resolver {
     Own,
     /// For peers.
     Public(Arc<Networks>),
+    /// For peers, at ports that only networks which were named have.
+    Named(Arc<Networks>),
 }
 
 impl Service<Name> for Resolver {
@@ -97,7 +102,12 @@ impl Service<Name> for Resolver {
         Box::pin(async move {
             let found = match resolver {
                 Resolver::Own => resolve(name.as_str(), 0).await?,
-                Resolver::Public(networks) => resolve_public(name.as_str(), &networks).await?,
+                Resolver::Public(networks) => {
+                    resolve_public(name.as_str(), |address| networks.allows(address)).await?
+                }
+                Resolver::Named(networks) => {
+                    resolve_public(name.as_str(), |address| networks.names(address)).await?
+                }
             };
             Ok(found.into_iter())
         })

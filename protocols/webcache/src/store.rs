@@ -77,6 +77,9 @@ pub(crate) struct Meta {
     /// Whether peers may have it (Q32).
     #[serde(default)]
     pub(crate) shared: bool,
+    /// Whether its body has the digest that its URL names (Q35).
+    #[serde(default)]
+    pub(crate) checked: bool,
     /// Equal for the same representation (Q2).
     #[serde(default)]
     pub(crate) version: u64,
@@ -253,6 +256,12 @@ impl Store {
         self.promise_of(left, free)
     }
 
+    /// Whether bodies on their way leave room for one that peers want: what they have fetched
+    /// does not keep out what own clients ask for.
+    pub(crate) fn has_room_for_peers(&self) -> bool {
+        self.promised.load(Ordering::Relaxed) <= self.room / 2
+    }
+
     fn promise_of(&self, left: u64, free: u64) -> Option<Promise> {
         let before = self.promised.fetch_add(left, Ordering::Relaxed);
         let promise = Promise {
@@ -414,6 +423,11 @@ mod tests {
         // Of unknown length: as large as any.
         let unknown = store.promise(None).unwrap();
         assert_eq!(unknown.left, store.largest());
+        // Peers leave half of it.
+        let _more = store.promise(None).unwrap();
+        assert!(store.has_room_for_peers());
+        let _most = store.promise(None).unwrap();
+        assert!(!store.has_room_for_peers());
     }
 
     #[test]

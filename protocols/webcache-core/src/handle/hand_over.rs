@@ -1,11 +1,16 @@
 //! Keys that move to another home (Q12).
 
+use std::collections::BTreeSet;
+
 use guid::{Guid, Span};
 use overlay_core::{Peer, Time};
 
 use crate::cache::{Entry, Fetcher, Pull};
 use crate::timers::Timer;
 use crate::{MAX_OFFERED, Message, Meta, Offered, Outcome, Output, Purpose, Scheme, Webcache};
+
+/// So many neighbours may each have their share of what waits to be taken over.
+const OFFERERS: usize = 16;
 
 impl<P: Peer> Webcache<P> {
     pub(crate) fn handle_moved(&mut self, now: Time, span: Span, to: P) {
@@ -58,6 +63,11 @@ impl<P: Peer> Webcache<P> {
             self.stats.unexpected += 1;
             return;
         }
+        let waiting: BTreeSet<Guid> = self.to_pull.iter().map(|(_, one)| one.object).collect();
+        let of_peer = self.to_pull.iter().filter(|(peer, _)| *peer == from);
+        let mut room = (self.config.max_entries / OFFERERS)
+            .max(MAX_OFFERED)
+            .saturating_sub(of_peer.count());
         for offered in objects {
             let object = offered.object;
             let known = self.entries.get(object);
@@ -74,7 +84,9 @@ impl<P: Peer> Webcache<P> {
                     self.stats.taken_over += 1;
                 }
                 Scheme::HomeStore => {
-                    if self.to_pull.len() < self.config.max_entries {
+                    let is_new = !waiting.contains(&object);
+                    if is_new && room > 0 && self.to_pull.len() < self.config.max_entries {
+                        room -= 1;
                         self.to_pull.push_back((from, offered));
                     }
                 }

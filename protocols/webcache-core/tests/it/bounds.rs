@@ -242,3 +242,54 @@ fn numbers_of_questions_cannot_be_foretold() {
         .collect();
     assert_eq!((one.len(), steps.len()), (20, 19), "no two steps are alike");
 }
+
+#[test]
+fn one_neighbour_does_not_fill_what_all_may_hand_over() {
+    let config = Config {
+        max_entries: 100,
+        max_pulls: 1,
+        ..Config::default()
+    };
+    let mut cache = webcache_core::Webcache::new(config, 1u32, 7);
+    let now = overlay_core::Time::ZERO;
+    let offer = |from, numbers: std::ops::Range<u128>| {
+        let offered = |number| Offered {
+            object: Guid::new(number),
+            copy: Copied {
+                version: 1,
+                size: 1,
+                fresh_us: 60_000_000,
+            },
+            delegates: Vec::new(),
+        };
+        let objects = numbers.map(offered).collect();
+        Input::Offered { from, objects }
+    };
+    // One offers as much as it can, and some of it twice.
+    for numbers in [0..64, 32..64, 64..128, 128..192] {
+        cache.handle_input(now, offer(2, numbers));
+    }
+    cache.handle_input(now, offer(3, 1000..1001));
+    let mut fetched = Vec::new();
+    while let Some(output) = cache.poll_output() {
+        if let Output::Send {
+            to,
+            message: Message::Fetch { ask, object, .. },
+        } = output
+        {
+            fetched.push((to, object));
+            let gone = Input::Received {
+                from: to,
+                message: Message::Gone { ask, object },
+                have: None,
+            };
+            cache.handle_input(now, gone);
+        }
+    }
+    assert!(fetched.contains(&(3, Guid::new(1000))));
+    // The one that was being fetched, and its share of what waits.
+    assert_eq!(fetched.len(), 1 + 64 + 1);
+    fetched.sort_unstable();
+    fetched.dedup();
+    assert_eq!(fetched.len(), 1 + 64 + 1, "nothing is fetched twice");
+}

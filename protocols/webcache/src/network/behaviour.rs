@@ -3,12 +3,13 @@
 use std::{
     collections::{HashMap, VecDeque},
     convert::Infallible,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
+use libp2p_core::{Endpoint, Multiaddr, multiaddr::Protocol, transport::PortUse};
 use libp2p_identity::PeerId;
 use libp2p_swarm::{
     ConnectionDenied, ConnectionId, DialError, FromSwarm, NetworkBehaviour, NotifyHandler, Stream,
@@ -150,6 +151,18 @@ impl Behaviour {
         });
     }
 
+    /// Where others see this node nothing is fetched for them (Q36).
+    fn on_seen_at(&self, addr: &Multiaddr) {
+        let address = addr.iter().find_map(|part| match part {
+            Protocol::Ip4(address) => Some(IpAddr::V4(address)),
+            Protocol::Ip6(address) => Some(IpAddr::V6(address)),
+            _ => None,
+        });
+        if let Some(address) = address {
+            self.node.keeper.networks.is_seen_at(address);
+        }
+    }
+
     fn handler(&self) -> wire::Handler {
         wire::Handler::new(wire::HandlerConfig {
             messages: None,
@@ -200,9 +213,12 @@ impl NetworkBehaviour for Behaviour {
                 }
             }
             FromSwarm::ConnectionClosed(event) => {
-                if self.connections.remove(event.peer_id, event.connection_id) {
-                    self.serving.remove(&event.peer_id);
-                }
+                self.connections.remove(event.peer_id, event.connection_id);
+                // Who comes back has its old streams counted as long as they are served.
+                let connections = &self.connections;
+                self.serving.retain(|peer, serving| {
+                    connections.contains(peer) || Arc::strong_count(serving) > 1
+                });
                 // Dropping the reply tells the waiting task.
                 self.opening
                     .retain(|_, (connection, _)| *connection != event.connection_id);
@@ -212,6 +228,8 @@ impl NetworkBehaviour for Behaviour {
                     self.on_dial_failure(peer, event.error);
                 }
             }
+            FromSwarm::NewExternalAddrCandidate(event) => self.on_seen_at(event.addr),
+            FromSwarm::ExternalAddrConfirmed(event) => self.on_seen_at(event.addr),
             _ => {}
         }
     }

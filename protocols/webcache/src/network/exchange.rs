@@ -19,7 +19,11 @@ use super::{
     message::{self, Answer, MAX_ANSWER, MAX_QUESTION, Question, Target, decode},
     node::Node,
 };
-use crate::{stats::Counters, wanted::Wanted};
+use crate::{
+    arriving::{Arriving, End},
+    stats::Counters,
+    wanted::Wanted,
+};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -96,11 +100,15 @@ pub(super) async fn converse(
     asking: Asking,
 ) {
     let (ask, object) = (asking.ask, asking.object);
-    let Err(error) = answered(&node, peer, stream, question, asking).await else {
-        node.homes.takes_part(peer);
-        return;
-    };
-    failed(&node, peer, ask, object, &error);
+    match answered(&node, peer, stream, question, asking).await {
+        Ok(arriving) => {
+            node.homes.takes_part(peer);
+            if let Some(arriving) = arriving {
+                see_end(&node, peer, &arriving).await;
+            }
+        }
+        Err(error) => failed(&node, peer, ask, object, &error),
+    }
 }
 
 pub(super) fn failed(node: &Arc<Node>, peer: PeerId, ask: u64, object: Guid, error: &Unanswered) {
@@ -130,7 +138,7 @@ async fn answered(
     mut stream: Stream,
     question: Question,
     asking: Asking,
-) -> Result<(), Unanswered> {
+) -> Result<Option<Arc<Arriving>>, Unanswered> {
     let [first, later] = node.patience;
     let Asking { ask, object, .. } = asking;
     let start = Instant::now();
@@ -158,7 +166,15 @@ async fn answered(
                 url,
                 head,
             } => {
-                let reading = super::take::body(node, stream, &asking, url, &head).await?;
+                let version = copy.version;
+                let reading = super::take::body(node, stream, &asking, url, &head, version).await?;
+                // Nobody else reads what was offered: it is here when all of it is (Q12).
+                if asking.wanted.is_none() {
+                    let end = timeout(later, reading.arriving.end()).await;
+                    if end.map_err(|_| Unanswered::Silent)? != End::Whole {
+                        return Err(Unanswered::Useless("a body that is not whole"));
+                    }
+                }
                 let message = Message::Object {
                     ask,
                     object,
@@ -167,8 +183,7 @@ async fn answered(
                 };
                 node.received(peer, message);
                 // Whoever wants it reads it by now.
-                drop(reading);
-                return Ok(());
+                return Ok(Some(Arc::clone(&reading.arriving)));
             }
             Answer::Redirect { delegate } => {
                 node.remember_addresses(delegate.peer, delegate.addrs);
@@ -190,7 +205,24 @@ async fn answered(
             Answer::Done => return Err(nonsense("no answer to this")),
         };
         node.received(peer, message);
-        return Ok(());
+        return Ok(None);
+    }
+}
+
+/// Sees how a body ends, of which the core has been told, and remembers what that says of a peer.
+async fn see_end(node: &Node, peer: PeerId, arriving: &Arriving) {
+    let done = arriving.done.cancelled();
+    let in_time = match arriving.held {
+        true => timeout(arriving.patience(), done).await.is_ok(),
+        false => {
+            done.await;
+            true
+        }
+    };
+    if !in_time {
+        node.homes.avoid(peer);
+    } else if arriving.ended() == Some(End::Wrong) {
+        node.homes.has_lied(peer);
     }
 }
 

@@ -25,6 +25,9 @@ const MUTE: Duration = Duration::from_secs(60);
 /// How long one that was silent, out of reach or talked nonsense is left out.
 const AVOID: Duration = Duration::from_secs(30);
 
+/// How long one is that sent something else than it was asked for.
+const DISTRUST: Duration = Duration::from_secs(60 * 60);
+
 /// Nodes of which something is remembered.
 const MAX_KNOWN: usize = 4096;
 
@@ -42,6 +45,17 @@ pub(super) struct Homes(Mutex<HashMap<PeerId, Known>>);
 enum Known {
     TakesPart,
     LeftOut(Instant),
+    /// What it sent was something else, whatever it says now.
+    Lied(Instant),
+}
+
+impl Known {
+    fn is_left_out(self, now: Instant) -> bool {
+        match self {
+            Known::TakesPart => false,
+            Known::LeftOut(until) | Known::Lied(until) => now < until,
+        }
+    }
 }
 
 impl Homes {
@@ -58,15 +72,23 @@ impl Homes {
         self.put(peer, Known::LeftOut(Instant::now() + time));
     }
 
+    /// What it sent had another digest than it should have.
+    pub(super) fn has_lied(&self, peer: PeerId) {
+        self.put(peer, Known::Lied(Instant::now() + DISTRUST));
+    }
+
     pub(super) fn avoid(&self, peer: PeerId) {
         self.put(peer, Known::LeftOut(Instant::now() + AVOID));
     }
 
     fn put(&self, peer: PeerId, is: Known) {
         let mut known = self.0.lock();
+        if matches!(known.get(&peer), Some(Known::Lied(until)) if Instant::now() < *until) {
+            return;
+        }
         if known.len() >= MAX_KNOWN && !known.contains_key(&peer) {
             let now = Instant::now();
-            known.retain(|_, is| matches!(is, Known::LeftOut(until) if now < *until));
+            known.retain(|_, is| is.is_left_out(now));
             if known.len() >= MAX_KNOWN {
                 return;
             }
@@ -76,7 +98,8 @@ impl Homes {
 
     pub(super) fn is_left_out(&self, peer: PeerId) -> bool {
         let known = self.0.lock();
-        matches!(known.get(&peer), Some(Known::LeftOut(until)) if Instant::now() < *until)
+        let now = Instant::now();
+        known.get(&peer).is_some_and(|is| is.is_left_out(now))
     }
 
     fn is_in(&self, peer: PeerId) -> bool {
@@ -194,5 +217,10 @@ mod tests {
         assert!(homes.is_in(other) && !homes.is_in(one));
         homes.takes_part(one);
         assert!(!homes.is_left_out(one));
+        // A lie is not made good by an answer.
+        homes.has_lied(one);
+        homes.takes_part(one);
+        homes.avoid(one);
+        assert!(homes.is_left_out(one) && !homes.is_in(one));
     }
 }

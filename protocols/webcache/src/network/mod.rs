@@ -9,6 +9,7 @@ mod ask;
 mod behaviour;
 mod body;
 mod exchange;
+mod fetches;
 mod homes;
 mod message;
 mod node;
@@ -30,7 +31,7 @@ pub use behaviour::{Behaviour, PROTOCOL};
 pub(crate) use owed::{Outcome, Owed};
 
 use crate::{
-    Config, Networks, Store, addresses,
+    Config, Networks, Store,
     digest::Known,
     headers::PeerStatus,
     keeper::{Copy, Keeper},
@@ -128,21 +129,8 @@ impl Peers {
         believed
             && !wants_the_origin(wanted)
             && wanted.is_for_peers()
-            && self.0.settings.networks.allows_port(&wanted.url)
-            && self.is_abroad(wanted)
+            && self.0.settings.networks.allows_url(&wanted.url)
             && self.0.has_company()
-    }
-
-    /// Whether the URL's host may be one that others reach as well.
-    fn is_abroad(&self, wanted: &Wanted) -> bool {
-        let networks = &self.0.settings.networks;
-        match addresses::literal(&wanted.url) {
-            Some(address) => networks.allows(address),
-            None => {
-                let host = wanted.url.host().unwrap_or_default();
-                *networks != Networks::default() || !addresses::is_own_name(host)
-            }
-        }
     }
 
     /// Puts a miss, or a copy that is stale, to the object's home.

@@ -1,6 +1,10 @@
 //! The core with its clock, and who waits for what it says.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use guid::Guid;
 use libp2p_identity::PeerId;
@@ -15,8 +19,9 @@ use tokio::{
 use webcache_core::{Input, Message, Meta, Purpose, Ticket, Webcache};
 
 use super::{
-    PeersConfig,
+    PeersConfig, Trust,
     behaviour::Open,
+    fetches::Fetches,
     homes::Homes,
     owed::{Outcome, Seen},
     state::{Asked, Client, Reply, State, Turn},
@@ -25,7 +30,7 @@ use crate::{
     Config,
     forward::Origins,
     keeper::{Copy, Keeper},
-    store::Stored,
+    store::{self, Stored},
     wanted::Wanted,
 };
 
@@ -43,6 +48,8 @@ pub(crate) struct Node {
     pub(super) origins: Origins,
     pub(super) opens: mpsc::Sender<Open>,
     pub(super) homes: Homes,
+    /// Bodies on their way on behalf of peers.
+    pub(super) fetches: Fetches,
     /// How long a home may be silent, and how long it may be after it has said `wait`.
     pub(super) patience: [Duration; 2],
     started: Instant,
@@ -86,6 +93,7 @@ impl Node {
             overlay,
             opens,
             homes: Homes::default(),
+            fetches: Fetches::default(),
             patience: [core.home_timeout, core.wait_timeout],
             started: Instant::now(),
             state: Mutex::new(State::new(Webcache::new(core, me, seed))),
@@ -131,10 +139,16 @@ impl Node {
         stale: Option<Arc<Stored>>,
     ) -> Result<Turn, oneshot::error::RecvError> {
         let object = wanted.plain_object();
-        let have = match this.keeper.find(object, &wanted, false) {
-            Some(copy) => Some(this.meta(Seen::of(copy.meta()))),
-            None => stale.map(|stored| this.meta(Seen::of(&stored.meta))),
+        let copy = this.keeper.find(object, &wanted, false);
+        let known = copy.as_ref().map(Copy::meta);
+        let known = known.or(stale.as_ref().map(|stored| &stored.meta));
+        // Where what is stale has no digest, a peer that says it is current is not believed.
+        let may_be_current = |meta: &&store::Meta| {
+            let fresh = !meta.policy.is_stale(SystemTime::now());
+            this.settings.trust == Trust::All || meta.checked || fresh
         };
+        let have = known.filter(may_be_current);
+        let have = have.map(|meta| this.meta(Seen::of(meta)));
         let (sender, turn) = oneshot::channel();
         {
             let mut state = this.state.lock();
@@ -177,6 +191,7 @@ impl Node {
             wanted,
             replies: Some(sender),
         };
+        state.replace(from, object);
         state.questions.insert((from, number), asked);
         let message = message(number);
         this.run(
@@ -211,6 +226,7 @@ impl Node {
             wanted: Some(wanted),
             replies: None,
         };
+        state.replace(this.me, object);
         state.questions.insert((this.me, ask), asked);
         let from = this.me;
         this.run(

@@ -5,25 +5,38 @@ use std::{sync::Arc, time::Duration, time::SystemTime};
 use guid::Guid;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_cache_semantics::BeforeRequest;
+use libp2p_identity::PeerId;
 use webcache_core::{Copied, Purpose};
 
-use super::{message::Head, node::Node, owed::Outcome};
+use super::{Trust, message::Head, node::Node, owed::Outcome};
 use crate::{
     arriving::Reading,
     body,
     forward::{Answer, Failure},
-    keeper::{self, Copy, From, New},
+    keeper::{self, Copy, From, New, NotKept},
     stats::Counters,
     store::Stored,
     wanted::Wanted,
 };
 
 /// Asks the origin for all that wait at this home, and tells the core what came of it.
-pub(super) async fn fetch(node: Arc<Node>, object: Guid, wanted: Arc<Wanted>) {
+pub(super) async fn fetch(node: Arc<Node>, object: Guid, wanted: Arc<Wanted>, asker: PeerId) {
+    // Its own clients are bounded elsewhere.
+    let place = match asker == node.me {
+        true => None,
+        false => match node.fetches.take(asker) {
+            Some(place) => Some(place),
+            None => return node.fetched(object, Purpose::Group, Outcome::Failed),
+        },
+    };
     let (outcome, reading) = ask(&node, object, &wanted).await;
     node.fetched(object, Purpose::Group, outcome);
     // Whoever waited reads it by now.
-    drop(reading);
+    let done = reading.map(|reading| reading.arriving.done.clone());
+    if let Some(done) = done {
+        done.cancelled().await;
+    }
+    drop(place);
 }
 
 async fn ask(node: &Arc<Node>, object: Guid, wanted: &Wanted) -> (Outcome, Option<Reading>) {
@@ -58,12 +71,13 @@ async fn ask(node: &Arc<Node>, object: Guid, wanted: &Wanted) -> (Outcome, Optio
     match (stored, answer.response.status()) {
         (Some(stored), StatusCode::NOT_MODIFIED) => {
             let mut said = answer.response.map(|_| ());
-            let renewed = node.keeper.renewed(wanted, &stored, &conditions, &mut said);
+            let keeper = &node.keeper;
+            let renewed = keeper.renewed(wanted, &stored, &conditions, &mut said, true);
             let Some((meta, _)) = renewed else {
                 return (Outcome::Failed, None);
             };
             let outcome = Outcome::of_renewed(&meta);
-            match node.keeper.keep(meta, Arc::clone(&stored.file)).await {
+            match keeper.keep_renewed(meta, &stored).await {
                 Ok(()) => (outcome, None),
                 Err(_) => (Outcome::Failed, None),
             }
@@ -76,8 +90,13 @@ async fn ask(node: &Arc<Node>, object: Guid, wanted: &Wanted) -> (Outcome, Optio
 
 async fn begin(node: &Arc<Node>, wanted: &Wanted, answer: Answer) -> (Outcome, Option<Reading>) {
     let keeper = &node.keeper;
-    let Some((meta, promise)) = keeper.meta(wanted, &answer.response, answer.framed, true) else {
-        return (Outcome::Private, None);
+    if !keeper.store.has_room_for_peers() {
+        return (Outcome::of_not_kept(NotKept::NoRoom), None);
+    }
+    let meta = keeper.meta(wanted, &answer.response, answer.framed, true);
+    let (meta, promise) = match meta {
+        Ok(kept) => kept,
+        Err(why) => return (Outcome::of_not_kept(why), None),
     };
     let outcome = Outcome::of_new(&meta);
     if outcome == Outcome::Private {
@@ -91,6 +110,7 @@ async fn begin(node: &Arc<Node>, wanted: &Wanted, answer: Answer) -> (Outcome, O
         length: keeper::content_length(&head.headers),
         head: (head.status, head.headers),
         body: body::of_origin(body, node.config.stall_timeout),
+        hurry: true,
     };
     match keeper.begin(new).await {
         Ok((reading, _)) => (outcome, Some(reading)),
@@ -127,9 +147,15 @@ pub(super) async fn renew(node: &Arc<Node>, wanted: &Wanted, head: &Head, copy: 
     let Some(Copy::Stored(stored)) = keeper.find(object, wanted, false) else {
         return false;
     };
-    if stored.meta.version != copy.version {
+    // What no digest covers a liar could make fresh for ever, or turn into something else.
+    let believed = node.settings.trust == Trust::All;
+    if stored.meta.version != copy.version || !(believed || stored.meta.checked) {
         return false;
     }
+    let head = match believed {
+        true => head,
+        false => &Head::new(StatusCode::NOT_MODIFIED, &HeaderMap::new(), None),
+    };
     let Some(mut said) = head.response() else {
         return false;
     };
@@ -146,13 +172,14 @@ pub(super) async fn renew(node: &Arc<Node>, wanted: &Wanted, head: &Head, copy: 
     let BeforeRequest::Stale { request, .. } = before else {
         return true;
     };
-    let Some((meta, _)) = keeper.renewed(wanted, &stored, &request.headers, &mut said) else {
+    let conditions = &request.headers;
+    let Some((meta, _)) = keeper.renewed(wanted, &stored, conditions, &mut said, true) else {
         return false;
     };
     if meta.policy.time_to_live(SystemTime::now()).is_zero() {
         return false;
     }
-    keeper.keep(meta, Arc::clone(&stored.file)).await.is_ok()
+    keeper.keep_renewed(meta, &stored).await.is_ok()
 }
 
 /// A directory knows for how long a copy is fresh, and no more: that is said as an age, which the

@@ -70,8 +70,8 @@ impl Node {
                 purpose: Purpose::Group,
                 ..
             } => match state.wanted_by_others(object) {
-                Some(wanted) => {
-                    tokio::spawn(origin::fetch(Arc::clone(self), object, wanted));
+                Some((asker, wanted)) => {
+                    tokio::spawn(origin::fetch(Arc::clone(self), object, wanted, asker));
                 }
                 None => inputs.push_back(Input::Fetched {
                     object,

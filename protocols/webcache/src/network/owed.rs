@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration, time::SystemTime};
 use guid::Guid;
 
 use super::node::Node;
-use crate::store::Meta;
+use crate::{keeper::NotKept, store::Meta};
 
 /// What came of asking the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,14 @@ impl Outcome {
 
     pub(crate) fn of_renewed(meta: &Meta) -> Outcome {
         Outcome::shared(meta, Outcome::Same)
+    }
+
+    /// What has no room here may be kept by others.
+    pub(crate) fn of_not_kept(why: NotKept) -> Outcome {
+        match why {
+            NotKept::Private => Outcome::Private,
+            NotKept::NoRoom => Outcome::Failed,
+        }
     }
 
     /// What is stale as it comes is as good as private: everybody has to ask.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::AsyncReadExt as _;
 use libp2p_identity::PeerId;
 use libp2p_swarm::Stream;
 use tokio::time::timeout;
@@ -58,7 +59,12 @@ async fn answer(node: &Arc<Node>, peer: PeerId, mut stream: Stream) -> Result<()
         } => {
             let wanted = may_be_asked(&target)?;
             let object = wanted.plain_object();
-            if !node.may_be_home(object) {
+            // Names and addresses of a network of one's own, whoever asks for them (Q36).
+            let refused = !node.keeper.networks.allows_url(&wanted.url);
+            if refused {
+                Counters::add(&node.keeper.counters.not_public);
+            }
+            if refused || !node.may_be_home(object) {
                 let answer = Answer::Origin { tell: false };
                 return Ok(write(&mut stream, &answer, MAX_ANSWER, limit).await?);
             }
@@ -76,7 +82,8 @@ async fn answer(node: &Arc<Node>, peer: PeerId, mut stream: Stream) -> Result<()
             let wanted = may_be_asked(&target)?;
             let object = wanted.plain_object();
             // In home-store nobody is sent here.
-            if node.settings.scheme != Scheme::Directory {
+            let refused = !node.keeper.networks.allows_url(&wanted.url);
+            if refused || node.settings.scheme != Scheme::Directory {
                 return Ok(write(&mut stream, &Answer::Gone, MAX_ANSWER, limit).await?);
             }
             let fetch = |ask| Message::Fetch {
@@ -149,8 +156,14 @@ async fn reply(
 ) -> Result<(), BoxError> {
     let limit = node.config.connect_timeout;
     loop {
-        let reply = timeout(REPLY_TIMEOUT, open.replies.recv()).await?;
-        let reply = reply.ok_or("the node is stopping")?;
+        let mut byte = [0];
+        let reply = tokio::select! {
+            biased;
+            reply = timeout(REPLY_TIMEOUT, open.replies.recv()) => reply?,
+            // Nothing more comes on it but its end.
+            _ = stream.read(&mut byte) => return Err("nobody waits for the answer".into()),
+        };
+        let reply = reply.ok_or("it has been asked anew, or the node is stopping")?;
         let answer = match reply {
             Reply::Wait => {
                 write(&mut stream, &Answer::Wait, MAX_ANSWER, limit).await?;

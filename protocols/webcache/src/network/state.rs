@@ -88,12 +88,21 @@ impl State {
         Some(Arc::clone(&client.wanted))
     }
 
-    /// What those who wait at this home want.
-    pub(super) fn wanted_by_others(&self, object: Guid) -> Option<Arc<Wanted>> {
-        let mut questions = self.questions.values();
-        questions
-            .find_map(|asked| asked.wanted.as_ref().filter(|_| asked.object == object))
-            .cloned()
+    /// What one of those who wait at this home wants.
+    pub(super) fn wanted_by_others(&self, object: Guid) -> Option<(PeerId, Arc<Wanted>)> {
+        let mut questions = self.questions.iter();
+        questions.find_map(|((peer, _), asked)| {
+            let wanted = asked.wanted.as_ref().filter(|_| asked.object == object)?;
+            Some((*peer, Arc::clone(wanted)))
+        })
+    }
+
+    /// Who asks for an object anew waits for the earlier answer no more: the core has one place for
+    /// it, and who holds the stream of the earlier question ends with its sender.
+    pub(super) fn replace(&mut self, from: PeerId, object: Guid) {
+        let same = |peer: PeerId, asked: &Asked| peer == from && asked.object == object;
+        self.questions
+            .retain(|(peer, _), asked| !same(*peer, asked));
     }
 
     /// Gives the first client that is still there the turn to ask the origin.

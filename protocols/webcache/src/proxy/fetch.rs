@@ -252,8 +252,10 @@ impl Shared {
         answer: Answer,
         owed: Owed,
     ) -> Response<Body> {
+        let shared = wanted.is_for_peers() && self.keeper.is_public(answer.remote);
         let mut said = answer.response.map(|_| ());
-        let renewed = self.keeper.renewed(wanted, &stored, conditions, &mut said);
+        let keeper = &self.keeper;
+        let renewed = keeper.renewed(wanted, &stored, conditions, &mut said, shared);
         let Some((meta, head)) = renewed else {
             // It speaks of something else: what is stored is of no use, and this no answer.
             self.store
@@ -262,10 +264,16 @@ impl Shared {
             let (url, parts) = (wanted.url.clone(), wanted.parts.clone());
             return self.pass(url, parts, body::empty(), "stale").await;
         };
-        owed.pay(Outcome::of_renewed(&meta));
-        if let Err(error) = self.keeper.keep(meta, Arc::clone(&stored.file)).await {
-            tracing::warn!(%error, "web cache: an answer's new age is not kept");
-        }
+        let outcome = Outcome::of_renewed(&meta);
+        // First: who asks for it next is to find it as it is now.
+        let kept = keeper.keep_renewed(meta, &stored).await;
+        owed.pay(match kept {
+            Ok(()) => outcome,
+            Err(error) => {
+                tracing::warn!(%error, "web cache: an answer's new age is not kept");
+                Outcome::Failed
+            }
+        });
         lead.tell(Flight::Over { stored: true });
         Counters::add(&self.counters.validated);
         let status = CacheStatus::Forwarded {
@@ -329,21 +337,24 @@ impl Shared {
         let mut cache_status = CacheStatus::Forwarded {
             why,
             status: Some(status),
-            stored: meta.is_some(),
+            stored: meta.is_ok(),
             collapsed: false,
             detail: None,
         };
-        let Some((meta, promise)) = meta else {
-            // Of the one that was kept before, nothing is right any more.
-            if status.is_success() {
-                self.store.invalidate(&wanted.text, &wanted.plain);
+        let (meta, promise) = match meta {
+            Ok(kept) => kept,
+            Err(not_kept) => {
+                // Of the one that was kept before, nothing is right any more.
+                if status.is_success() {
+                    self.store.invalidate(&wanted.text, &wanted.plain);
+                }
+                owed.pay(Outcome::of_not_kept(not_kept));
+                lead.tell(Flight::Over { stored: false });
+                let stall = self.config.stall_timeout;
+                let mut response = answer.response.map(|body| body::of_origin(body, stall));
+                cache_status.add_to(response.headers_mut(), &self.config.name);
+                return response;
             }
-            owed.pay(Outcome::Private);
-            lead.tell(Flight::Over { stored: false });
-            let stall = self.config.stall_timeout;
-            let mut response = answer.response.map(|body| body::of_origin(body, stall));
-            cache_status.add_to(response.headers_mut(), &self.config.name);
-            return response;
         };
         let (head, body) = answer.response.into_parts();
         let outcome = Outcome::of_new(&meta);
@@ -354,6 +365,7 @@ impl Shared {
             length: keeper::content_length(&head.headers),
             head: (head.status, head.headers.clone()),
             body: body::of_origin(body, self.config.stall_timeout),
+            hurry: false,
         };
         match self.keeper.begin(new).await {
             Ok((reading, given)) => {
@@ -363,7 +375,7 @@ impl Shared {
             Err((error, body)) => {
                 // Without a disk there is still the answer.
                 tracing::warn!(%error, "web cache: an answer is not kept");
-                owed.pay(Outcome::Private);
+                owed.pay(Outcome::Failed);
                 lead.tell(Flight::Over { stored: false });
                 cache_status = CacheStatus::forwarded(why);
                 let mut response = Response::from_parts(head, body);

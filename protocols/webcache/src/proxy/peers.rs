@@ -4,6 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use hyper::Response;
+use tokio::time::timeout;
 
 use super::Shared;
 use crate::{
@@ -53,7 +54,10 @@ impl Shared {
             Copy::Arriving(reading) => {
                 let arriving = Arc::clone(&reading.arriving);
                 // Q35: no client is to have what turns out to be something else.
-                if arriving.held && arriving.end().await == End::Broken {
+                let patience = arriving.patience();
+                if arriving.held && timeout(patience, arriving.end()).await != Ok(End::Whole) {
+                    // It comes for nobody now.
+                    drop(reading);
                     let owed = Owed::nothing();
                     return self.fetch(wanted, lead, stale, why, owed).await;
                 }

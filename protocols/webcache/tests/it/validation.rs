@@ -111,3 +111,32 @@ async fn a_part_is_never_kept_as_the_whole() {
     assert_eq!(client.get(&url).await.status, 206);
     assert_eq!(client.store.objects(), 0);
 }
+
+#[tokio::test]
+async fn the_age_that_an_origin_says_when_it_is_asked_again_counts() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    origin.says("/a", Script::ok(STALE, "hello"));
+    let url = origin.url("/a");
+    client.get(&url).await;
+    // The old head had no such field.
+    let old = "Cache-Control: max-age=1000\nAge: 900\nETag: \"one\"";
+    origin.says("/a", Script::raw("304 Not Modified", old, b""));
+    let reply = client.get(&url).await;
+    assert_eq!(reply.text(), "hello");
+    let seconds = client.store.list()[0].fresh_seconds;
+    assert!(seconds <= 100, "{seconds}");
+}
+
+#[tokio::test]
+async fn what_an_origin_calls_private_when_it_is_asked_again_is_kept_no_more() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    // Nothing but a validator.
+    origin.says("/a", Script::ok("ETag: \"one\"", "hello"));
+    let url = origin.url("/a");
+    client.get(&url).await;
+    assert_eq!(client.store.objects(), 1);
+    let private = "Cache-Control: private, max-age=600\nETag: \"one\"";
+    origin.says("/a", Script::raw("304 Not Modified", private, b""));
+    assert_eq!(client.get(&url).await.text(), "hello");
+    assert_eq!(client.store.objects(), 0);
+}

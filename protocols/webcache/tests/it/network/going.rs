@@ -34,7 +34,7 @@ async fn a_silent_home_is_waited_for_for_a_moment() {
     let reply = members[1].client.get(&origin.url(&path)).await;
     assert_eq!((reply.status, reply.text().as_str()), (200, "here"));
     assert_eq!(origin.count(), 1);
-    assert!(members[1].stats().peers_silent > 0);
+    until(|| members[1].stats().peers_silent > 0).await;
     // It is left out: the next is the home.
     let other = path_at(&members, &origin, "/silent/more", 0);
     origin.says(&other, Script::ok("Cache-Control: max-age=600", "more"));
@@ -98,4 +98,25 @@ async fn who_comes_is_given_what_it_is_the_home_of() {
             moved.len()
         );
     }
+}
+
+#[tokio::test]
+async fn large_bodies_are_taken_over_whole() {
+    let origin = Origin::start().await;
+    let mut members = Member::network(&open(Scheme::HomeStore), 2).await;
+    let large = "x".repeat(1024 * 1024);
+    let paths: Vec<String> = (0..20).map(|number| format!("/large/{number}")).collect();
+    for path in &paths {
+        origin.says(path, Script::ok("Cache-Control: max-age=600", &large));
+        members[0].client.get(&origin.url(path)).await;
+    }
+    let known: Vec<&Member> = members.iter().collect();
+    let new = Member::join(Some(open(Scheme::HomeStore)), &known).await;
+    members.push(new);
+    let moved = paths.iter();
+    let moved = moved.filter(|path| home_of(&members, &origin.url(path)) == 2);
+    let moved = moved.count();
+    until(|| members[2].client.store.objects() == moved).await;
+    until(|| members[2].stats().taken_over == moved as u64).await;
+    assert_eq!(origin.count(), paths.len());
 }

@@ -3,7 +3,7 @@
 use webcache::{Networks, PeersConfig, Scheme, Trust};
 
 use super::member::{Member, open, path_at};
-use crate::origin::{Origin, Script, until};
+use crate::origin::{LIMIT, Origin, Script, until};
 
 /// SHA-256 of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
@@ -61,11 +61,83 @@ async fn requests_that_say_who_asks_are_put_to_nobody() {
     assert_eq!(members[1].client.get(&secret).await.text(), "secret");
     let asked: u64 = members.iter().map(|member| member.stats().asked).sum();
     assert_eq!(asked, 0);
-    // What came of it is not given to peers either: the home asks the origin.
-    let trips = origin.count();
-    assert_eq!(members[2].client.get(&url).await.text(), "here");
-    assert_eq!(members[1].stats().served, 0);
-    assert_eq!(origin.count(), trips + 1);
+    // What came of it is not given to peers either: the home, which has it for the one who said
+    // who asks, asks the origin.
+    for (number, field) in [
+        "Cookie: a=b",
+        "Authorization: Basic eA==",
+        "X-Api-Key: secret",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = path_at(&members, &origin, &format!("/who/{number}"), 0);
+        origin.says(&path, Script::ok("Cache-Control: max-age=600", "here"));
+        let url = origin.url(&path);
+        members[0].client.get_with(&url, field).await;
+        let trips = origin.count();
+        assert_eq!(members[2].client.get(&url).await.text(), "here");
+        assert_eq!(origin.count(), trips + 1, "{field}");
+    }
+}
+
+/// A path that names the digest of `hello`, whose home is the first of these.
+fn path_of_hello(members: &[Member], origin: &Origin) -> String {
+    let mut folders = (0..1000).map(|number| format!("/d{number}/by-hash/SHA256/{HELLO}"));
+    folders
+        .find(|path| super::member::home_of(members, &origin.url(path)) == 0)
+        .unwrap()
+}
+
+fn verified() -> PeersConfig {
+    PeersConfig {
+        trust: Trust::Verified,
+        ..open(Scheme::HomeStore)
+    }
+}
+
+#[tokio::test]
+async fn of_the_head_of_a_checked_body_only_what_is_harmless_is_believed() {
+    let origin = Origin::start().await;
+    let members = Member::network(&verified(), 2).await;
+    let path = path_of_hello(&members, &origin);
+    let fields = "Cache-Control: max-age=600\nContent-Type: text/html\nETag: \"one\"\n\
+                  Refresh: 0; url=http://evil.example/\nAccess-Control-Allow-Origin: *";
+    origin.says(&path, Script::ok(fields, "hello"));
+    let reply = members[1].client.get(&origin.url(&path)).await;
+    assert_eq!(reply.text(), "hello");
+    assert!(reply.all("cache-status")[0].starts_with("hedgerow-peer"));
+    let kind = reply.field("content-type");
+    assert_eq!(kind.as_deref(), Some("application/octet-stream"));
+    assert_eq!(reply.field("etag").as_deref(), Some("\"one\""));
+    for name in ["refresh", "access-control-allow-origin"] {
+        assert_eq!(reply.field(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_held_back_is_got_from_the_origin() {
+    let origin = Origin::start().await;
+    let members = Member::network(&verified(), 2).await;
+    let path = path_of_hello(&members, &origin);
+    let fields = "Cache-Control: max-age=600\nTransfer-Encoding: chunked";
+    let script = Script {
+        pause_after: Some(8),
+        ..Script::raw("200 OK", fields, b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")
+    };
+    origin.says(&path, script);
+    let url = origin.url(&path);
+    let going_on = async {
+        // Nobody knows how long what the home has on its way is: the asker goes there itself.
+        let asked = tokio::time::timeout(LIMIT, origin.until(2)).await;
+        asked.expect("the asker asks the origin as well");
+        origin.go_on();
+        origin.go_on();
+    };
+    let (reply, ()) = tokio::join!(members[1].client.get(&url), going_on);
+    assert_eq!(reply.text(), "hello");
+    assert_eq!(reply.all("cache-status").len(), 1, "{}", reply.head);
+    assert_eq!(members[1].stats().peers_wrong, 1);
 }
 
 #[tokio::test]

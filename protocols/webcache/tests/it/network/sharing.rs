@@ -3,16 +3,21 @@
 use webcache::Scheme;
 
 use super::member::{Member, open, path_at};
-use crate::origin::{Origin, Script, until};
+use crate::origin::{LIMIT, Origin, Script, until};
 
 const BOTH: [Scheme; 2] = [Scheme::HomeStore, Scheme::Directory];
 
 /// Waits until nobody has anything fresh of a URL.
 async fn stale_everywhere(members: &[Member], url: &str) {
-    for member in members {
-        let only_kept = "Cache-Control: only-if-cached";
-        while member.client.get_with(url, only_kept).await.status != 504 {}
-    }
+    let only_kept = "Cache-Control: only-if-cached";
+    let growing_old = async {
+        for member in members {
+            while member.client.get_with(url, only_kept).await.status != 504 {}
+        }
+    };
+    tokio::time::timeout(LIMIT, growing_old)
+        .await
+        .expect("what is fresh for seconds grows old");
 }
 
 #[tokio::test]
