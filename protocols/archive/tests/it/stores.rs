@@ -126,9 +126,8 @@ async fn all_others_together_leave_room_for_this_node() {
     on_both(async |store| {
         let full = |outcome: Result<_, StoreError>| matches!(outcome, Err(StoreError::Full(_)));
         let put = async |owner: u128, version, size| {
-            let owner = Some(Guid::new(owner));
-            let place = owner.unwrap().as_u128();
-            store.put(item(place, b"a", version, owner, size)).await
+            let of = Some(Guid::new(owner));
+            store.put(item(owner, b"a", version, of, size)).await
         };
         put(1, 1, 90).await.unwrap();
         put(2, 1, 90).await.unwrap();
