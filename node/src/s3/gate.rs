@@ -67,6 +67,7 @@ pub(super) fn router(shelf: Shelf, keys: AccessKeys) -> Router {
 }
 
 async fn handle(State(gate): State<Gate>, request: Request) -> Response {
+    let waits = request.headers().contains_key(header::EXPECT);
     let mut response = match refused(&request) {
         Err(error) => said(error),
         Ok(()) => gate.pass(request).await,
@@ -74,6 +75,11 @@ async fn handle(State(gate): State<Gate>, request: Request) -> Response {
     let id = HEXUPPER.encode(&rand::random::<[u8; 8]>());
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-amz-request-id", id);
+    }
+    if waits && !response.status().is_success() {
+        // Its body may never come (RFC 9110, 10.1.1), and what comes next would be taken for it.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
     }
     response
 }

@@ -1,5 +1,10 @@
 //! Bodies that are not what was said of them.
 
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
 use crate::{
     client::{Answer, Ask, Client, UNSIGNED, date, scope},
     house::House,
@@ -224,4 +229,26 @@ async fn each_signed_chunk_is_checked() {
     let long = vec![1; 5 << 20];
     send(&[&long], false).await.is(400, "InvalidRequest");
     assert_eq!(date(0).len(), "20260101T000000Z".len());
+}
+
+/// A client that waits for `100 Continue` and is refused instead sends no body, and its next request
+/// at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_request_after_a_refused_one_is_not_its_body() {
+    let house = House::new().await;
+    let client = house.with_bucket("photos").await;
+    let host = client.address;
+    let sent = format!(
+        "PUT /photos/cat HTTP/1.1\r\nhost: {host}\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n\
+         GET /photos/cat HTTP/1.1\r\nhost: {host}\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    // What was sent behind it is not read: the connection may end by a reset.
+    let _ = stream.read_to_end(&mut said).await;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.starts_with("HTTP/1.1 403"), "{said}");
+    assert!(said.contains("\r\nconnection: close\r\n"), "{said}");
+    assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{said}");
 }
