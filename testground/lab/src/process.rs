@@ -22,6 +22,9 @@ const KEPT_LINES: usize = 4096;
 /// How much of the end of a log is read for its tail, bytes.
 const TAIL_BYTES: u64 = 64 * 1024;
 
+/// How long a process that has ended is waited for whose children keep its standard output open.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// How long a process may take to be gone after SIGKILL: the kernel may have
 /// to write out or free a lot of memory first.
 const KILL_PATIENCE: Duration = Duration::from_secs(20);
@@ -166,9 +169,18 @@ impl Process {
     pub fn wait_exit(&self, within: Duration) -> Result<ExitStatus, LabError> {
         let deadline = Instant::now() + within;
         let mut state = lock(&self.shared.state);
+        let mut drained_by = None;
         loop {
             if let Some(status) = state.status {
-                return Ok(status);
+                // What it said last may be on its way into the log.
+                let drained_by = *drained_by.get_or_insert_with(|| Instant::now() + DRAIN);
+                match drained_by.checked_duration_since(Instant::now()) {
+                    Some(left) if !state.stdout_closed => {
+                        state = self.wait(state, left);
+                        continue;
+                    }
+                    _ => return Ok(status),
+                }
             }
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 drop(state);
