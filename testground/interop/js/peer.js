@@ -30,6 +30,8 @@ export async function options (listen, withMdns, relay) {
     transports: [...await transports(listen), circuitRelayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
+    // Its pings would be in the way of those that are asked for: one at a time is allowed.
+    connectionMonitor: { enabled: false },
     peerDiscovery: withMdns ? [mdns()] : [],
     services: {
       identify: identify(),

@@ -33,6 +33,8 @@ for module in (common, kad_dht, peer_routing, provider_store, value_store):
 
 # How often to ask for a state of which there is no event.
 LOOK = 0.02
+# How often a reservation is asked for.
+RESERVATIONS = 3
 
 
 def versions():
@@ -112,14 +114,16 @@ class Peer:
                 return {"peer": str(await self.dial(Multiaddr(request["addr"])))}
             case "reserve":
                 relay = await self.dial(Multiaddr(request["addr"]))
-                stream = await self.host.new_stream(relay, [CIRCUIT_ID])
-                # The nursery renews reservations, which outlive no test.
-                async with trio.open_nursery() as nursery:
-                    reserved = await self.circuits.reserve(stream, relay, nursery)
-                    nursery.cancel_scope.cancel()
-                if not reserved:
-                    raise LookupError("the relay gave no reservation")
-                return {}
+                # On QUIC the library gives up now and then, and does not say why.
+                for _ in range(RESERVATIONS):
+                    stream = await self.host.new_stream(relay, [CIRCUIT_ID])
+                    # The nursery renews reservations, which outlive no test.
+                    async with trio.open_nursery() as nursery:
+                        reserved = await self.circuits.reserve(stream, relay, nursery)
+                        nursery.cancel_scope.cancel()
+                    if reserved:
+                        return {}
+                raise LookupError("the relay gave no reservation")
             case "ping":
                 rtts = await self.ping.ping(ID.from_string(request["peer"]))
                 return {"rtt_ms": rtts[0]}
