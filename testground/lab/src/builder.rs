@@ -245,7 +245,7 @@ impl Builder {
 }
 
 impl Program {
-    /// The arguments for one node, with the placeholders filled in.
+    /// The arguments for one node, each `{name}` in them replaced by what it stands for there.
     pub(crate) fn args_for(&self, fill: impl Fn(&str) -> String) -> Vec<OsString> {
         self.args.iter().map(|arg| fill(arg).into()).collect()
     }
