@@ -241,6 +241,11 @@ pub const SETTINGS: &[Setting] = &[
         "--webcache-offline",
     ),
     setting(
+        "webcache.ca_file",
+        "HEDGEROW_WEBCACHE_CA_FILE",
+        "--webcache-ca-file",
+    ),
+    setting(
         "webcache.peers",
         "HEDGEROW_WEBCACHE_PEERS",
         "--webcache-peers",

@@ -68,8 +68,12 @@ pub struct StartOptions {
     /// Whether the web cache gives what it has, however old, and asks no origin [default: false]
     #[arg(long, value_name = "BOOL")]
     pub webcache_offline: Option<String>,
-    /// Which answers of other nodes the web cache believes: all, verified (those whose URL names
-    /// the digest of the body) or none: then it is for this machine alone [default: verified]
+    /// A file of certificates (PEM) that vouch for the web cache's https servers besides the
+    /// system's [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub webcache_ca_file: Option<String>,
+    /// Which answers of other nodes the web cache believes: all, verified (those whose body's
+    /// digest the URL or an index page names) or none: then it is for this machine alone [default: verified]
     #[arg(long, value_name = "WHICH")]
     pub webcache_peers: Option<String>,
     /// Where bodies of the shared web cache are, the same in the whole network: home-store or
@@ -158,6 +162,7 @@ impl StartOptions {
             ("webcache.port", self.webcache_port.clone()),
             ("webcache.max_mib", self.webcache_max_mib.clone()),
             ("webcache.offline", self.webcache_offline.clone()),
+            ("webcache.ca_file", self.webcache_ca_file.clone()),
             ("webcache.peers", self.webcache_peers.clone()),
             ("webcache.scheme", self.webcache_scheme.clone()),
             (

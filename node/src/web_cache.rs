@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use webcache::{Behaviour, Config, Peers, PeersConfig, Proxy, Store, Trust};
+use webcache::{Behaviour, Config, Peers, PeersConfig, Proxy, Roots, Store, Trust};
 
 use crate::config::WebCache;
 
@@ -47,11 +47,16 @@ pub(crate) async fn open(
         Ok::<_, anyhow::Error>(Store::open(&folder, room)?)
     });
     let store = Arc::new(store.await??);
+    let roots = match settings.ca_file.as_os_str().is_empty() {
+        true => Roots::default(),
+        false => Roots::with_file(&settings.ca_file).context("webcache.ca_file")?,
+    };
     let config = Config {
         // Every node its own, so that a loop shows and a chain does not look like one; a new one
         // at each start, since origins see it and it is not to tell them who the node is.
         name: format!("hedgerow-{:08x}", rand::random::<u32>()),
         offline: settings.offline,
+        roots,
         ..Config::default()
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));

@@ -1,5 +1,7 @@
 //! Settings of the web cache.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use webcache::{Networks, Scheme, Trust};
 
@@ -13,8 +15,11 @@ pub struct WebCache {
     pub max_mib: u32,
     /// Whether it gives what it has, however old, and asks no origin.
     pub offline: bool,
-    /// Which answers of other nodes are believed: `all`, `verified` (those whose URL names the
-    /// body's digest), or `none`: then this node has no part in the shared cache.
+    /// A file of certificates (PEM) that vouch for `https` servers besides the system's; empty has
+    /// none.
+    pub ca_file: PathBuf,
+    /// Which answers of other nodes are believed: `all`, `verified` (those whose body's
+    /// digest the URL or an index page names), or `none`: then this node has no part in the shared cache.
     pub peers: Trust,
     /// Where the bodies are, `home-store` or `directory`; the same at all nodes.
     pub scheme: Scheme,

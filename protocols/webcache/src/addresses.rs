@@ -134,9 +134,17 @@ pub(crate) fn is_web_port(port: u16) -> bool {
     matches!(port, 80 | 443 | 8000..=8999)
 }
 
-/// The port of an `http` URL.
+/// The port of a URL.
 pub(crate) fn port(url: &Uri) -> u16 {
-    url.port_u16().unwrap_or(80)
+    url.port_u16().unwrap_or_else(|| default_port(url))
+}
+
+/// The port that goes without saying.
+pub(crate) fn default_port(url: &Uri) -> u16 {
+    match url.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    }
 }
 
 /// What IANA's registries of special-purpose addresses do not call globally reachable.

@@ -10,8 +10,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::stream;
-use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use futures::{StreamExt, stream};
+use http_body_util::{BodyExt, BodyStream, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::{
     fs::File,
@@ -34,9 +34,46 @@ pub(crate) fn empty() -> Body {
 }
 
 pub(crate) fn text(text: String) -> Body {
-    Full::new(Bytes::from(text))
+    bytes(Bytes::from(text))
+}
+
+pub(crate) fn bytes(bytes: Bytes) -> Body {
+    Full::new(bytes)
         .map_err(|never| match never {})
         .boxed_unsync()
+}
+
+/// A body that was read to its end, or as far as was wanted.
+#[derive(Debug)]
+pub(crate) enum Collected {
+    Whole(Bytes),
+    /// All of it, from the beginning.
+    TooLong(Body),
+}
+
+/// Reads a body of at most `most` bytes.
+///
+/// # Errors
+/// When it breaks off.
+pub(crate) async fn collect(mut body: Body, most: usize) -> Result<Collected, BoxError> {
+    let mut chunks = Vec::new();
+    let mut size = 0;
+    while let Some(frame) = body.frame().await {
+        if let Ok(chunk) = frame?.into_data() {
+            size += chunk.len();
+            chunks.push(chunk);
+        }
+        if size > most {
+            let begun = stream::iter(chunks.into_iter().map(|chunk| Ok(Frame::data(chunk))));
+            let all = begun.chain(BodyStream::new(body));
+            return Ok(Collected::TooLong(StreamBody::new(all).boxed_unsync()));
+        }
+    }
+    let whole = match <[Bytes; 1]>::try_from(chunks) {
+        Ok([chunk]) => chunk,
+        Err(chunks) => chunks.concat().into(),
+    };
+    Ok(Collected::Whole(whole))
 }
 
 /// A client's body, on its way to an origin.

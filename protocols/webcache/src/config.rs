@@ -2,6 +2,8 @@
 
 use std::{io, path::Path, time::Duration};
 
+use crate::Roots;
+
 /// Room that is taken unless a person says otherwise: at most this.
 const MOST_ROOM: u64 = 10 * 1024 * 1024 * 1024;
 
@@ -22,6 +24,8 @@ pub struct Config {
     pub answer_timeout: Duration,
     /// Whether only what is in the store is given, however old, and no origin is asked.
     pub offline: bool,
+    /// Who vouches for origins of `https`.
+    pub roots: Roots,
 }
 
 impl Default for Config {
@@ -34,6 +38,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(60),
             offline: false,
+            roots: Roots::default(),
         }
     }
 }

@@ -52,7 +52,7 @@ impl From<Known> for Check {
 
 impl Known {
     /// `sha256` and `sha512` with their digits.
-    fn parse(algorithm: &str, digits: &str) -> Option<Known> {
+    pub(crate) fn of_hex(algorithm: &str, digits: &str) -> Option<Known> {
         let bytes = || data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
         match algorithm.to_ascii_lowercase().as_str() {
             "sha256" => Some(Known::Sha256(bytes().ok()?.try_into().ok()?)),
@@ -73,9 +73,24 @@ impl Known {
         let is_oci = path.starts_with("/v2/") && matches!(before, "blobs" | "manifests");
         if is_oci {
             let (algorithm, digits) = last.split_once(':')?;
-            return Known::parse(algorithm, digits);
+            return Known::of_hex(algorithm, digits);
         }
-        (parts.next()? == "by-hash").then(|| Known::parse(before, last))?
+        (parts.next()? == "by-hash").then(|| Known::of_hex(before, last))?
+    }
+
+    /// What npm calls integrity, the strongest digest of it (Subresource Integrity, 3.1).
+    pub(crate) fn of_integrity(text: &str) -> Option<Known> {
+        let decode = |coded: &str| data_encoding::BASE64.decode(coded.as_bytes()).ok();
+        let known = |member: &str| {
+            let (algorithm, coded) = member.split('?').next()?.split_once('-')?;
+            match algorithm {
+                "sha256" => Some(Known::Sha256(decode(coded)?.try_into().ok()?)),
+                "sha512" => Some(Known::Sha512(decode(coded)?.try_into().ok()?)),
+                _ => None,
+            }
+        };
+        let known = text.split_ascii_whitespace().filter_map(known);
+        known.max_by_key(|known| matches!(known, Known::Sha512(_)))
     }
 
     /// The digests that an answer names.
@@ -137,6 +152,29 @@ mod tests {
             "/".to_owned(),
         ] {
             assert_eq!(of(&path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn digests_of_subresources_are_found() {
+        let sha256 = "sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+        let sha512 = "sha512-m3HSJL1i83hdltRq0+o9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw==";
+        for text in [
+            sha512.to_owned(),
+            format!("{sha256} {sha512}?x"),
+            format!("{sha512} {sha256} sha1-AAAA"),
+        ] {
+            let mut check = Check::from(Known::of_integrity(&text).unwrap());
+            assert!(matches!(check, Check::Sha512(..)), "{text}");
+            check.add(b"hello");
+            assert!(check.holds(), "{text}");
+        }
+        assert!(matches!(
+            Known::of_integrity(sha256),
+            Some(Known::Sha256(_))
+        ));
+        for none in ["", "sha1-AAAA", "sha512-AAAA", "sha512", "sha512-%"] {
+            assert_eq!(Known::of_integrity(none), None, "{none}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use hyper::{Request, Response, body::Incoming};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{
         Client,
@@ -20,6 +21,7 @@ use crate::{
     body::{Body, Watched},
     headers,
     resolve::{NotPublic, Resolver},
+    tls::Timely,
 };
 
 /// Connections to an origin that wait for the next request.
@@ -40,6 +42,9 @@ pub(crate) enum Failure {
     /// The request's body did not move.
     #[error("nothing of the request's body has moved for {} s", .0.as_secs())]
     Stalled(Duration),
+    /// It is not shown to be who it should be.
+    #[error("its certificate does not count here: {0}")]
+    Certificate(String),
     /// It could not be reached, or did not speak HTTP.
     #[error("{0}")]
     Broken(String),
@@ -52,7 +57,9 @@ impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Failure::Timeout(_) | Failure::Stalled(_) => StatusCode::GATEWAY_TIMEOUT,
-            Failure::Broken(_) | Failure::NotPublic => StatusCode::BAD_GATEWAY,
+            Failure::Broken(_) | Failure::Certificate(_) | Failure::NotPublic => {
+                StatusCode::BAD_GATEWAY
+            }
         }
     }
 
@@ -62,17 +69,21 @@ impl Failure {
             Failure::Timeout(_) => "connection_timeout",
             Failure::Stalled(_) => "connection_write_timeout",
             Failure::Broken(_) => "destination_unavailable",
+            Failure::Certificate(_) => "tls_certificate_error",
             Failure::NotPublic => "destination_ip_prohibited",
         }
     }
 }
 
+type Connections = Client<Timely<HttpsConnector<HttpConnector<Resolver>>>, Watched>;
+
 /// Asks origins.
 #[derive(Debug)]
 pub(crate) struct Origins {
-    client: Client<HttpConnector<Resolver>, Watched>,
+    client: Connections,
     /// For ports that are none of web servers; `None` where all are the same.
-    named: Option<Client<HttpConnector<Resolver>, Watched>>,
+    named: Option<Connections>,
+    connect_timeout: Duration,
     answer_timeout: Duration,
     stall_timeout: Duration,
     name: String,
@@ -96,13 +107,14 @@ impl Origins {
 
     fn build(
         config: &Config,
-        client: Client<HttpConnector<Resolver>, Watched>,
-        named: Option<Client<HttpConnector<Resolver>, Watched>>,
+        client: Connections,
+        named: Option<Connections>,
         public: Option<Arc<Networks>>,
     ) -> Origins {
         Origins {
             client,
             named,
+            connect_timeout: config.connect_timeout,
             answer_timeout: config.answer_timeout,
             stall_timeout: config.stall_timeout,
             name: config.name.clone(),
@@ -142,7 +154,7 @@ impl Origins {
             sent = client.request(request) => sent,
             failure = self.too_long(moves) => return Err(failure),
         };
-        let mut response = sent.map_err(|error| failure(&error))?;
+        let mut response = sent.map_err(|error| self.failure(&error))?;
         let info = response.extensions().get::<HttpInfo>();
         let remote = info.map(HttpInfo::remote_addr);
         if let Some(networks) = &self.public
@@ -183,6 +195,25 @@ impl Origins {
         tokio::time::sleep(self.answer_timeout).await;
         Failure::Timeout(self.answer_timeout)
     }
+
+    fn failure(&self, error: &(dyn Error + 'static)) -> Failure {
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            let inner = unwrapped(cause);
+            if inner.is::<NotPublic>() {
+                return Failure::NotPublic;
+            }
+            if let Some(rustls::Error::InvalidCertificate(why)) = inner.downcast_ref() {
+                return Failure::Certificate(why.to_string());
+            }
+            let io = inner.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+                return Failure::Timeout(self.connect_timeout);
+            }
+            next = cause.source();
+        }
+        Failure::Broken(causes(error))
+    }
 }
 
 /// An origin's answer.
@@ -195,16 +226,17 @@ pub(crate) struct Answer {
     pub(crate) remote: Option<SocketAddr>,
 }
 
-fn client(config: &Config, resolver: Resolver) -> Client<HttpConnector<Resolver>, Watched> {
+fn client(config: &Config, resolver: Resolver) -> Connections {
     let mut connector = HttpConnector::new_with_resolver(resolver);
     connector.set_connect_timeout(Some(config.connect_timeout));
     connector.set_nodelay(true);
+    connector.enforce_http(false);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
         .http1_max_buf_size(MAX_HEAD)
-        .build(connector)
+        .build(config.roots.secure(connector, config.connect_timeout))
 }
 
 /// Whether the end of an answer's body can be told from its breaking off. A length beside
@@ -220,20 +252,13 @@ fn framed(fields: &mut HeaderMap) -> bool {
     framed
 }
 
-fn failure(error: &(dyn Error + 'static)) -> Failure {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        // What a resolver says is wrapped in an error of input and output, which has no source.
-        let io = cause.downcast_ref::<std::io::Error>();
-        if io
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| inner.is::<NotPublic>())
-        {
-            return Failure::NotPublic;
-        }
-        next = cause.source();
+/// What resolvers and TLS say is wrapped in errors of input and output, which are not its effects.
+fn unwrapped<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let io = error.downcast_ref::<std::io::Error>();
+    match io.and_then(std::io::Error::get_ref) {
+        Some(inner) => unwrapped(inner),
+        None => error,
     }
-    Failure::Broken(causes(error))
 }
 
 /// An error with what caused it.

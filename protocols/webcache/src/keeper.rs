@@ -69,6 +69,8 @@ pub(crate) struct New {
     pub(crate) head: (StatusCode, HeaderMap),
     pub(crate) length: Option<u64>,
     pub(crate) body: Body,
+    /// The digest that it has to have.
+    pub(crate) known: Option<Known>,
     /// Whether it has to keep to a least rate: others say where it comes from.
     pub(crate) hurry: bool,
 }
@@ -148,7 +150,7 @@ impl Keeper {
         // It is only kept if it holds.
         let checked = response.status() == StatusCode::OK
             && digest::is_plain(fields)
-            && Known::of_url(&wanted.url).is_some();
+            && wanted.known.is_some();
         let meta = Meta {
             url: wanted.text.clone(),
             status: response.status().as_u16(),
@@ -182,9 +184,11 @@ impl Keeper {
             head,
             length,
             body,
+            known,
             hurry,
         } = new;
-        let (checks, held) = checks(from, &meta, &head, length);
+        let known = known.filter(|_| meta.checked);
+        let (checks, held) = checks(from, known, &head, length);
         let (sender, progress) = watch::channel(Progress {
             written: 0,
             end: None,
@@ -393,15 +397,13 @@ impl Keeper {
 /// Against which digests a body is held, and whether it is held back meanwhile.
 fn checks(
     from: From,
-    meta: &Meta,
+    known: Option<Known>,
     (status, fields): &(StatusCode, HeaderMap),
     length: Option<u64>,
 ) -> (Vec<Check>, bool) {
     if *status != StatusCode::OK {
         return (Vec::new(), false);
     }
-    let url = meta.url.parse().ok().filter(|_| meta.checked);
-    let known = url.and_then(|url| Known::of_url(&url));
     let held =
         from == From::Peer && known.is_some() && length.is_some_and(|length| length <= MAX_HELD);
     let said = Known::of_answer(fields).into_iter();

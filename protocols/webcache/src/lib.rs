@@ -3,7 +3,7 @@
 //! [`Proxy`] is an HTTP/1.1 forward proxy for the clients of one machine. What may be kept is
 //! kept in a [`Store`] on disk, by the rules of RFC 9111 as `http-cache-semantics` knows them; a
 //! request for what is on its way already is answered from what has come of it. With [`Peers`] a
-//! miss is asked of other nodes before the origin, and theirs are answered. Rules Q16 to Q38 of
+//! miss is asked of other nodes before the origin, and theirs are answered. Rules Q16 to Q44 of
 //! `docs/specs/webcache.md` are cited where they are obeyed.
 
 mod addresses;
@@ -13,18 +13,21 @@ mod body;
 mod conditions;
 mod config;
 mod digest;
+mod documents;
 mod file;
 mod flights;
 mod forward;
 mod headers;
 mod keeper;
 mod network;
+mod prefix;
 mod proxy;
 mod request;
 mod resolve;
 mod rules;
 mod stats;
 mod store;
+mod tls;
 mod tunnel;
 mod wanted;
 mod warm;
@@ -35,5 +38,6 @@ pub use network::{Behaviour, PROTOCOL, Peers, PeersConfig, Trust};
 pub use proxy::Proxy;
 pub use stats::Stats;
 pub use store::{Kept, Store, StoreError};
+pub use tls::{Roots, RootsError};
 pub use warm::{BadUrl, Warmed};
 pub use webcache_core::Scheme;

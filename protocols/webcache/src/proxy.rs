@@ -16,13 +16,15 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Stats, Store, answer,
+    Config, Stats, Store, addresses, answer,
     body::{self, Body},
+    documents::Documents,
     flights::Flights,
     forward::{Failure, Origins},
     headers::{self, CacheStatus},
     keeper::Keeper,
     network::Peers,
+    prefix,
     request::{self, Refusal},
     stats::Counters,
     tunnel,
@@ -53,6 +55,7 @@ struct Shared {
     counters: Arc<Counters>,
     keeper: Arc<Keeper>,
     peers: Option<Peers>,
+    documents: Documents,
 }
 
 impl Proxy {
@@ -91,6 +94,7 @@ impl Proxy {
             counters: Arc::clone(&keeper.counters),
             keeper,
             peers,
+            documents: Documents::default(),
         };
         Ok(Proxy {
             listener,
@@ -222,11 +226,35 @@ impl Shared {
         if request.method() == Method::CONNECT {
             return self.tunnel(request, permit).await;
         }
+        if prefix::is_asked(request.uri()) {
+            return self.answer_behind(request).await;
+        }
         let url = match request::target(&request) {
             Ok(url) => canonical(url),
             Err(refusal) => return self.refusal(&refusal),
         };
+        let (parts, body) = request.into_parts();
+        self.get(url, parts, body).await
+    }
+
+    /// What is asked with the prefix (Q39).
+    async fn answer_behind(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let (url, prefix) = match prefix::target(&request) {
+            Ok((url, prefix)) => (canonical(url), prefix),
+            Err(refusal) => return self.refusal(&refusal),
+        };
         let (mut parts, body) = request.into_parts();
+        prefix::prepare(&mut parts.headers);
+        let method = parts.method.clone();
+        let mut answer = Arc::clone(&self).get(url.clone(), parts, body).await;
+        prefix::remap(answer.headers_mut(), &url, &prefix);
+        let led = self.documents.lead(&method, &url, &prefix, answer).await;
+        led.unwrap_or_else(|error| {
+            self.failed(&url.to_string(), &Failure::Broken(error.to_string()))
+        })
+    }
+
+    async fn get(self: Arc<Self>, url: Uri, mut parts: Parts, body: Incoming) -> Response<Body> {
         if parts.method == Method::OPTIONS && !headers::count_down(&mut parts.headers) {
             return Response::new(body::empty());
         }
@@ -327,9 +355,7 @@ impl Shared {
 
 /// A URL that somebody typed, as it stands in the store.
 fn spelt(url: &str) -> Result<Uri, BadUrl> {
-    let mut request = Request::new(());
-    *request.uri_mut() = warm::parse(url)?;
-    match request::target(&request) {
+    match request::url(&warm::parse(url)?) {
         Ok(url) => Ok(canonical(url)),
         Err(refusal) => Err(BadUrl {
             url: url.to_owned(),
@@ -345,8 +371,8 @@ pub(crate) fn canonical(url: Uri) -> Uri {
     };
     let host = authority.host().to_ascii_lowercase();
     let authority = match authority.port_u16() {
-        None | Some(80) => host,
-        Some(port) => format!("{host}:{port}"),
+        Some(port) if port != addresses::default_port(&url) => format!("{host}:{port}"),
+        None | Some(_) => host,
     };
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let path = if path.is_empty() { "/" } else { path };
@@ -356,7 +382,7 @@ pub(crate) fn canonical(url: Uri) -> Uri {
         path.to_owned()
     };
     let canonical = Uri::builder()
-        .scheme("http")
+        .scheme(url.scheme_str().unwrap_or("http"))
         .authority(authority)
         .path_and_query(path);
     canonical.build().unwrap_or(url)

@@ -10,7 +10,13 @@ pub(crate) struct Refusal {
     pub(crate) why: &'static str,
 }
 
-const fn bad(why: &'static str) -> Refusal {
+/// What is asked with `TRACE` goes nowhere.
+pub(crate) const NO_TRACE: Refusal = Refusal {
+    status: StatusCode::METHOD_NOT_ALLOWED,
+    why: "TRACE is not forwarded",
+};
+
+pub(crate) const fn bad(why: &'static str) -> Refusal {
     Refusal {
         status: StatusCode::BAD_REQUEST,
         why,
@@ -38,7 +44,8 @@ pub(crate) fn target<B>(request: &Request<B>) -> Result<Uri, Refusal> {
         Some(_) => return Err(bad("only http is forwarded")),
         None => {
             return Err(bad(
-                "this is a proxy: set it as http_proxy, and ask for http://...",
+                "this is a proxy: set it as http_proxy, and ask for http://..., or ask it for \
+                 /https/HOST/PATH",
             ));
         }
     }
@@ -46,15 +53,21 @@ pub(crate) fn target<B>(request: &Request<B>) -> Result<Uri, Refusal> {
     check_authority(authority)?;
     check_host(request.headers(), authority, Some(80))?;
     if request.method() == Method::TRACE {
-        return Err(Refusal {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            why: "TRACE is not forwarded",
-        });
+        return Err(NO_TRACE);
     }
     Ok(uri.clone())
 }
 
-fn check_authority(authority: &Authority) -> Result<(), Refusal> {
+/// The URL of something that the proxy can get by itself, if it is one: `https` too.
+pub(crate) fn url(uri: &Uri) -> Result<Uri, Refusal> {
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(bad("a URL begins with http:// or https://"));
+    }
+    check_authority(uri.authority().ok_or(bad("no host"))?)?;
+    Ok(uri.clone())
+}
+
+pub(crate) fn check_authority(authority: &Authority) -> Result<(), Refusal> {
     match authority.as_str().contains('@') {
         true => Err(bad("no user and password in a URL")),
         false if authority.host().is_empty() => Err(bad("no host")),
@@ -79,9 +92,22 @@ fn check_host(
     authority: &Authority,
     default_port: Option<u16>,
 ) -> Result<(), Refusal> {
+    let Some(host) = host(headers)? else {
+        return Ok(());
+    };
+    let port = |authority: &Authority| authority.port_u16().or(default_port);
+    let same = host.host().eq_ignore_ascii_case(authority.host()) && port(&host) == port(authority);
+    match same {
+        true => Ok(()),
+        false => Err(bad("the Host field and the URL name different hosts")),
+    }
+}
+
+/// What the one `Host` field says.
+pub(crate) fn host(headers: &HeaderMap) -> Result<Option<Authority>, Refusal> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let Some(host) = hosts.next() else {
-        return Ok(());
+        return Ok(None);
     };
     if hosts.next().is_some() {
         return Err(bad("two Host fields"));
@@ -92,10 +118,5 @@ fn check_host(
         .and_then(|host| host.parse().ok())
         .ok_or(bad("a Host field that is none"))?;
     check_authority(&host)?;
-    let port = |authority: &Authority| authority.port_u16().or(default_port);
-    let same = host.host().eq_ignore_ascii_case(authority.host()) && port(&host) == port(authority);
-    match same {
-        true => Ok(()),
-        false => Err(bad("the Host field and the URL name different hosts")),
-    }
+    Ok(Some(host))
 }

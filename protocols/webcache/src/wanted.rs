@@ -20,13 +20,21 @@ pub(crate) struct Wanted {
     /// Without what is for the client's hop alone.
     pub(crate) parts: Parts,
     pub(crate) directives: Directives,
+    /// The digest that the body has to have.
+    pub(crate) known: Option<Known>,
     /// Fields as the rules of caching look at them: without the client's own conditions, which
     /// are held against what the store has.
     pub(crate) plain: HeaderMap,
 }
 
 impl Wanted {
-    pub(crate) fn new(url: Uri, mut parts: Parts) -> Wanted {
+    pub(crate) fn new(url: Uri, parts: Parts) -> Wanted {
+        Wanted::known(url, parts, None)
+    }
+
+    /// What an index page has named the digest of (Q42), if the URL does not name one itself.
+    pub(crate) fn known(url: Uri, mut parts: Parts, learned: Option<Known>) -> Wanted {
+        let known = Known::of_url(&url).or(learned);
         headers::strip(&mut parts.headers);
         let mut plain = parts.headers.clone();
         for name in [
@@ -42,7 +50,7 @@ impl Wanted {
         }
         rules::join(&mut plain);
         rules::directives(&mut plain);
-        if Known::of_url(&url).is_some() {
+        if known.is_some() {
             // Q35: how old what cannot change is does not matter.
             rules::without_directive(&mut plain, "max-age");
         }
@@ -50,6 +58,7 @@ impl Wanted {
             text: url.to_string(),
             url,
             directives: directives(&parts.headers),
+            known,
             parts,
             plain,
         }
@@ -84,8 +93,9 @@ pub(crate) const CARRIED: [HeaderName; 4] = [
 
 /// Further fields that say nothing of who asks or what for: requests that have no others are put
 /// to peers (Q31).
-const HARMLESS: [&str; 22] = [
+const HARMLESS: [&str; 32] = [
     "cache-control",
+    "cargo-protocol",
     "connection",
     "content-length",
     "dnt",
@@ -94,6 +104,15 @@ const HARMLESS: [&str; 22] = [
     "if-none-match",
     "if-range",
     "max-forwards",
+    "npm-auth-type",
+    "npm-command",
+    "npm-in-ci",
+    "npm-scope",
+    "npm-session",
+    "pacote-integrity",
+    "pacote-pkg-id",
+    "pacote-req-type",
+    "pacote-version",
     "pragma",
     "priority",
     "purpose",

@@ -197,7 +197,7 @@ impl Target {
         within(sizes.sum::<usize>() <= MAX_FIELDS, "long fields")
     }
 
-    /// As the proxy would see it, if it is what a peer may ask for: an `http` URL in its one
+    /// As the proxy would see it, if it is what a peer may ask for: a URL in its one
     /// spelling, without a query, and no fields but those.
     pub(crate) fn wanted(&self) -> Option<Wanted> {
         let mut request = http::Request::builder().uri(&self.url);
@@ -206,7 +206,7 @@ impl Target {
             request = request.header(known, HeaderValue::from_bytes(value).ok()?);
         }
         let request = request.body(()).ok()?;
-        let url = crate::request::target(&request).ok()?;
+        let url = crate::request::url(request.uri()).ok()?;
         let url = crate::proxy::canonical(url);
         let (parts, ()) = request.into_parts();
         let wanted = Wanted::new(url, parts);
@@ -302,7 +302,7 @@ mod tests {
         for url in [
             "",
             "/x",
-            "https://a.example/",
+            "https://a.example:443/",
             "ftp://a.example/",
             "http://user@a.example/",
             "http://A.example/",
@@ -313,7 +313,9 @@ mod tests {
         ] {
             assert!(target(url, &[]).wanted().is_none(), "{url}");
         }
-        assert!(target("http://a.example/", &[]).wanted().is_some());
+        for url in ["http://a.example/", "https://a.example/"] {
+            assert!(target(url, &[]).wanted().is_some(), "{url}");
+        }
         for fields in [
             [("cookie", "a=b")],
             [("host", "b.example")],

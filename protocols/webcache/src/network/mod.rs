@@ -32,7 +32,6 @@ pub(crate) use owed::{Outcome, Owed};
 
 use crate::{
     Config, Networks, Store,
-    digest::Known,
     headers::PeerStatus,
     keeper::{Copy, Keeper},
     store::Stored,
@@ -47,7 +46,7 @@ use state::Turn;
 pub enum Trust {
     /// All of them: the nodes of the network are one's own.
     All,
-    /// Those whose URL names the digest of the body.
+    /// Those of whose bodies the digest is known: by the URL, or from an index page.
     #[default]
     Verified,
     /// None: the cache is for this machine alone.
@@ -123,7 +122,7 @@ impl Peers {
         let settings = &self.0.settings;
         let believed = match settings.trust {
             Trust::All => true,
-            Trust::Verified => Known::of_url(&wanted.url).is_some(),
+            Trust::Verified => wanted.known.is_some(),
             Trust::None => false,
         };
         believed

@@ -110,6 +110,7 @@ async fn begin(node: &Arc<Node>, wanted: &Wanted, answer: Answer) -> (Outcome, O
         length: keeper::content_length(&head.headers),
         head: (head.status, head.headers),
         body: body::of_origin(body, node.config.stall_timeout),
+        known: wanted.known.clone(),
         hurry: true,
     };
     match keeper.begin(new).await {

@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     arriving::Reading,
-    digest::{self, Known},
-    headers,
+    digest, headers,
     keeper::{self, From, New},
     wanted::Wanted,
 };
@@ -46,7 +45,7 @@ pub(super) async fn body(
     let mut response = head.response().ok_or(nonsense("a head that is none"))?;
     let is_whole = response.status() == StatusCode::OK;
     let fields = response.headers_mut();
-    let verified = match Known::of_url(&wanted.url) {
+    let verified = match &wanted.known {
         // A coded body has another digest than its URL says, and so could be anything.
         Some(_) if is_whole && !digest::is_plain(fields) => {
             return Err(Unanswered::Useless("a body that is coded"));
@@ -83,6 +82,7 @@ pub(super) async fn body(
         promise,
         length: keeper::content_length(&parts.headers),
         head: (parts.status, parts.headers),
+        known: wanted.known.clone(),
         body: body::receive(stream),
         hurry: true,
     };

@@ -34,7 +34,8 @@ impl Shared {
         if parts.headers.contains_key(header::AUTHORIZATION) {
             return self.pass(url, parts, body::empty(), "bypass").await;
         }
-        let wanted = Wanted::new(url, parts);
+        let learned = self.documents.digest(&url);
+        let wanted = Wanted::known(url, parts, learned);
         for _ in 0..MAX_TURNS {
             let object = self.store.object(&wanted.text, &wanted.plain);
             let mut why = "uri-miss";
@@ -365,6 +366,7 @@ impl Shared {
             length: keeper::content_length(&head.headers),
             head: (head.status, head.headers.clone()),
             body: body::of_origin(body, self.config.stall_timeout),
+            known: wanted.known.clone(),
             hurry: false,
         };
         match self.keeper.begin(new).await {

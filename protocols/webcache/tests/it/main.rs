@@ -7,6 +7,7 @@ mod caching;
 mod hostile;
 mod network;
 mod origin;
+mod prefixes;
 mod rules;
 mod stale;
 mod stores;

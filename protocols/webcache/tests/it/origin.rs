@@ -8,15 +8,18 @@ use std::{
     time::Duration,
 };
 
+use rcgen::CertifiedKey;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use webcache::{Config, Proxy, Store};
+use webcache::{Config, Proxy, Roots, Store};
 
 /// Room of a test's store.
 pub(crate) const ROOM: u64 = 64 * 1024 * 1024;
@@ -71,6 +74,17 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) async fn start() -> Origin {
+        Origin::start_with(None).await
+    }
+
+    /// One of `https`, with the authority that vouches for it.
+    pub(crate) async fn start_tls() -> (Origin, Roots) {
+        let authority = Authority::new();
+        let origin = Origin::start_with(Some(authority.acceptor())).await;
+        (origin, authority.roots())
+    }
+
+    async fn start_with(secure: Option<TlsAcceptor>) -> Origin {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let scripts = Arc::new(Mutex::new(HashMap::<String, Script>::new()));
@@ -81,30 +95,21 @@ impl Origin {
         let (of_task, log, waits) = (scripts.clone(), requests.clone(), gate.clone());
         let task = tokio::spawn(async move {
             loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let (scripts, log, gate) = (of_task.clone(), log.clone(), waits.clone());
-                let counted = counted.clone();
+                let (stream, _) = listener.accept().await.unwrap();
+                let talk = Talk {
+                    scripts: of_task.clone(),
+                    requests: log.clone(),
+                    counted: counted.clone(),
+                    gate: waits.clone(),
+                };
+                let secure = secure.clone();
                 tokio::spawn(async move {
-                    while let Some((head, _)) = read_message(&mut stream, false).await {
-                        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                        log.lock().unwrap().push(head);
-                        counted.send_modify(|count| *count += 1);
-                        let script = scripts.lock().unwrap().get(&path).cloned();
-                        let script =
-                            script.unwrap_or_else(|| Script::status("404 Not Found", "", ""));
-                        if stream.write_all(script.head.as_bytes()).await.is_err() {
-                            return;
-                        }
-                        let pause = script.pause_after.unwrap_or(script.body.len());
-                        let (first, rest) = script.body.split_at(pause);
-                        if stream.write_all(first).await.is_err() {
-                            return;
-                        }
-                        if script.pause_after.is_some() {
-                            gate.acquire().await.unwrap().forget();
-                        }
-                        if stream.write_all(rest).await.is_err() || script.close {
-                            return;
+                    match secure {
+                        None => talk.run(stream).await,
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                talk.run(stream).await;
+                            }
                         }
                     }
                 });
@@ -147,6 +152,11 @@ impl Origin {
         format!("http://{}{path}", self.address)
     }
 
+    /// A path at the proxy that leads here, by a name.
+    pub(crate) fn behind(&self, path: &str) -> String {
+        format!("/https/localhost:{}{path}", self.address.port())
+    }
+
     /// Listens no more, and answers nobody.
     pub(crate) fn stop(&self) {
         self.task.abort();
@@ -154,9 +164,76 @@ impl Origin {
     }
 }
 
+/// What the connections of an origin share.
+struct Talk {
+    scripts: Arc<Mutex<HashMap<String, Script>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    counted: Arc<watch::Sender<usize>>,
+    gate: Arc<Semaphore>,
+}
+
+impl Talk {
+    async fn run(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        while let Some((head, _)) = read_message(&mut stream, false).await {
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            self.requests.lock().unwrap().push(head);
+            self.counted.send_modify(|count| *count += 1);
+            let script = self.scripts.lock().unwrap().get(&path).cloned();
+            let script = script.unwrap_or_else(|| Script::status("404 Not Found", "", ""));
+            if stream.write_all(script.head.as_bytes()).await.is_err() {
+                return;
+            }
+            let pause = script.pause_after.unwrap_or(script.body.len());
+            let (first, rest) = script.body.split_at(pause);
+            if stream.write_all(first).await.is_err() || stream.flush().await.is_err() {
+                return;
+            }
+            if script.pause_after.is_some() {
+                self.gate.acquire().await.unwrap().forget();
+            }
+            let written = stream.write_all(rest).await.is_ok() && stream.flush().await.is_ok();
+            if !written || script.close {
+                let _ = stream.shutdown().await;
+                return;
+            }
+        }
+    }
+}
+
+/// An authority for the names that lead to this machine.
+struct Authority(CertifiedKey);
+
+impl Authority {
+    fn new() -> Authority {
+        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+        Authority(rcgen::generate_simple_self_signed(names).unwrap())
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivatePkcs8KeyDer::from(self.0.key_pair.serialize_der());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.0.cert.der().clone()], key.into());
+        TlsAcceptor::from(Arc::new(config.unwrap()))
+    }
+
+    fn roots(&self) -> Roots {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, self.0.cert.pem()).unwrap();
+        Roots::with_file(&path).unwrap()
+    }
+}
+
 /// Reads a head and, of an answer, what its fields say comes behind. `None` when the connection
 /// ended before.
-async fn read_message(stream: &mut TcpStream, body: bool) -> Option<(String, Vec<u8>)> {
+async fn read_message(
+    stream: &mut (impl AsyncRead + Unpin),
+    body: bool,
+) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -278,6 +355,15 @@ impl Client {
 
     pub(crate) async fn get(&self, url: &str) -> Reply {
         self.ask("GET", url, &[]).await
+    }
+
+    /// Asks for a path of the proxy itself, as a program does that is pointed at it.
+    pub(crate) async fn get_path(&self, path: &str, fields: &[&str]) -> Reply {
+        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        let here = self.proxy.address().unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {here}\r\n{fields}Connection: close\r\n\r\n");
+        parse(&self.send(request.as_bytes()).await)
     }
 
     pub(crate) async fn get_with(&self, url: &str, field: &str) -> Reply {

@@ -44,6 +44,14 @@ pub(crate) fn open(scheme: Scheme) -> PeersConfig {
 impl Member {
     /// Enters the network that `others` are in, and waits until all know each other.
     pub(crate) async fn join(settings: Option<PeersConfig>, others: &[&Member]) -> Member {
+        Member::join_with(Config::default(), settings, others).await
+    }
+
+    async fn join_with(
+        config: Config,
+        settings: Option<PeersConfig>,
+        others: &[&Member],
+    ) -> Member {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path(), ROOM).unwrap());
         let mut peers = None;
@@ -51,7 +59,7 @@ impl Member {
             let overlay = overlay::Behaviour::new(overlay::Config::default(), &key);
             let part = settings.map(|settings| {
                 let handle = overlay.handle();
-                Peers::new(Config::default(), settings, store.clone(), handle, 7)
+                Peers::new(config.clone(), settings, store.clone(), handle, 7)
             });
             let (handle, web_cache) = part.unzip();
             peers = handle;
@@ -79,10 +87,7 @@ impl Member {
         let listen = "127.0.0.1:0".parse().unwrap();
         let proxy = match peers {
             Some(peers) => Proxy::bind_shared(listen, peers).await.unwrap(),
-            None => {
-                let config = Config::default();
-                Proxy::bind(listen, config, store.clone()).await.unwrap()
-            }
+            None => Proxy::bind(listen, config, store.clone()).await.unwrap(),
         };
         let client = Client::serve(proxy, store, folder);
         let member = Member {
@@ -102,10 +107,19 @@ impl Member {
 
     /// So many that know each other.
     pub(crate) async fn network(settings: &PeersConfig, count: usize) -> Vec<Member> {
+        Member::network_with(&Config::default(), settings, count).await
+    }
+
+    pub(crate) async fn network_with(
+        config: &Config,
+        settings: &PeersConfig,
+        count: usize,
+    ) -> Vec<Member> {
         let mut members: Vec<Member> = Vec::new();
         for _ in 0..count {
             let others: Vec<&Member> = members.iter().collect();
-            let member = Member::join(Some(settings.clone()), &others).await;
+            let settings = Some(settings.clone());
+            let member = Member::join_with(config.clone(), settings, &others).await;
             members.push(member);
         }
         members

@@ -2,5 +2,6 @@
 
 mod going;
 mod member;
+mod packages;
 mod safety;
 mod sharing;

@@ -1,0 +1,354 @@
+//! Digests of files that index pages name (Q42).
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::digest::Known;
+
+/// Takes a file and its digest.
+type Learn<'a> = dyn FnMut(Url, Known) + 'a;
+
+/// PEP 691, with the metadata beside a file (PEP 714).
+#[derive(Deserialize)]
+struct Simple {
+    files: Vec<SimpleFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct SimpleFile {
+    url: String,
+    #[serde(default)]
+    hashes: HashMap<String, String>,
+    core_metadata: Option<Metadata>,
+    dist_info_metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Metadata {
+    Hashes(HashMap<String, String>),
+    Flag(#[allow(dead_code)] bool),
+}
+
+pub(super) fn of_simple(page: &Url, text: &[u8], learn: &mut Learn<'_>) {
+    let Ok(simple) = serde_json::from_slice::<Simple>(text) else {
+        return;
+    };
+    for file in simple.files {
+        let Ok(url) = page.join(&file.url) else {
+            continue;
+        };
+        let metadata = file.core_metadata.or(file.dist_info_metadata);
+        if let Some(Metadata::Hashes(hashes)) = metadata {
+            learn_metadata(&url, best(&hashes), learn);
+        }
+        if let Some(known) = best(&file.hashes) {
+            learn(url, known);
+        }
+    }
+}
+
+fn best(hashes: &HashMap<String, String>) -> Option<Known> {
+    let mut names = ["sha256", "sha512"].iter();
+    names.find_map(|name| Known::of_hex(name, hashes.get(*name)?))
+}
+
+/// The metadata of a file is at its URL with `.metadata` behind the path (PEP 658).
+fn learn_metadata(file: &Url, known: Option<Known>, learn: &mut Learn<'_>) {
+    if let Some(known) = known {
+        let mut url = file.clone();
+        url.set_path(&format!("{}.metadata", file.path()));
+        learn(url, known);
+    }
+}
+
+/// What npm knows of a package; all but the files of its versions is left out.
+#[derive(Deserialize)]
+struct Packument {
+    versions: HashMap<String, Version>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    dist: Option<Dist>,
+}
+
+#[derive(Deserialize)]
+struct Dist {
+    tarball: Option<String>,
+    integrity: Option<String>,
+}
+
+pub(super) fn of_packument(page: &Url, text: &[u8], learn: &mut Learn<'_>) {
+    let Ok(packument) = serde_json::from_slice::<Packument>(text) else {
+        return;
+    };
+    let dists = packument
+        .versions
+        .into_values()
+        .filter_map(|version| version.dist);
+    for dist in dists {
+        let (Some(tarball), Some(integrity)) = (dist.tarball, dist.integrity) else {
+            continue;
+        };
+        if let (Ok(url), Some(known)) = (page.join(&tarball), Known::of_integrity(&integrity)) {
+            learn(url, known);
+        }
+    }
+}
+
+/// `config.json` of a sparse index of cargo.
+#[derive(Deserialize)]
+struct CargoConfig {
+    dl: String,
+}
+
+pub(super) fn crates(text: &[u8]) -> Option<String> {
+    let config: CargoConfig = serde_json::from_slice(text).ok()?;
+    Some(config.dl)
+}
+
+#[derive(Deserialize)]
+struct CrateVersion {
+    name: String,
+    vers: String,
+    cksum: String,
+}
+
+/// Whether a URL is that of a crate in a sparse index: `.../1/a`, `.../2/ab`, `.../3/a/abc`,
+/// `.../ab/cd/abcd`.
+pub(super) fn is_crate(page: &Url) -> bool {
+    let name = page.path().rsplit('/').next().unwrap_or_default();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty()
+        && name.bytes().all(is_name)
+        && page.path().ends_with(&format!("/{}/{name}", prefix(name)))
+}
+
+/// The folders of a crate in an index.
+fn prefix(name: &str) -> String {
+    match name.len() {
+        0..=2 => name.len().to_string(),
+        3 => format!("3/{}", &name[..1]),
+        _ => format!("{}/{}", &name[..2], &name[2..4]),
+    }
+}
+
+pub(super) fn of_crate(crates: &str, text: &[u8], learn: &mut Learn<'_>) {
+    let lines = text.split(|byte| *byte == b'\n');
+    for line in lines.filter(|line| !line.is_empty()) {
+        let Ok(version) = serde_json::from_slice::<CrateVersion>(line) else {
+            continue;
+        };
+        let known = Known::of_hex("sha256", &version.cksum);
+        if let (Ok(url), Some(known)) = (Url::parse(&crate_url(crates, &version)), known) {
+            learn(url, known);
+        }
+    }
+}
+
+/// As the Cargo Book has it: with markers, or else `/{crate}/{version}/download` behind it.
+fn crate_url(crates: &str, version: &CrateVersion) -> String {
+    let CrateVersion { name, vers, cksum } = version;
+    if !name.is_ascii() {
+        return String::new();
+    }
+    let lower = name.to_ascii_lowercase();
+    let led = crates
+        .replace("{crate}", name)
+        .replace("{version}", vers)
+        .replace("{prefix}", &prefix(name))
+        .replace("{lowerprefix}", &prefix(&lower))
+        .replace("{sha256-checksum}", cksum);
+    match led == crates {
+        true => format!("{crates}/{name}/{vers}/download"),
+        false => led,
+    }
+}
+
+/// Anchors: `<a href="URL#sha256=DIGITS" data-core-metadata="sha256=DIGITS">`.
+pub(super) fn of_html(page: &Url, text: &[u8], learn: &mut Learn<'_>) {
+    let text = String::from_utf8_lossy(text);
+    let mut rest: &str = &text;
+    while let Some(at) = rest.find('<') {
+        let behind = &rest[at + 1..];
+        let (tag, after) = behind.split_at(tag_end(behind));
+        rest = after;
+        let is_anchor = tag.get(..2).is_some_and(|name| {
+            name.starts_with(['a', 'A']) && name.ends_with(|c: char| c.is_ascii_whitespace())
+        });
+        if !is_anchor {
+            continue;
+        }
+        let Some(Ok(url)) = attribute(tag, "href").map(|link| page.join(&link)) else {
+            continue;
+        };
+        let metadata = attribute(tag, "data-core-metadata")
+            .or_else(|| attribute(tag, "data-dist-info-metadata"));
+        let metadata = metadata.and_then(|said| of_pair(&said));
+        learn_metadata(&without_fragment(&url), metadata, learn);
+        if let Some(known) = url.fragment().and_then(of_pair) {
+            learn(url, known);
+        }
+    }
+}
+
+/// Where a tag ends: a `>` that is not in quotation marks.
+fn tag_end(tag: &str) -> usize {
+    let mut quote = None;
+    for (at, byte) in tag.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(open), byte) if open == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'>') => return at,
+            (None, _) => {}
+        }
+    }
+    // A quotation mark that is never closed ends with the tag that it is in.
+    tag.find('>').unwrap_or(tag.len())
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let mut rest = tag;
+    loop {
+        let (before, behind) = rest.split_once('=')?;
+        let (value, after) = match behind.chars().next()? {
+            quote @ ('"' | '\'') => behind[1..].split_once(quote)?,
+            _ => behind
+                .split_once(char::is_whitespace)
+                .unwrap_or((behind, "")),
+        };
+        let said = before.rsplit(char::is_whitespace).next()?;
+        if said.eq_ignore_ascii_case(name) {
+            return Some(value.replace("&amp;", "&"));
+        }
+        rest = after;
+    }
+}
+
+/// `sha256=DIGITS`.
+fn of_pair(pair: &str) -> Option<Known> {
+    let (algorithm, digits) = pair.split_once('=')?;
+    Known::of_hex(algorithm, digits)
+}
+
+fn without_fragment(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DIGITS: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    const SHA512: &str = "sha512-m3HSJL1i83hdltRq0+o9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw==";
+
+    fn learned(read: impl FnOnce(&Url, &mut Learn<'_>)) -> Vec<String> {
+        let mut files = Vec::new();
+        let page = Url::parse("https://a.example/simple/x/").unwrap();
+        read(&page, &mut |url: Url, _| files.push(url.to_string()));
+        files
+    }
+
+    #[test]
+    fn anchors_name_files_and_metadata() {
+        let page = format!(
+            "<!DOCTYPE html><body><a\n class=x href=no>no</a>\
+             <a data-yanked='a > b' href=\"https://a.example/1.whl?a=1&amp;b#sha256={DIGITS}\"\
+              data-core-metadata=\"sha256={DIGITS}\">1</a>\
+             <A HREF='../../2.whl#sha256={DIGITS}'>2</A>\
+             <a class=x href=7#sha256={DIGITS}>7</a>\
+             <abbr href=\"3#sha256={DIGITS}\"><a href=\"4#md5=1\"><a href=\"5#sha256=12\">\
+             <a href=\"6#sha256={DIGITS}"
+        );
+        assert_eq!(
+            learned(|url, learn| of_html(url, page.as_bytes(), learn)),
+            [
+                "https://a.example/1.whl.metadata?a=1&b".to_owned(),
+                format!("https://a.example/1.whl?a=1&b#sha256={DIGITS}"),
+                format!("https://a.example/2.whl#sha256={DIGITS}"),
+                format!("https://a.example/simple/x/7#sha256={DIGITS}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn packages_of_npm_name_their_files() {
+        let page = format!(
+            r#"{{"name":"x","versions":{{
+              "1.0.0":{{"dist":{{"tarball":"https://a.example/x/-/x-1.0.0.tgz","integrity":"{SHA512}"}}}},
+              "0.9.0":{{"dist":{{"tarball":"https://a.example/x/-/x-0.9.0.tgz","shasum":"00"}}}},
+              "0.8.0":{{}}}}}}"#
+        );
+        assert_eq!(
+            learned(|url, learn| of_packument(url, page.as_bytes(), learn)),
+            ["https://a.example/x/-/x-1.0.0.tgz"]
+        );
+    }
+
+    #[test]
+    fn projects_of_pep_691_name_their_files() {
+        let page = format!(
+            r#"{{"meta":{{"api-version":"1.1"}},"versions":["1"],"files":[
+              {{"filename":"1","url":"../1","hashes":{{"sha256":"{DIGITS}"}},
+               "core-metadata":true,"data-dist-info-metadata":false}},
+              {{"filename":"2","url":"https://a.example/2","hashes":{{"md5":"00"}}}}]}}"#
+        );
+        assert_eq!(
+            learned(|url, learn| of_simple(url, page.as_bytes(), learn)),
+            ["https://a.example/simple/1"]
+        );
+    }
+
+    #[test]
+    fn crates_have_their_place() {
+        for (name, folders) in [("a", "1"), ("ab", "2"), ("abc", "3/a"), ("serde", "se/rd")] {
+            assert_eq!(prefix(name), folders);
+            let page = Url::parse(&format!("https://a.example/index/{folders}/{name}")).unwrap();
+            assert!(is_crate(&page), "{page}");
+        }
+        for path in ["", "1/ab", "se/rd/x", "config.json", "se/rd/ser%20de"] {
+            let page = Url::parse(&format!("https://a.example/{path}")).unwrap();
+            assert!(!is_crate(&page), "{path}");
+        }
+        let version = CrateVersion {
+            name: "Serde".to_owned(),
+            vers: "1.0.0".to_owned(),
+            cksum: DIGITS.to_owned(),
+        };
+        for (dl, url) in [
+            (
+                "https://a/dl",
+                "https://a/dl/Serde/1.0.0/download".to_owned(),
+            ),
+            (
+                "https://a/{prefix}/{lowerprefix}/{crate}/{version}",
+                "https://a/Se/rd/se/rd/Serde/1.0.0".to_owned(),
+            ),
+            ("https://a/{sha256-checksum}", format!("https://a/{DIGITS}")),
+        ] {
+            assert_eq!(crate_url(dl, &version), url);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_page(text in "[<>a-c=\"'# {}:é&]{0,60}|.{0,60}") {
+            let _ = learned(|url, learn| of_html(url, text.as_bytes(), learn));
+            let _ = learned(|url, learn| of_simple(url, text.as_bytes(), learn));
+            let _ = learned(|url, learn| of_packument(url, text.as_bytes(), learn));
+            let _ = learned(|_, learn| of_crate("https://a/{prefix}", text.as_bytes(), learn));
+            if let Ok(page) = Url::parse(&format!("https://a/{text}")) {
+                let _ = is_crate(&page);
+            }
+        }
+    }
+}

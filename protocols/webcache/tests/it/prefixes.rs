@@ -1,0 +1,202 @@
+//! `https` for clients that are pointed at the proxy itself (Q39 to Q44).
+
+use std::time::Duration;
+
+use webcache::Config;
+
+use crate::origin::{Client, Origin, ROOM, Script};
+
+async fn start() -> (Origin, Client) {
+    let (origin, roots) = Origin::start_tls().await;
+    let config = Config {
+        roots,
+        ..Config::default()
+    };
+    (origin, Client::with(config, ROOM).await)
+}
+
+#[tokio::test]
+async fn what_is_behind_the_prefix_is_got_by_tls_and_kept() {
+    let (origin, client) = start().await;
+    origin.says(
+        "/a?b",
+        Script::ok("Cache-Control: max-age=60", "secret of nobody"),
+    );
+    let path = origin.behind("/a?b");
+    let first = client.get_path(&path, &[]).await;
+    assert_eq!(
+        (first.status, first.text().as_str()),
+        (200, "secret of nobody")
+    );
+    assert!(
+        first
+            .cache_status()
+            .contains("fwd=uri-miss; fwd-status=200; stored")
+    );
+    let second = client.get_path(&path, &[]).await;
+    assert_eq!(second.text(), "secret of nobody");
+    assert!(second.cache_status().contains("; hit"), "{}", second.head);
+    assert_eq!(origin.count(), 1);
+    let asked = &origin.requests()[0].to_ascii_lowercase();
+    let host = format!("host: localhost:{}\r\n", origin.address.port());
+    assert!(asked.contains(&host), "{asked}");
+    // By its own name it is found and removed.
+    let url = format!("https://localhost:{}/a?b", origin.address.port());
+    assert_eq!(client.proxy.purge(&url).unwrap(), 1);
+    assert_eq!(client.proxy.warm(&url).await.unwrap().status, 200);
+    assert_eq!(client.proxy.purge(&url).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn who_is_not_vouched_for_is_not_believed() {
+    let (origin, _) = Origin::start_tls().await;
+    let client = Client::start().await;
+    let answer = client.get_path(&origin.behind("/a"), &[]).await;
+    assert_eq!((answer.status, origin.count()), (502, 0));
+    assert!(answer.text().contains("certificate"), "{}", answer.text());
+    let status = answer.field("proxy-status").unwrap();
+    assert!(status.ends_with("error=tls_certificate_error"), "{status}");
+    // A certificate of somebody else.
+    let (origin, roots) = Origin::start_tls().await;
+    let config = Config {
+        roots,
+        ..Config::default()
+    };
+    let client = Client::with(config, ROOM).await;
+    let other = format!("/https/127.0.0.2:{}/a", origin.address.port());
+    let answer = client.get_path(&other, &[]).await;
+    assert_eq!(
+        (answer.status, origin.count()),
+        (502, 0),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_is_not_waited_for() {
+    let plain = Origin::start().await;
+    let limit = Duration::from_millis(200);
+    let config = Config {
+        connect_timeout: limit,
+        ..Config::default()
+    };
+    let client = Client::with(config, ROOM).await;
+    // It waits for the end of a request that it cannot read.
+    let answer = client.get_path(&plain.behind("/a"), &[]).await;
+    assert_eq!(
+        (answer.status, plain.count()),
+        (504, 0),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn pages_lead_to_the_proxy_and_the_store_has_them_as_they_were() {
+    let (origin, client) = start().await;
+    let own = format!("https://localhost:{}", origin.address.port());
+    let page = format!("<a href=\"{own}/f#sha256=00\">f</a> <a href='/g'>g</a> {own}/h");
+    let fields = "Cache-Control: max-age=60\nContent-Type: text/html\nETag: \"x\"\nSet-Cookie: a=b";
+    let kept = "Cache-Control: max-age=60\nContent-Type: text/html; charset=utf-8\nETag: \"x\"";
+    origin.says("/cookie", Script::ok(fields, &page));
+    origin.says("/page", Script::ok(kept, &page));
+    let here = client.proxy.address().unwrap();
+    let base = format!("http://{here}/https/localhost:{}", origin.address.port());
+    let led = format!("<a href=\"{base}/f#sha256=00\">f</a> <a href='{base}/g'>g</a> {own}/h");
+    for (path, hits) in [("/cookie", 0), ("/page", 0), ("/page", 1)] {
+        let answer = client.get_path(&origin.behind(path), &[]).await;
+        assert_eq!(answer.text(), led);
+        assert_eq!(answer.field("etag"), None);
+        assert_eq!(answer.field("set-cookie"), None);
+        assert_eq!(
+            answer.field("content-security-policy").as_deref(),
+            Some("sandbox; default-src 'none'")
+        );
+        let is_hit = answer.cache_status().contains("; hit");
+        assert_eq!(is_hit, hits == 1, "{}", answer.head);
+    }
+    // What the client has may have been made for another way here, so it is sent anew.
+    let again = client
+        .get_path(&origin.behind("/page"), &["If-None-Match: \"x\""])
+        .await;
+    assert_eq!((again.status, again.text()), (200, led));
+    // As a proxy's client has it.
+    let url = format!("{own}/page");
+    assert_eq!(
+        client.proxy.warm(&url).await.unwrap().bytes,
+        page.len() as u64
+    );
+}
+
+#[tokio::test]
+async fn redirects_lead_to_the_proxy() {
+    let (origin, client) = start().await;
+    let location = Script::status("302 Found", "Location: /there?x", "");
+    origin.says("/here", location);
+    let answer = client.get_path(&origin.behind("/here"), &[]).await;
+    let there = format!(
+        "http://{}{}",
+        client.proxy.address().unwrap(),
+        origin.behind("/there?x")
+    );
+    assert_eq!(
+        (answer.status, answer.field("location")),
+        (302, Some(there))
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_breaks_off_is_no_page() {
+    let (origin, client) = start().await;
+    let cut = Script {
+        close: true,
+        ..Script::raw(
+            "200 OK",
+            "Content-Type: text/html\nContent-Length: 100",
+            b"<a href",
+        )
+    };
+    origin.says("/page", cut);
+    let answer = client.get_path(&origin.behind("/page"), &[]).await;
+    assert_eq!(answer.status, 502, "{}", answer.head);
+    assert_eq!(client.store.objects(), 0);
+}
+
+#[tokio::test]
+async fn browsers_and_other_machines_are_refused() {
+    let (origin, client) = start().await;
+    let path = origin.behind("/a");
+    for (fields, status) in [
+        (&["Origin: http://evil.example"][..], 403),
+        (&["Sec-Fetch-Site: cross-site"], 403),
+    ] {
+        let answer = client.get_path(&path, fields).await;
+        assert_eq!(answer.status, status, "{fields:?}");
+    }
+    let rebound = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    let answer = client.send(rebound.as_bytes()).await;
+    assert!(answer.starts_with(b"HTTP/1.1 400 "));
+    let without = format!("GET {path} HTTP/1.0\r\n\r\n");
+    assert!(
+        client
+            .send(without.as_bytes())
+            .await
+            .starts_with(b"HTTP/1.0 400 ")
+    );
+    assert_eq!(origin.count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_asked_with_a_password_is_for_who_asks() {
+    let (origin, client) = start().await;
+    let path = origin.behind("/a");
+    origin.says("/a", Script::ok("Cache-Control: max-age=60", "mine"));
+    for count in 1..=2 {
+        let answer = client.get_path(&path, &["Authorization: Bearer x"]).await;
+        assert_eq!((answer.text().as_str(), origin.count()), ("mine", count));
+    }
+    let asked = origin.requests()[1].to_ascii_lowercase();
+    assert!(asked.contains("authorization: bearer x\r\n"), "{asked}");
+    assert_eq!(client.store.objects(), 0);
+}
