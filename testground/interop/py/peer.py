@@ -1,8 +1,11 @@
 """One host with Kademlia among the nodes of a LAN and gossipsub."""
 
+import contextlib
 import hashlib
 import importlib.metadata
+import logging
 import platform
+import sys
 
 import trio
 from libp2p import create_yamux_muxer_option, generate_new_ed25519_identity, new_host
@@ -24,6 +27,7 @@ from libp2p.relay.circuit_v2 import PROTOCOL_ID as CIRCUIT_ID
 from libp2p.relay.circuit_v2 import CircuitV2Protocol, CircuitV2Transport
 from libp2p.relay.circuit_v2.config import RelayConfig
 from libp2p.tools.anyio_service import background_trio_service
+from libp2p.transport.quic.stream import QUICStream, StreamState
 from libp2p.utils.varint import read_length_prefixed_protobuf
 from multiaddr import Multiaddr
 
@@ -31,10 +35,23 @@ from multiaddr import Multiaddr
 for module in (common, kad_dht, peer_routing, provider_store, value_store):
     module.PROTOCOL_ID = TProtocol("/ipfs/lan/kad/1.0.0")
 
+
+async def stop_sending(stream, error_code):
+    """What the peer wants no more of is one half of a stream (RFC 9000, 3.5). The library gives up
+    both, and loses an answer that the peer sent before it was done with the stream."""
+    stream._write_closed = True
+    stream._backpressure_event.set()
+    stream._state = StreamState.CLOSED if stream._read_closed else StreamState.WRITE_CLOSED
+    # Of a half that has ended already there is nothing to reset.
+    with contextlib.suppress(ValueError, AssertionError):
+        stream._connection._quic.reset_stream(int(stream.stream_id), error_code)
+        await stream._connection._transmit()
+
+
+QUICStream.handle_stop_sending = stop_sending
+
 # How often to ask for a state of which there is no event.
 LOOK = 0.02
-# How often a reservation is asked for.
-RESERVATIONS = 3
 
 
 def versions():
@@ -114,16 +131,16 @@ class Peer:
                 return {"peer": str(await self.dial(Multiaddr(request["addr"])))}
             case "reserve":
                 relay = await self.dial(Multiaddr(request["addr"]))
-                # On QUIC the library gives up now and then, and does not say why.
-                for _ in range(RESERVATIONS):
-                    stream = await self.host.new_stream(relay, [CIRCUIT_ID])
+                stream = await self.host.new_stream(relay, [CIRCUIT_ID])
+                # The library only writes down why it gives up.
+                with noted("libp2p.relay.circuit_v2.transport") as errors:
                     # The nursery renews reservations, which outlive no test.
                     async with trio.open_nursery() as nursery:
                         reserved = await self.circuits.reserve(stream, relay, nursery)
                         nursery.cancel_scope.cancel()
-                    if reserved:
-                        return {}
-                raise LookupError("the relay gave no reservation")
+                if reserved:
+                    return {}
+                raise LookupError(f"the relay gave no reservation: {'; '.join(errors)}")
             case "ping":
                 rtts = await self.ping.ping(ID.from_string(request["peer"]))
                 return {"rtt_ms": rtts[0]}
@@ -195,6 +212,21 @@ class Peer:
             "protocols": list(said.protocols),
             "addrs": [str(addr) for addr in store.addrs(peer)],
         }
+
+
+@contextlib.contextmanager
+def noted(name):
+    """What the library writes down meanwhile under a name."""
+    noted = []
+    handler = logging.Handler(logging.WARNING)
+    # Of many errors the message is empty.
+    handler.emit = lambda record: noted.append(f"{record.getMessage()} {sys.exception()!r}")
+    log = logging.getLogger(name)
+    log.addHandler(handler)
+    try:
+        yield noted
+    finally:
+        log.removeHandler(handler)
 
 
 async def until(look):
