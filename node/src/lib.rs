@@ -11,6 +11,7 @@ mod aliases;
 pub mod api;
 pub mod config;
 mod content;
+mod expecting;
 mod following;
 pub mod home;
 mod key;

@@ -1,8 +1,9 @@
 //! What a network of real nodes costs: how soon it stands, how fast a small object is got
-//! and a key looked up, how soon a new version is known, how much memory a large one takes, and what nodes use that have nothing to do.
+//! and a key looked up, how soon a new version is known, how much memory a large one takes, how fast the web cache is, and what nodes use that have
+//! nothing to do.
 //!
 //! `cargo bench -p cli --bench network -- all` measures everything and prints a table for
-//! each; `startup`, `latency`, `lookups`, `followers`, `memory` and `idle` measure one thing. Nodes run in
+//! each; `startup`, `latency`, `lookups`, `followers`, `memory`, `web-cache` and `idle` measure one thing. Nodes run in
 //! the lab, each in a network namespace of its own on one bridge. Run as a test, everything is done
 //! once and small, so that the measurements cannot rot.
 
@@ -14,6 +15,7 @@ mod memory;
 mod net;
 mod report;
 mod startup;
+mod web_cache;
 
 use std::process::ExitCode;
 
@@ -48,17 +50,35 @@ enum What {
     Memory(memory::Options),
     /// What nodes use that have nothing to do
     Idle(idle::Options),
+    /// Hits in the web cache: at another node, and in the own one beside Squid
+    WebCache(web_cache::Options),
     /// All of these, one after the other
     All,
     /// A node that lookups are measured on
     #[command(hide = true)]
     LookupNode(lookups::NodeOptions),
+    /// A server behind the web cache
+    #[command(hide = true)]
+    WebOrigin(web_cache::OriginOptions),
+    /// A client of a web cache
+    #[command(hide = true)]
+    WebClient(web_cache::ClientOptions),
+}
+
+impl What {
+    /// Whether it is one of the programs that are measured, or measure, in a namespace.
+    fn is_part(&self) -> bool {
+        matches!(
+            self,
+            What::LookupNode(_) | What::WebOrigin(_) | What::WebClient(_)
+        )
+    }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let is_node = matches!(args.what, Some(What::LookupNode(_)));
-    if !is_node && !Lab::available_or_skip("the network benchmarks") {
+    let is_part = args.what.as_ref().is_some_and(What::is_part);
+    if !is_part && !Lab::available_or_skip("the network benchmarks") {
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,6 +94,9 @@ fn main() -> ExitCode {
             Some(What::Followers(options)) => followers::measure(&options).await,
             Some(What::Memory(options)) => memory::measure(&options).await,
             Some(What::Idle(options)) => idle::measure(&options).await,
+            Some(What::WebCache(options)) => web_cache::measure(&options).await,
+            Some(What::WebOrigin(options)) => web_cache::run_origin(&options),
+            Some(What::WebClient(options)) => web_cache::run_client(&options),
             Some(What::All) => everything().await,
             None if args.bench => everything().await,
             None => smallest().await,
@@ -94,6 +117,7 @@ async fn everything() -> anyhow::Result<()> {
     lookups::measure(&lookups::Options::default()).await?;
     followers::measure(&followers::Options::default()).await?;
     idle::measure(&idle::Options::default()).await?;
+    web_cache::measure(&web_cache::Options::default()).await?;
     memory::measure(&memory::Options::default()).await
 }
 
@@ -132,6 +156,15 @@ async fn smallest() -> anyhow::Result<()> {
         nodes: 2,
         settle: std::time::Duration::ZERO,
         watch: std::time::Duration::from_millis(200),
+    })
+    .await?;
+    web_cache::measure(&web_cache::Options {
+        nodes: 3,
+        objects: 12,
+        large: 1 << 20,
+        rounds: 3,
+        // Who builds the project need not have Squid.
+        seconds: 0,
     })
     .await?;
     memory::measure(&memory::Options {

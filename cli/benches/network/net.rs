@@ -26,10 +26,15 @@ pub(crate) struct Net {
 impl Net {
     /// Makes the network; nobody is started.
     pub(crate) fn new(nodes: usize) -> anyhow::Result<Self> {
+        Self::with_flags(nodes, &[])
+    }
+
+    fn with_flags(nodes: usize, flags: &[&str]) -> anyhow::Result<Self> {
         let lab = Lab::builder()
             .nodes(nodes)
             .binary(HEDGEROW)
             .args(["--home", "{home}", "node", "start"])
+            .args(flags.iter().copied())
             .build()?;
         // The control sockets are files, which are the same in every network namespace.
         let clients = (0..nodes)
@@ -40,7 +45,12 @@ impl Net {
 
     /// Makes the network, starts every node, and waits until each has joined.
     pub(crate) async fn joined(nodes: usize) -> anyhow::Result<Self> {
-        let net = Self::new(nodes)?;
+        Self::joined_with(nodes, &[]).await
+    }
+
+    /// The same with more flags.
+    pub(crate) async fn joined_with(nodes: usize, flags: &[&str]) -> anyhow::Result<Self> {
+        let net = Self::with_flags(nodes, flags)?;
         net.lab.start_all()?;
         for node in 0..nodes {
             net.until_joined(node).await?;

@@ -46,6 +46,18 @@ fn the_doors_are_guarded_and_the_stop_is_clean() {
         "403"
     );
 
+    // Who waits to send a body, and is refused, sends its next request at once: not the body.
+    let refused = format!(
+        "PUT /api/v1/blocks HTTP/1.1\\r\\n{host}\\r\\nContent-Length: 4\\r\\nExpect: 100-continue\\r\\n\\r\\n"
+    );
+    let next = format!("GET /api/v1/node HTTP/1.1\\r\\n{host}\\r\\n{bearer}\\r\\n\\r\\n");
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/4748; printf '{refused}{next}' >&3; cat <&3");
+    let output = lab.output(0, "bash", ["-c", &script]).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).to_lowercase();
+    assert!(said.starts_with("http/1.1 401"), "{said}");
+    assert!(said.contains("\r\nconnection: close\r\n"), "{said}");
+    assert_eq!(said.matches("http/1.1 ").count(), 1, "{said}");
+
     // A second node in the same home, and one on the same ports.
     let home = lab.home(0).to_str().unwrap();
     let second = lab

@@ -14,7 +14,7 @@ use super::{
     guard::{Guard, guard},
     router,
 };
-use crate::ports::open_door;
+use crate::{expecting::close_where_refused, ports::open_door};
 
 /// How long requests under way may take to finish when the node stops.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -75,6 +75,8 @@ impl Doors {
             Guard::new(token, address.port()),
             guard,
         ));
+        let [inside, outside] = [inside, outside]
+            .map(|door| door.layer(axum::middleware::from_fn(close_where_refused)));
         let mut doors = JoinSet::new();
         let stopped = stop.clone().cancelled_owned();
         doors.spawn(async move {

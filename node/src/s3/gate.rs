@@ -19,6 +19,8 @@ use s3s::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
+use crate::expecting::close_where_refused;
+
 use super::{chunks::cut, keys::AccessKeys, shelf::Shelf, signed};
 
 /// Requests in work at a time; each may hold 12 MiB. More wait.
@@ -60,14 +62,17 @@ pub(super) fn router(shelf: Shelf, keys: AccessKeys) -> Router {
     config.form_max_fields_size = 0;
     config.form_max_parts = 0;
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-    Router::new().fallback(handle).with_state(Gate {
+    let gate = Gate {
         service: builder.build(),
         requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
-    })
+    };
+    Router::new()
+        .fallback(handle)
+        .layer(axum::middleware::from_fn(close_where_refused))
+        .with_state(gate)
 }
 
 async fn handle(State(gate): State<Gate>, request: Request) -> Response {
-    let waits = request.headers().contains_key(header::EXPECT);
     let mut response = match refused(&request) {
         Err(error) => said(error),
         Ok(()) => gate.pass(request).await,
@@ -75,11 +80,6 @@ async fn handle(State(gate): State<Gate>, request: Request) -> Response {
     let id = HEXUPPER.encode(&rand::random::<[u8; 8]>());
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-amz-request-id", id);
-    }
-    if waits && !response.status().is_success() {
-        // Its body may never come (RFC 9110, 10.1.1), and what comes next would be taken for it.
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
     }
     response
 }

@@ -194,7 +194,16 @@ impl Shared {
         let service = service_fn(|request| {
             let shared = Arc::clone(&self);
             let permit = Arc::clone(&permit);
-            async move { Ok::<_, Infallible>(shared.answer(request, permit).await) }
+            async move {
+                let waits = request.headers().contains_key(header::EXPECT);
+                let mut response = shared.answer(request, permit).await;
+                if waits && !response.status().is_success() {
+                    // Its body may never come (RFC 9110, 10.1.1): what comes would be taken for it.
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())

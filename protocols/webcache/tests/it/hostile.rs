@@ -149,3 +149,24 @@ async fn slow_clients_are_let_go() {
     let _slow = client.connect().await;
     assert_eq!(client.get(&origin.url("/a")).await.text(), "x");
 }
+
+/// A client that waits for `100 Continue` and is refused sends its next request, not the body.
+#[tokio::test]
+async fn the_request_after_a_refused_one_is_not_its_body() {
+    let (origin, client) = (Origin::start().await, Client::start().await);
+    origin.says("/a", Script::ok("", "next"));
+    let url = origin.url("/a");
+    let sent = format!(
+        "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n\
+         GET {url} HTTP/1.1\r\n\r\n"
+    );
+    let said = client.send(sent.as_bytes()).await;
+    let said = String::from_utf8_lossy(&said).to_lowercase();
+    assert!(said.starts_with("http/1.1 400"), "{said}");
+    assert!(said.contains("\r\nconnection: close\r\n"), "{said}");
+    assert_eq!(
+        (said.matches("http/1.1 ").count(), origin.count()),
+        (1, 0),
+        "{said}"
+    );
+}

@@ -1,0 +1,99 @@
+//! Hits at another node.
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::{Options, client, origin_host};
+use crate::{
+    net::Net,
+    report::{Series, heading, row},
+};
+
+/// Bytes of a small object.
+const SMALL: usize = 4096;
+
+/// Each small object is got by one node, which has its home keep it, and then by the next node.
+pub(super) fn small(net: &Net, options: &Options) -> anyhow::Result<()> {
+    let (mut hits, mut local) = (Vec::new(), Vec::new());
+    for first in 0..options.nodes {
+        let of_first = (0..options.objects).filter(|number| number % options.nodes == first);
+        let urls: Vec<String> = of_first.map(|number| url(net, SMALL, number)).collect();
+        client::ask(&net.lab, first, &urls)?;
+        let second = (first + 1) % options.nodes;
+        let got = client::ask(&net.lab, second, &urls)?;
+        let at_peers = got.iter().filter(|got| is_peer_hit(&got.cache_status));
+        hits.extend(at_peers.map(|got| got.micros / 1000.0));
+        let again = client::ask(&net.lab, second, &urls)?;
+        local.extend(again.iter().map(|got| got.micros / 1000.0));
+    }
+    heading(
+        format_args!(
+            "{SMALL} bytes through a node's web cache, {} nodes, {} hits at another node, milliseconds",
+            options.nodes,
+            hits.len()
+        ),
+        "what",
+    );
+    row("a hit at another node", &Series::new(hits)?);
+    row(
+        "baseline: the same again, a hit in the own cache",
+        &Series::new(local)?,
+    );
+    Ok(())
+}
+
+/// A large object, and one stream of libp2p beside it.
+pub(super) fn large(net: &Net, options: &Options) -> anyhow::Result<()> {
+    let mut rates = Vec::new();
+    // About every nth object's home is the reader itself.
+    for number in 0..options.rounds * 2 {
+        let urls = [url(net, options.large, number)];
+        let (first, second) = (number % options.nodes, (number + 1) % options.nodes);
+        client::ask(&net.lab, first, &urls)?;
+        for got in client::ask(&net.lab, second, &urls)? {
+            if is_peer_hit(&got.cache_status) {
+                rates.push(got.bytes as f64 / (1 << 20) as f64 / (got.micros / 1e6));
+            }
+        }
+    }
+    let raw = raw_stream(net, options)?;
+    let rates = Series::new(rates).context("no object was got from another node")?;
+    heading(
+        format_args!(
+            "{} MiB from another node's web cache, MiB a second",
+            options.large >> 20
+        ),
+        "what",
+    );
+    row("a hit at another node", &rates);
+    row(
+        "baseline: one stream of libp2p over TCP, in one process over loopback",
+        &raw,
+    );
+    println!(
+        "\nRatio of the medians: {:.2}.",
+        rates.quantile(0.5) / raw.quantile(0.5)
+    );
+    Ok(())
+}
+
+fn raw_stream(net: &Net, options: &Options) -> anyhow::Result<Series> {
+    let (size, runs) = (options.large.to_string(), options.rounds.to_string());
+    let args = ["--json", "bench", "transfer", "--transport", "tcp"];
+    let args = args.into_iter().chain(["--size", &size, "--runs", &runs]);
+    let said = net.hedgerow(0, &args.collect::<Vec<_>>())?;
+    let report: Value = serde_json::from_slice(&said)?;
+    let lines = report["results"].as_array().context("a report's results")?;
+    let line = lines.iter().find(|line| line["what"] == "raw_stream");
+    let rates = line.and_then(|line| line["runs"].as_array());
+    let rates = rates.context("runs of raw_stream")?.iter();
+    Series::new(rates.filter_map(Value::as_f64).collect())
+}
+
+fn is_peer_hit(cache_status: &str) -> bool {
+    cache_status.starts_with("hedgerow-peer; hit")
+}
+
+fn url(net: &Net, size: usize, number: usize) -> String {
+    format!("http://{}/{size}/{number}", origin_host(&net.lab))
+}
