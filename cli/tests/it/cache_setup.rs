@@ -6,9 +6,13 @@ use std::{
     process::{Command, Output},
 };
 
+use lab::Lab;
 use serde_json::Value;
 
-use crate::support::{HEDGEROW, stderr};
+use crate::{
+    net::Net,
+    support::{HEDGEROW, stderr},
+};
 
 /// Somebody with a home of their own and nothing in it.
 struct Person {
@@ -364,4 +368,50 @@ fn apt_sees_it() {
     if let Some(proxy) = asked {
         assert_eq!(proxy, "Acquire::http::Proxy \"http://127.0.0.1:4000\";");
     }
+}
+
+#[test]
+fn files_of_apt_that_are_read_later_are_named() {
+    let person = Person::new();
+    let proxy = |host: &str| format!("# c\nAcquire::http::Proxy \"http://{host}.example\";\n");
+    for (file, host) in [
+        ("00first", "first"),
+        ("95proxies", "parts"),
+        ("96old.dpkg-old", "copy"),
+        ("../apt.conf", "main"),
+    ] {
+        person.write(&format!("etc/apt/apt.conf.d/{file}"), &proxy(host));
+    }
+    let output = person.run(&["apt", "--write", "--port", "4000"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("95proxies:2 sets http://parts.example"),
+        "{said}"
+    );
+    assert!(
+        said.contains("apt.conf:2 sets http://main.example"),
+        "{said}"
+    );
+    assert!(!said.contains("first") && !said.contains("copy"), "{said}");
+}
+
+#[test]
+fn the_port_is_that_of_the_node_that_runs() {
+    if !Lab::available_or_skip("the_port_is_that_of_the_node_that_runs") {
+        return;
+    }
+    let net = Net::start_with(Lab::builder().nodes(1), &["--webcache-port", "3129"]);
+    let shown = net.json(0, &["cache", "setup", "pip"]);
+    assert_eq!(shown["proxy"], "running");
+    assert_eq!(shown["port"], 3129);
+    let without = Net::start(Lab::builder().nodes(1));
+    assert_eq!(without.json(0, &["cache", "setup", "pip"])["proxy"], "off");
+    let output = without.run(0, &["cache", "setup", "pip", "--write"]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(
+        stderr(&output).contains("has no web cache"),
+        "{}",
+        stderr(&output)
+    );
 }

@@ -80,6 +80,8 @@ fn statements(text: &str) -> Result<Vec<Statement>, Unreadable> {
                 words.push(word);
             }
             Token::Open => {
+                // What has a block may have a value as well.
+                found.extend(statement(&scopes, &words, start..at + 1));
                 scopes.push(words.first().cloned().unwrap_or_default());
                 words.clear();
             }
@@ -90,13 +92,8 @@ fn statements(text: &str) -> Result<Vec<Statement>, Unreadable> {
                 words.clear();
             }
             Token::End => {
-                let mut all = words.drain(..);
-                if let (Some(key), Some(value)) = (all.next(), all.next()) {
-                    let scoped = scopes.iter().map(String::as_str).chain([key.as_str()]);
-                    let key = scoped.collect::<Vec<_>>().join("::");
-                    let at = start..at + 1;
-                    found.push(Statement { at, key, value });
-                }
+                found.extend(statement(&scopes, &words, start..at + 1));
+                words.clear();
             }
         }
     }
@@ -104,6 +101,18 @@ fn statements(text: &str) -> Result<Vec<Statement>, Unreadable> {
         (true, true) => Ok(found),
         _ => Err(Unreadable::new(start, "it has no end")),
     }
+}
+
+fn statement(scopes: &[String], words: &[String], at: Range<usize>) -> Option<Statement> {
+    let [key, value, ..] = words else {
+        return None;
+    };
+    let path: Vec<_> = scopes.iter().chain([key]).map(String::as_str).collect();
+    Some(Statement {
+        at,
+        key: path.join("::"),
+        value: value.clone(),
+    })
 }
 
 enum Token {

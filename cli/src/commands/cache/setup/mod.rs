@@ -10,6 +10,7 @@ mod npm;
 mod pip;
 mod presets;
 mod proxy;
+mod rivals;
 mod say;
 mod toml;
 
@@ -162,7 +163,7 @@ fn show(preset: &Preset, proxy: Proxy, client: &Client, output: &Output) -> Resu
         notes: preset.notes,
     };
     warn(proxy, client, output);
-    warn_of_variables(preset, output);
+    warn_of_others(preset, proxy.port, output);
     output.result(&shown, |out| {
         let how = match &shown.reason {
             Some(reason) => format!("{state}, {reason}"),
@@ -234,7 +235,7 @@ fn write(
         file::replace(&preset.file, new, preset.mode).map_err(failed)?;
     }
     warn(proxy, client, output);
-    warn_of_variables(preset, output);
+    warn_of_others(preset, proxy.port, output);
     let done = Done::new(preset, new.is_some());
     output.result(&done, |out| match done.changed {
         true => writeln!(out, "{} is set in {}", done.client, done.file),
@@ -285,12 +286,17 @@ fn warn(proxy: Proxy, client: &Client, output: &Output) {
     }
 }
 
-fn warn_of_variables(preset: &Preset, output: &Output) {
+fn warn_of_others(preset: &Preset, port: u16, output: &Output) {
     for name in preset.overridden_by {
         if std::env::var_os(name).is_some() {
             output.say(format_args!(
                 "{name} is set in this shell and goes before what is in the file"
             ));
         }
+    }
+    for rival in rivals::of(preset, port) {
+        output.say(format_args!(
+            "{rival} and goes before this, as apt reads it later"
+        ));
     }
 }

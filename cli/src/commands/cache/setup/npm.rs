@@ -57,13 +57,23 @@ impl Format for Npm {
 /// The keys and values before the first section.
 fn top(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str, &str)> {
     lines(text)
+        .take_while(|at| !is_section(&text[at.clone()]))
         .map(|at| (at.clone(), text[at].trim()))
-        .take_while(|(_, line)| !(line.starts_with('[') && line.ends_with(']')))
         .filter(|(_, line)| !line.starts_with(['#', ';']))
-        .filter_map(|(at, line)| {
-            let (key, value) = line.split_once('=')?;
-            Some((at, bare(key.trim()), bare(value.trim())))
+        .map(|(at, line)| {
+            // A key alone is set too, and `key[]` adds to a list under the same name.
+            let (key, value) = line.split_once('=').unwrap_or((line, "true"));
+            let key = bare(key.trim());
+            let key = key.strip_suffix("[]").unwrap_or(key);
+            (at, key, bare(value.trim()))
         })
+}
+
+/// Farther in it is a key.
+fn is_section(line: &str) -> bool {
+    let name = line.trim_end().strip_prefix('[');
+    let name = name.and_then(|line| line.strip_suffix(']'));
+    name.is_some_and(|name| !name.contains(']'))
 }
 
 /// A word without its quotes, or without the comment behind it.

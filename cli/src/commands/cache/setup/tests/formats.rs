@@ -67,9 +67,17 @@ fn npm_reads_quotes_comments_and_sections() {
         "#registry=https://npm.example/\n",
         "; registry=https://npm.example/\n",
         "[a]\nregistry=https://npm.example/\n",
-        "registry\n",
     ] {
         changed(&Npm, unset, false);
+    }
+    for other in [
+        "registry\n",
+        "registry[]=https://npm.example/\n",
+        " [a]\nregistry=https://npm.example/\n",
+    ] {
+        assert!(set(&Npm, other, false).is_err(), "{other}");
+        let new = changed(&Npm, other, true);
+        comes_back(&Npm, &new, other);
     }
     let own = changed(&Npm, "omit-lockfile-registry-resolved=false\n", false);
     assert!(
@@ -98,6 +106,10 @@ fn apt_keys_are_found_in_every_spelling() {
         );
     }
     is_left(&Apt, scoped);
+    is_left(
+        &Apt,
+        "Acquire::http {\nProxy \"http://p.example\" {\n};\n};\n",
+    );
     let new = changed(&Apt, spelt, true);
     comes_back(&Apt, &new, spelt);
     for unset in [
