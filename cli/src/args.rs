@@ -387,6 +387,62 @@ pub(crate) enum Cache {
     },
     /// Forget what URLs have answered
     Purge(CachePurge),
+    /// Have pip, npm and others ask it: shows what would be set where, --write sets it
+    Setup(CacheSetup),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CacheSetup {
+    /// Whose settings [default: how it stands with all of them]
+    pub(crate) client: Option<CacheClient>,
+    /// Set it in the client's own file
+    #[arg(long, requires = "client", group = "change")]
+    pub(crate) write: bool,
+    /// Take back what --write has set
+    #[arg(long, requires = "client", group = "change")]
+    pub(crate) undo: bool,
+    /// Replace another value; with --undo: remove it also where it was changed since
+    #[arg(long, requires = "change")]
+    pub(crate) force: bool,
+    /// The proxy's port [default: the node's]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Where the machine's settings are
+    #[arg(long, value_name = "DIR", default_value = "/etc", hide = true)]
+    pub(crate) etc: PathBuf,
+}
+
+/// A program that gets packages, images or the like from a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CacheClient {
+    /// Python's packages, from pypi.org
+    Pip,
+    /// JavaScript's packages, from registry.npmjs.org
+    Npm,
+    /// Rust's crates, from crates.io
+    Cargo,
+    /// Go's modules, from proxy.golang.org
+    Go,
+    /// Debian's packages, from http:// sources
+    Apt,
+    /// Java's packages, from Maven Central
+    Maven,
+    /// Images of docker.io, by containerd
+    Oci,
+}
+
+impl std::fmt::Display for CacheClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pip => "pip",
+            Self::Npm => "npm",
+            Self::Cargo => "cargo",
+            Self::Go => "go",
+            Self::Apt => "apt",
+            Self::Maven => "maven",
+            Self::Oci => "oci",
+        })
+    }
 }
 
 #[derive(Args, Debug)]

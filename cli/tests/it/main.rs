@@ -6,6 +6,7 @@
 mod archive;
 mod bad_input;
 mod bench;
+mod cache_setup;
 mod copies;
 mod crashes;
 mod discovery;

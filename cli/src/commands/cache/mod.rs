@@ -1,5 +1,7 @@
 //! `hedgerow cache`.
 
+mod setup;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -72,6 +74,7 @@ pub(crate) async fn run(command: Cache, client: &Client, output: &Output) -> Res
             })
         }
         Cache::Warm { urls } => warm(urls, client, output).await,
+        Cache::Setup(options) => setup::run(options, client, output).await,
     }
 }
 
