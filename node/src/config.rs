@@ -246,6 +246,11 @@ pub const SETTINGS: &[Setting] = &[
         "--webcache-ca-file",
     ),
     setting(
+        "webcache.registries",
+        "HEDGEROW_WEBCACHE_REGISTRIES",
+        "--webcache-registries",
+    ),
+    setting(
         "webcache.peers",
         "HEDGEROW_WEBCACHE_PEERS",
         "--webcache-peers",

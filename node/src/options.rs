@@ -72,6 +72,10 @@ pub struct StartOptions {
     /// system's [default: none]
     #[arg(long, value_name = "FILE")]
     pub webcache_ca_file: Option<String>,
+    /// Hosts, as pypi.example.org, whose index pages say which files are right, besides the public
+    /// registries of pip, npm and cargo; separated by commas [default: none]
+    #[arg(long, value_name = "HOSTS")]
+    pub webcache_registries: Option<String>,
     /// Which answers of other nodes the web cache believes: all, verified (those whose body's
     /// digest the URL or an index page names) or none: then it is for this machine alone [default: verified]
     #[arg(long, value_name = "WHICH")]
@@ -163,6 +167,7 @@ impl StartOptions {
             ("webcache.max_mib", self.webcache_max_mib.clone()),
             ("webcache.offline", self.webcache_offline.clone()),
             ("webcache.ca_file", self.webcache_ca_file.clone()),
+            ("webcache.registries", self.webcache_registries.clone()),
             ("webcache.peers", self.webcache_peers.clone()),
             ("webcache.scheme", self.webcache_scheme.clone()),
             (

@@ -57,6 +57,7 @@ pub(crate) async fn open(
         name: format!("hedgerow-{:08x}", rand::random::<u32>()),
         offline: settings.offline,
         roots,
+        registries: settings.registries.clone(),
         ..Config::default()
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));

@@ -344,7 +344,7 @@ fn go_sees_it_and_may_sort_its_file() {
     let proxy = person.asks("go", &["env", "GOPROXY"], &[]);
     assert_eq!(
         proxy.unwrap(),
-        "http://127.0.0.1:4000/https/proxy.golang.org,direct"
+        "http://127.0.0.1:4000/https/proxy.golang.org|https://proxy.golang.org,direct"
     );
     person
         .asks("go", &["env", "-w", "GOFLAGS=-mod=mod"], &[])

@@ -18,6 +18,9 @@ pub struct WebCache {
     /// A file of certificates (PEM) that vouch for `https` servers besides the system's; empty has
     /// none.
     pub ca_file: PathBuf,
+    /// Hosts, as `pypi.example.org` or `a.example:8443`, whose index pages say which files are
+    /// right, besides the public registries.
+    pub registries: Vec<String>,
     /// Which answers of other nodes are believed: `all`, `verified` (those whose body's
     /// digest the URL or an index page names), or `none`: then this node has no part in the shared cache.
     pub peers: Trust,

@@ -17,6 +17,7 @@ use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
     sync::watch,
+    time::Instant,
 };
 
 use crate::file::BodyFile;
@@ -43,30 +44,39 @@ pub(crate) fn bytes(bytes: Bytes) -> Body {
         .boxed_unsync()
 }
 
-/// A body that was read to its end, or as far as was wanted.
+/// A body that was read to its end, or is as it was: from the beginning.
 #[derive(Debug)]
 pub(crate) enum Collected {
     Whole(Bytes),
-    /// All of it, from the beginning.
-    TooLong(Body),
+    Rest(Body),
 }
 
-/// Reads a body of at most `most` bytes.
+/// Reads a body, unless it has more than `most` bytes or takes longer than `patience`.
 ///
 /// # Errors
 /// When it breaks off.
-pub(crate) async fn collect(mut body: Body, most: usize) -> Result<Collected, BoxError> {
+pub(crate) async fn collect(
+    mut body: Body,
+    most: usize,
+    patience: Duration,
+) -> Result<Collected, BoxError> {
     let mut chunks = Vec::new();
     let mut size = 0;
-    while let Some(frame) = body.frame().await {
-        if let Ok(chunk) = frame?.into_data() {
-            size += chunk.len();
-            chunks.push(chunk);
+    let end = Instant::now() + patience;
+    loop {
+        let next = tokio::time::timeout_at(end, body.frame()).await;
+        match next {
+            Ok(Some(frame)) => {
+                if let Ok(chunk) = frame?.into_data() {
+                    size += chunk.len();
+                    chunks.push(chunk);
+                }
+            }
+            Ok(None) => break,
+            Err(_) => return Ok(Collected::Rest(with(chunks, body))),
         }
         if size > most {
-            let begun = stream::iter(chunks.into_iter().map(|chunk| Ok(Frame::data(chunk))));
-            let all = begun.chain(BodyStream::new(body));
-            return Ok(Collected::TooLong(StreamBody::new(all).boxed_unsync()));
+            return Ok(Collected::Rest(with(chunks, body)));
         }
     }
     let whole = match <[Bytes; 1]>::try_from(chunks) {
@@ -74,6 +84,12 @@ pub(crate) async fn collect(mut body: Body, most: usize) -> Result<Collected, Bo
         Err(chunks) => chunks.concat().into(),
     };
     Ok(Collected::Whole(whole))
+}
+
+/// A body with these before what comes of it.
+fn with(chunks: Vec<Bytes>, body: Body) -> Body {
+    let begun = stream::iter(chunks.into_iter().map(|chunk| Ok(Frame::data(chunk))));
+    StreamBody::new(begun.chain(BodyStream::new(body))).boxed_unsync()
 }
 
 /// A client's body, on its way to an origin.

@@ -26,6 +26,9 @@ pub struct Config {
     pub offline: bool,
     /// Who vouches for origins of `https`.
     pub roots: Roots,
+    /// Hosts, with their ports if these do not go without saying, whose index pages say which
+    /// files of theirs are right, besides the public registries.
+    pub registries: Vec<String>,
 }
 
 impl Default for Config {
@@ -39,6 +42,7 @@ impl Default for Config {
             answer_timeout: Duration::from_secs(60),
             offline: false,
             roots: Roots::default(),
+            registries: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! that the answer itself names (Q35).
 
 use http::{HeaderMap, HeaderName, Uri, header};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha512};
 
 /// Names of the fields of RFC 9530. Of a whole answer both speak of the same bytes.
@@ -10,8 +11,9 @@ static FIELDS: [HeaderName; 2] = [
     HeaderName::from_static("repr-digest"),
 ];
 
-/// A digest that is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A digest that is known; written as `sha256:DIGITS`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) enum Known {
     Sha256([u8; 32]),
     Sha512([u8; 64]),
@@ -47,6 +49,26 @@ impl From<Known> for Check {
             Known::Sha256(wanted) => Check::Sha256(Sha256::new(), wanted),
             Known::Sha512(wanted) => Check::Sha512(Box::default(), wanted),
         }
+    }
+}
+
+impl From<Known> for String {
+    fn from(known: Known) -> String {
+        let (name, bytes) = match &known {
+            Known::Sha256(bytes) => ("sha256", &bytes[..]),
+            Known::Sha512(bytes) => ("sha512", &bytes[..]),
+        };
+        format!("{name}:{}", data_encoding::HEXLOWER.encode(bytes))
+    }
+}
+
+impl TryFrom<String> for Known {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Known, &'static str> {
+        let pair = text.split_once(':');
+        pair.and_then(|(algorithm, digits)| Known::of_hex(algorithm, digits))
+            .ok_or("no digest")
     }
 }
 

@@ -69,8 +69,6 @@ pub(crate) struct New {
     pub(crate) head: (StatusCode, HeaderMap),
     pub(crate) length: Option<u64>,
     pub(crate) body: Body,
-    /// The digest that it has to have.
-    pub(crate) known: Option<Known>,
     /// Whether it has to keep to a least rate: others say where it comes from.
     pub(crate) hurry: bool,
 }
@@ -148,9 +146,8 @@ impl Keeper {
             && self.networks.allows_url(&wanted.url)
             && vary.iter().all(|name| wanted::is_carried(name));
         // It is only kept if it holds.
-        let checked = response.status() == StatusCode::OK
-            && digest::is_plain(fields)
-            && wanted.known.is_some();
+        let can_be = response.status() == StatusCode::OK && digest::is_plain(fields);
+        let checked = wanted.known.clone().filter(|_| can_be);
         let meta = Meta {
             url: wanted.text.clone(),
             status: response.status().as_u16(),
@@ -162,6 +159,7 @@ impl Keeper {
             strict: said.strict,
             shared,
             checked,
+            from_peer: false,
             version: version(object, fields),
             policy,
         };
@@ -184,11 +182,13 @@ impl Keeper {
             head,
             length,
             body,
-            known,
             hurry,
         } = new;
-        let known = known.filter(|_| meta.checked);
-        let (checks, held) = checks(from, known, &head, length);
+        let meta = Meta {
+            from_peer: from == From::Peer,
+            ..meta
+        };
+        let (checks, held) = checks(from, &meta, &head, length);
         let (sender, progress) = watch::channel(Progress {
             written: 0,
             end: None,
@@ -397,13 +397,14 @@ impl Keeper {
 /// Against which digests a body is held, and whether it is held back meanwhile.
 fn checks(
     from: From,
-    known: Option<Known>,
+    meta: &Meta,
     (status, fields): &(StatusCode, HeaderMap),
     length: Option<u64>,
 ) -> (Vec<Check>, bool) {
     if *status != StatusCode::OK {
         return (Vec::new(), false);
     }
+    let known = meta.checked.clone();
     let held =
         from == From::Peer && known.is_some() && length.is_some_and(|length| length <= MAX_HELD);
     let said = Known::of_answer(fields).into_iter();

@@ -11,18 +11,17 @@ use http::{
 use hyper::Request;
 use url::Url;
 
-use crate::request::{self, Refusal};
+use crate::{
+    documents,
+    request::{self, Refusal},
+};
 
 const PREFIX: &str = "/https/";
 
-/// What only browsers say of a request. They would take all sites with the prefix for one.
-static OF_BROWSERS: [HeaderName; 2] = [HeaderName::from_static("sec-fetch-site"), header::ORIGIN];
-
-/// Fields of an answer that speak of its site, and would be believed of this machine.
-static OF_SITES: [HeaderName; 8] = [
+/// Fields of an answer that speak of its site, and would be believed of this machine. All that
+/// begins with `access-control-` goes too.
+static OF_SITES: [HeaderName; 6] = [
     header::SET_COOKIE,
-    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
     header::STRICT_TRANSPORT_SECURITY,
     header::ALT_SVC,
     header::CONTENT_SECURITY_POLICY,
@@ -37,15 +36,41 @@ pub(crate) struct Prefix {
     base: String,
 }
 
-/// Whether a request has the prefix.
-pub(crate) fn is_asked(target: &Uri) -> bool {
-    target.scheme().is_none() && target.path().starts_with(PREFIX)
+/// Whether a request has the prefix: one of a client that is pointed at the proxy, or that sends to
+/// it, as its proxy, what it has for itself at `port`.
+pub(crate) fn is_asked(target: &Uri, port: u16) -> bool {
+    let is_here = match target.authority() {
+        None => true,
+        Some(authority) => {
+            let is_http = target.scheme_str() == Some("http");
+            is_http && authority.port_u16().unwrap_or(80) == port && is_this_machine(authority)
+        }
+    };
+    is_here && target.path().starts_with(PREFIX)
+}
+
+fn is_this_machine(authority: &Authority) -> bool {
+    let name = authority.host();
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|at: IpAddr| at.is_loopback())
+}
+
+/// Whether a browser asks, which would take all sites with the prefix for one. Node's own `fetch`
+/// says a mode, and no more.
+fn is_browser(fields: &HeaderMap) -> bool {
+    let agent = fields.get(header::USER_AGENT);
+    let is_named = agent.is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
+    let mut names = fields.keys().map(HeaderName::as_str);
+    is_named
+        || names.any(|name| {
+            name == "origin" || (name.starts_with("sec-fetch-") && name != "sec-fetch-mode")
+        })
 }
 
 /// The URL that a request with the prefix means.
 pub(crate) fn target<B>(request: &Request<B>) -> Result<(Uri, Prefix), Refusal> {
     let fields = request.headers();
-    if OF_BROWSERS.iter().any(|name| fields.contains_key(name)) {
+    if is_browser(fields) {
         return Err(Refusal {
             status: StatusCode::FORBIDDEN,
             why: "/https/ is not for browsers, which would take all sites for one: \
@@ -63,6 +88,7 @@ pub(crate) fn target<B>(request: &Request<B>) -> Result<(Uri, Prefix), Refusal> 
     let behind = text.strip_prefix(PREFIX).unwrap_or_default();
     let end = behind.find(['/', '?']).unwrap_or(behind.len());
     let (authority, path) = behind.split_at(end);
+    let path = without_namespace(path);
     let authority: Authority = authority.parse().map_err(|_| {
         request::bad("/https/ is followed by a host, as in /https/pypi.org/simple/")
     })?;
@@ -77,7 +103,22 @@ pub(crate) fn target<B>(request: &Request<B>) -> Result<(Uri, Prefix), Refusal> 
         .path_and_query(path)
         .build()
         .map_err(|_| request::bad("what follows /https/ is no URL"))?;
+    if fields.contains_key(header::AUTHORIZATION) && !url.path().starts_with("/v2/") {
+        return Err(Refusal {
+            status: StatusCode::FORBIDDEN,
+            why: "/https/ takes no passwords or tokens: to the client all servers behind it are \
+                  one, so it could give them to another; ask the server itself",
+        });
+    }
     Ok((url, prefix))
+}
+
+/// Without what containerd tells a mirror: which registry it stands for, as the prefix does.
+fn without_namespace(path: &str) -> &str {
+    match path.split_once("?ns=") {
+        Some((before, name)) if before.starts_with("/v2/") && !name.contains('&') => before,
+        _ => path,
+    }
 }
 
 impl Prefix {
@@ -86,10 +127,7 @@ impl Prefix {
     fn of(fields: &HeaderMap) -> Result<Prefix, Refusal> {
         let host = request::host(fields)?;
         let host = host.ok_or(request::bad("/https/ needs a Host field"))?;
-        let name = host.host().trim_start_matches('[').trim_end_matches(']');
-        let is_here = name.eq_ignore_ascii_case("localhost")
-            || name.parse().is_ok_and(|at: IpAddr| at.is_loopback());
-        match is_here {
+        match is_this_machine(&host) {
             true => Ok(Prefix {
                 base: format!("http://{host}{PREFIX}"),
             }),
@@ -113,21 +151,35 @@ impl Prefix {
 }
 
 /// Makes of the fields of a client's request those that go on.
-pub(crate) fn prepare(fields: &mut HeaderMap) {
-    // Cookies of this machine's other servers, if of anybody.
+pub(crate) fn prepare(fields: &mut HeaderMap, url: &Uri) {
+    // Cookies of this machine's other servers, if of anybody; and where a link was.
     fields.remove(header::COOKIE);
+    fields.remove(header::REFERER);
     // Pages come in a coding that is read here.
     let coding = match takes_gzip(fields) {
         true => "gzip",
         false => "identity",
     };
     fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding));
-    if !fields.contains_key(header::AUTHORIZATION) {
-        // Where links lead depends on how the client comes here, so what it has may be another
-        // page. Whether that here is right, the store finds out.
+    if is_released(fields, url) {
+        fields.remove(header::CACHE_CONTROL);
+        fields.remove(header::PRAGMA);
+    }
+    // Where links of a page lead depends on how the client comes here, so what it has may be
+    // another page. Whether that here is right, the store finds out. Cargo's have no links.
+    if !fields.contains_key(header::AUTHORIZATION) && !documents::is_crate(url.path()) {
         fields.remove(header::IF_NONE_MATCH);
         fields.remove(header::IF_MODIFIED_SINCE);
     }
+}
+
+/// Whether Maven asks for what is never changed once it is released. It says `no-store` of
+/// everything, and has its own ways to find out what is new.
+fn is_released(fields: &HeaderMap, url: &Uri) -> bool {
+    let agent = fields.get(header::USER_AGENT);
+    let is_maven = agent.is_some_and(|agent| agent.as_bytes().starts_with(b"Apache-Maven/"));
+    let path = url.path();
+    is_maven && !path.contains("maven-metadata") && !path.contains("-SNAPSHOT")
 }
 
 fn takes_gzip(fields: &HeaderMap) -> bool {
@@ -142,33 +194,42 @@ fn takes_gzip(fields: &HeaderMap) -> bool {
     })
 }
 
-/// Makes of an answer's fields those that the client gets.
-pub(crate) fn remap(fields: &mut HeaderMap, url: &Uri, prefix: &Prefix) {
-    for name in &OF_SITES {
+/// Makes of an answer's fields those that the client gets. A redirect to another server leads past
+/// the prefix where the request may have had a secret: the client would send it there as well.
+pub(crate) fn remap(fields: &mut HeaderMap, url: &Uri, prefix: &Prefix, secret: bool) {
+    let names: Vec<HeaderName> = fields.keys().cloned().collect();
+    let of_site = |name: &&HeaderName| {
+        OF_SITES.contains(name) || name.as_str().starts_with("access-control-")
+    };
+    for name in names.iter().filter(of_site) {
         fields.remove(name);
     }
-    // A browser that is sent here all the same is to run nothing, and to guess nothing.
-    fields.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("sandbox; default-src 'none'"),
-    );
-    fields.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    // A browser that is sent here all the same is to run nothing, guess nothing, and show nothing
+    // in another's page.
+    for (name, value) in [
+        ("content-security-policy", "sandbox; default-src 'none'"),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        fields.insert(name, HeaderValue::from_static(value));
+    }
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         if let Entry::Occupied(mut entry) = fields.entry(name)
-            && let Some(here) = redirected(entry.get(), url, prefix)
+            && let Some(to) = redirected(entry.get(), url, prefix, secret)
         {
-            entry.insert(here);
+            entry.insert(to);
         }
     }
 }
 
-fn redirected(to: &HeaderValue, url: &Uri, prefix: &Prefix) -> Option<HeaderValue> {
+fn redirected(to: &HeaderValue, url: &Uri, prefix: &Prefix, secret: bool) -> Option<HeaderValue> {
     let from = Url::parse(&url.to_string()).ok()?;
     let to = from.join(to.to_str().ok()?).ok()?;
-    HeaderValue::from_str(&prefix.of_url(&to)?).ok()
+    let here = match secret && to.origin() != from.origin() {
+        true => to.into(),
+        false => prefix.of_url(&to)?,
+    };
+    HeaderValue::from_str(&here).ok()
 }
 
 #[cfg(test)]
@@ -181,7 +242,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap();
-        assert!(is_asked(request.uri()), "{path}");
+        assert!(is_asked(request.uri(), 3128), "{path}");
         target(&request)
     }
 
@@ -195,6 +256,15 @@ mod tests {
                 "https://a.example:8443/x?y=/z",
             ),
             ("/https/a.example", "https://a.example/"),
+            (
+                "/https/a.example/v2/x?ns=b.example",
+                "https://a.example/v2/x",
+            ),
+            ("/https/a.example/x?ns=b", "https://a.example/x?ns=b"),
+            (
+                "/https/a.example/v2/x?ns=b&c",
+                "https://a.example/v2/x?ns=b&c",
+            ),
             ("/https/a.example?x", "https://a.example/?x"),
             (
                 "/https/[2001:db8::1]:8443/x",
@@ -218,9 +288,21 @@ mod tests {
             let refused = asked(path, &here).unwrap_err();
             assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
         }
-        assert!(!is_asked(&"/http/a.example/".parse().unwrap()));
-        assert!(!is_asked(&"/httpsa".parse().unwrap()));
-        assert!(!is_asked(&"http://a.example/https/x".parse().unwrap()));
+        for (target, is_here) in [
+            ("/http/a.example/", false),
+            ("/httpsa", false),
+            ("http://a.example/https/x", false),
+            ("http://127.0.0.1:3128/https/a.example/", true),
+            ("http://localhost:3128/https/a.example/", true),
+            ("http://127.0.0.1:3129/https/a.example/", false),
+            ("http://127.0.0.1:3128/x", false),
+        ] {
+            assert_eq!(
+                is_asked(&target.parse().unwrap(), 3128),
+                is_here,
+                "{target}"
+            );
+        }
     }
 
     #[test]
@@ -249,9 +331,54 @@ mod tests {
         for field in [
             ("origin", "http://evil.example"),
             ("sec-fetch-site", "none"),
+            ("sec-fetch-dest", "image"),
+            ("user-agent", "Mozilla/5.0"),
+            ("authorization", "Bearer x"),
         ] {
             let refused = asked(path, &[("host", "localhost"), field]).unwrap_err();
             assert_eq!(refused.status, StatusCode::FORBIDDEN, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn what_of_node_and_containerd_looks_like_others_is_answered() {
+        let here = ("host", "localhost");
+        assert!(asked("/https/a.example/", &[here, ("sec-fetch-mode", "cors")]).is_ok());
+        assert!(
+            asked(
+                "/https/a.example/v2/x",
+                &[here, ("authorization", "Bearer x")]
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn maven_may_have_what_is_kept_of_releases() {
+        for (agent, path, goes_on) in [
+            ("Apache-Maven/3.9", "/maven2/a/1/a-1.jar", false),
+            ("Apache-Maven/3.9", "/maven2/a/maven-metadata.xml", true),
+            (
+                "Apache-Maven/3.9",
+                "/maven2/a/1-SNAPSHOT/a-1-SNAPSHOT.jar",
+                true,
+            ),
+            ("curl/8", "/maven2/a/1/a-1.jar", true),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            fields.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+            prepare(
+                &mut fields,
+                &format!("https://a.example{path}").parse().unwrap(),
+            );
+            assert_eq!(
+                fields.contains_key(header::CACHE_CONTROL),
+                goes_on,
+                "{path}"
+            );
+            assert_eq!(fields.contains_key(header::PRAGMA), goes_on, "{path}");
         }
     }
 
@@ -272,9 +399,15 @@ mod tests {
             }
             fields.insert(header::COOKIE, HeaderValue::from_static("a=b"));
             fields.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"x\""));
-            prepare(&mut fields);
+            let mut of_cargo = fields.clone();
+            prepare(&mut fields, &"https://a.example/x".parse().unwrap());
             assert_eq!(fields[header::ACCEPT_ENCODING], goes_on, "{said:?}");
             assert_eq!(fields.len(), 1, "{fields:?}");
+            prepare(
+                &mut of_cargo,
+                &"https://a.example/se/rd/serde".parse().unwrap(),
+            );
+            assert!(of_cargo.contains_key(header::IF_NONE_MATCH));
         }
     }
 
@@ -298,13 +431,31 @@ mod tests {
             let mut fields = HeaderMap::new();
             fields.insert(header::LOCATION, HeaderValue::from_static(to));
             fields.insert(header::SET_COOKIE, HeaderValue::from_static("a=b"));
-            remap(&mut fields, &url, &prefix);
+            let all = HeaderValue::from_static("*");
+            fields.insert("access-control-expose-headers", all);
+            remap(&mut fields, &url, &prefix, false);
             assert_eq!(fields[header::LOCATION], here);
             assert!(!fields.contains_key(header::SET_COOKIE));
+            assert!(!fields.contains_key("access-control-expose-headers"));
             assert_eq!(
                 fields[header::CONTENT_SECURITY_POLICY],
                 "sandbox; default-src 'none'"
             );
+        }
+    }
+    #[test]
+    fn a_secret_does_not_go_to_where_a_redirect_leads() {
+        let (url, prefix) = asked("/https/a.example/x", &[("host", "localhost:1")]).unwrap();
+        for (to, here) in [
+            ("https://b.example/z", "https://b.example/z"),
+            ("//b.example/z", "https://b.example/z"),
+            ("https://a.example:8443/z", "https://a.example:8443/z"),
+            ("/z", "http://localhost:1/https/a.example/z"),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(header::LOCATION, HeaderValue::from_static(to));
+            remap(&mut fields, &url, &prefix, true);
+            assert_eq!(fields[header::LOCATION], here);
         }
     }
 }

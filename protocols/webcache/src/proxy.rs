@@ -27,7 +27,7 @@ use crate::{
     prefix,
     request::{self, Refusal},
     stats::Counters,
-    tunnel,
+    tunnel, wanted,
     warm::{self, BadUrl, Warmed},
 };
 
@@ -56,6 +56,8 @@ struct Shared {
     keeper: Arc<Keeper>,
     peers: Option<Peers>,
     documents: Documents,
+    /// Where it listens.
+    port: u16,
 }
 
 impl Proxy {
@@ -88,13 +90,14 @@ impl Proxy {
         let listener = TcpListener::bind(listen).await?;
         let shared = Shared {
             origins: Origins::new(&config),
+            documents: Documents::new(&config.registries),
             config,
             store: Arc::clone(&keeper.store),
             flights: Flights::default(),
             counters: Arc::clone(&keeper.counters),
             keeper,
             peers,
-            documents: Documents::default(),
+            port: listener.local_addr()?.port(),
         };
         Ok(Proxy {
             listener,
@@ -235,7 +238,7 @@ impl Shared {
         if request.method() == Method::CONNECT {
             return self.tunnel(request, permit).await;
         }
-        if prefix::is_asked(request.uri()) {
+        if prefix::is_asked(request.uri(), self.port) {
             return self.answer_behind(request).await;
         }
         let url = match request::target(&request) {
@@ -253,10 +256,18 @@ impl Shared {
             Err(refusal) => return self.refusal(&refusal),
         };
         let (mut parts, body) = request.into_parts();
-        prefix::prepare(&mut parts.headers);
+        prefix::prepare(&mut parts.headers, &url);
         let method = parts.method.clone();
-        let mut answer = Arc::clone(&self).get(url.clone(), parts, body).await;
-        prefix::remap(answer.headers_mut(), &url, &prefix);
+        // Keys of registries have fields of their own.
+        let secret = !wanted::is_anybodys(&parts.headers);
+        let mut answer = match secret && method.is_safe() {
+            true => {
+                let body = body::of_client(body);
+                self.pass(url.clone(), parts, body, "bypass").await
+            }
+            false => Arc::clone(&self).get(url.clone(), parts, body).await,
+        };
+        prefix::remap(answer.headers_mut(), &url, &prefix, secret);
         let led = self.documents.lead(&method, &url, &prefix, answer).await;
         led.unwrap_or_else(|error| {
             self.failed(&url.to_string(), &Failure::Broken(error.to_string()))

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use webcache_core::object_id;
 
-use crate::file::BodyFile;
+use crate::{digest::Known, file::BodyFile, wanted::Wanted};
 
 /// What an object takes beside its body at least: head, names and an inode.
 const OVERHEAD: u64 = 4096;
@@ -77,13 +77,31 @@ pub(crate) struct Meta {
     /// Whether peers may have it (Q32).
     #[serde(default)]
     pub(crate) shared: bool,
-    /// Whether its body has the digest that its URL names (Q35).
+    /// The digest that its body has been found to have (Q35).
     #[serde(default)]
-    pub(crate) checked: bool,
+    pub(crate) checked: Option<Known>,
+    /// Whether it is a peer's, and not its origin's.
+    #[serde(default)]
+    pub(crate) from_peer: bool,
     /// Equal for the same representation (Q2).
     #[serde(default)]
     pub(crate) version: u64,
     pub(crate) policy: CachePolicy,
+}
+
+impl Meta {
+    /// Whether its body is known to be what this request is for.
+    pub(crate) fn is_checked(&self, wanted: &Wanted) -> bool {
+        self.checked.is_some() && self.checked == wanted.known
+    }
+
+    /// Whether it may be given for a request: not if it is known to be another body, nor, where
+    /// peers are not believed everything, if it is a peer's that was not checked.
+    pub(crate) fn is_believed(&self, wanted: &Wanted, peers: bool) -> bool {
+        let is_other =
+            self.checked.is_some() && wanted.known.is_some() && self.checked != wanted.known;
+        !is_other && (peers || !self.from_peer || self.checked.is_some())
+    }
 }
 
 /// One object of the store, as a person sees it.

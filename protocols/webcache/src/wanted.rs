@@ -34,7 +34,7 @@ impl Wanted {
 
     /// What an index page has named the digest of (Q42), if the URL does not name one itself.
     pub(crate) fn known(url: Uri, mut parts: Parts, learned: Option<Known>) -> Wanted {
-        let known = Known::of_url(&url).or(learned);
+        let named = Known::of_url(&url);
         headers::strip(&mut parts.headers);
         let mut plain = parts.headers.clone();
         for name in [
@@ -50,7 +50,7 @@ impl Wanted {
         }
         rules::join(&mut plain);
         rules::directives(&mut plain);
-        if known.is_some() {
+        if named.is_some() {
             // Q35: how old what cannot change is does not matter.
             rules::without_directive(&mut plain, "max-age");
         }
@@ -58,7 +58,7 @@ impl Wanted {
             text: url.to_string(),
             url,
             directives: directives(&parts.headers),
-            known,
+            known: named.or(learned),
             parts,
             plain,
         }
@@ -132,6 +132,12 @@ const HARMLESS: [&str; 32] = [
 pub(crate) const MAX_URL: usize = 4096;
 pub(crate) const MAX_FIELDS: usize = 4096;
 
+/// Whether a request has only fields that say nothing of who asks (Q31).
+pub(crate) fn is_anybodys(fields: &HeaderMap) -> bool {
+    let mut names = fields.keys().map(HeaderName::as_str);
+    names.all(|name| is_carried(name) || HARMLESS.contains(&name))
+}
+
 pub(crate) fn is_carried(name: &str) -> bool {
     CARRIED.iter().any(|carried| carried.as_str() == name)
 }
@@ -145,11 +151,9 @@ impl Wanted {
     /// Whether who asks, and for what, is nobody's secret, as far as that can be seen: a URL
     /// without a query, and no field but such as all browsers and tools send (Q31).
     pub(crate) fn is_for_peers(&self) -> bool {
-        let names = self.parts.headers.keys();
-        let mut names = names.map(HeaderName::as_str);
         self.url.query().is_none()
             && self.text.len() <= MAX_URL
-            && names.all(|name| is_carried(name) || HARMLESS.contains(&name))
+            && is_anybodys(&self.parts.headers)
             && self.carried_size() <= MAX_FIELDS
     }
 

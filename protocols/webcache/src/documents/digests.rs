@@ -106,9 +106,14 @@ struct CargoConfig {
     dl: String,
 }
 
+/// The longest `dl`, name of a crate and version that are read.
+const MAX_DL: usize = 1024;
+const MAX_NAME: usize = 64;
+const MAX_VERSION: usize = 128;
+
 pub(super) fn crates(text: &[u8]) -> Option<String> {
     let config: CargoConfig = serde_json::from_slice(text).ok()?;
-    Some(config.dl)
+    (config.dl.len() <= MAX_DL).then_some(config.dl)
 }
 
 #[derive(Deserialize)]
@@ -118,14 +123,23 @@ struct CrateVersion {
     cksum: String,
 }
 
-/// Whether a URL is that of a crate in a sparse index: `.../1/a`, `.../2/ab`, `.../3/a/abc`,
+/// Whether a path is that of a crate in a sparse index: `.../1/a`, `.../2/ab`, `.../3/a/abc`,
 /// `.../ab/cd/abcd`.
-pub(super) fn is_crate(page: &Url) -> bool {
-    let name = page.path().rsplit('/').next().unwrap_or_default();
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    !name.is_empty()
-        && name.bytes().all(is_name)
-        && page.path().ends_with(&format!("/{}/{name}", prefix(name)))
+pub(crate) fn is_crate(path: &str) -> bool {
+    index(path).is_some()
+}
+
+/// The path of the index that a crate's path is in.
+pub(super) fn index(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let tail = is_name(name).then(|| format!("{}/{name}", prefix(name)))?;
+    path.strip_suffix(&tail)
+        .filter(|index| index.ends_with('/'))
+}
+
+fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_letter)
 }
 
 /// The folders of a crate in an index.
@@ -143,8 +157,13 @@ pub(super) fn of_crate(crates: &str, text: &[u8], learn: &mut Learn<'_>) {
         let Ok(version) = serde_json::from_slice::<CrateVersion>(line) else {
             continue;
         };
-        let known = Known::of_hex("sha256", &version.cksum);
-        if let (Ok(url), Some(known)) = (Url::parse(&crate_url(crates, &version)), known) {
+        let Some(known) = Known::of_hex("sha256", &version.cksum) else {
+            continue;
+        };
+        if !is_name(&version.name) || version.vers.len() > MAX_VERSION {
+            continue;
+        }
+        if let Ok(url) = Url::parse(&crate_url(crates, &version)) {
             learn(url, known);
         }
     }
@@ -153,9 +172,6 @@ pub(super) fn of_crate(crates: &str, text: &[u8], learn: &mut Learn<'_>) {
 /// As the Cargo Book has it: with markers, or else `/{crate}/{version}/download` behind it.
 fn crate_url(crates: &str, version: &CrateVersion) -> String {
     let CrateVersion { name, vers, cksum } = version;
-    if !name.is_ascii() {
-        return String::new();
-    }
     let lower = name.to_ascii_lowercase();
     let led = crates
         .replace("{crate}", name)
@@ -196,10 +212,13 @@ pub(super) fn of_html(page: &Url, text: &[u8], learn: &mut Learn<'_>) {
     }
 }
 
-/// Where a tag ends: a `>` that is not in quotation marks.
+/// The longest tag that is read.
+const MAX_TAG: usize = 4096;
+
+/// Where a tag ends: a `>` that is not in quotation marks. What does not end is none.
 fn tag_end(tag: &str) -> usize {
     let mut quote = None;
-    for (at, byte) in tag.bytes().enumerate() {
+    for (at, byte) in tag.bytes().enumerate().take(MAX_TAG) {
         match (quote, byte) {
             (Some(open), byte) if open == byte => quote = None,
             (Some(_), _) => {}
@@ -208,8 +227,7 @@ fn tag_end(tag: &str) -> usize {
             (None, _) => {}
         }
     }
-    // A quotation mark that is never closed ends with the tag that it is in.
-    tag.find('>').unwrap_or(tag.len())
+    0
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
@@ -266,6 +284,7 @@ mod tests {
               data-core-metadata=\"sha256={DIGITS}\">1</a>\
              <A HREF='../../2.whl#sha256={DIGITS}'>2</A>\
              <a class=x href=7#sha256={DIGITS}>7</a>\
+             <a title=\"never closed\n href='8#sha256={DIGITS}'>8</a>\
              <abbr href=\"3#sha256={DIGITS}\"><a href=\"4#md5=1\"><a href=\"5#sha256=12\">\
              <a href=\"6#sha256={DIGITS}"
         );
@@ -313,11 +332,28 @@ mod tests {
         for (name, folders) in [("a", "1"), ("ab", "2"), ("abc", "3/a"), ("serde", "se/rd")] {
             assert_eq!(prefix(name), folders);
             let page = Url::parse(&format!("https://a.example/index/{folders}/{name}")).unwrap();
-            assert!(is_crate(&page), "{page}");
+            assert_eq!(index(page.path()), Some("/index/"), "{page}");
         }
-        for path in ["", "1/ab", "se/rd/x", "config.json", "se/rd/ser%20de"] {
-            let page = Url::parse(&format!("https://a.example/{path}")).unwrap();
-            assert!(!is_crate(&page), "{path}");
+        for path in [
+            "",
+            "/",
+            "/1/ab",
+            "/se/rd/x",
+            "/config.json",
+            "/se/rd/ser%20de",
+            "/xse/rd/serde",
+        ] {
+            assert!(!is_crate(path), "{path}");
+        }
+        let long = "a".repeat(MAX_NAME + 1);
+        assert!(!is_crate(&format!("/aa/aa/{long}")));
+        // Of a crate that is none nothing is learned, nor made.
+        for (name, vers) in [("{version}", "1"), ("a", &long.repeat(2)[..]), ("é", "1")] {
+            let line =
+                format!("{{\"name\":\"{name}\",\"vers\":\"{vers}\",\"cksum\":\"{DIGITS}\"}}");
+            let dl = "https://a/{crate}{version}";
+            let files = learned(|_, learn| of_crate(dl, line.as_bytes(), learn));
+            assert_eq!(files, [""; 0], "{name}");
         }
         let version = CrateVersion {
             name: "Serde".to_owned(),
@@ -339,16 +375,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_work_of_a_tag_is_bounded() {
+        let tags = "<\">\"".repeat(1000) + &"x".repeat(10 * MAX_TAG);
+        assert!(tag_end(&tags) <= MAX_TAG);
+        assert_eq!(tag_end(&format!("a href='{}'>", "x".repeat(MAX_TAG))), 0);
+        assert_eq!(tag_end("a title='>'>"), 11);
+    }
+
     proptest! {
+        /// Whatever the values are of what is read.
+        #[test]
+        fn any_values_are_read(
+            url in ".{0,20}", hash in "[a-f0-9]{0,70}|.{0,9}", name in "[a-c{}-]{0,70}|.{0,5}",
+            dl in "https://a/[a-z{}/-]{0,30}|.{0,20}",
+        ) {
+            let hashes = serde_json::json!({"sha256": hash});
+            let simple = serde_json::json!({"files": [{"url": url, "hashes": hashes, "core-metadata": hashes}]});
+            let dist = serde_json::json!({"tarball": url, "integrity": format!("sha512-{hash}")});
+            let packument = serde_json::json!({"versions": {"1": {"dist": dist}}});
+            let line = serde_json::json!({"name": name, "vers": url, "cksum": hash});
+            let is_right = Known::of_hex("sha256", &hash).is_some();
+            for file in learned(|url, learn| of_simple(url, simple.to_string().as_bytes(), learn)) {
+                prop_assert!(is_right, "{}", file);
+            }
+            let _ = learned(|url, learn| of_packument(url, packument.to_string().as_bytes(), learn));
+            let _ = learned(|_, learn| of_crate(&dl, line.to_string().as_bytes(), learn));
+        }
+
         #[test]
         fn any_text_is_a_page(text in "[<>a-c=\"'# {}:é&]{0,60}|.{0,60}") {
             let _ = learned(|url, learn| of_html(url, text.as_bytes(), learn));
             let _ = learned(|url, learn| of_simple(url, text.as_bytes(), learn));
             let _ = learned(|url, learn| of_packument(url, text.as_bytes(), learn));
             let _ = learned(|_, learn| of_crate("https://a/{prefix}", text.as_bytes(), learn));
-            if let Ok(page) = Url::parse(&format!("https://a/{text}")) {
-                let _ = is_crate(&page);
-            }
+            let _ = is_crate(&text);
         }
     }
 }

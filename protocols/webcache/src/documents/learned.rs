@@ -15,26 +15,30 @@ use crate::digest::Known;
 /// Files whose digests are remembered: those of a thousand packages with a hundred versions each.
 const MAX_FILES: NonZeroUsize = NonZeroUsize::new(131_072).expect("not 0");
 
+/// Of one page, so that none drives all others out.
+const MAX_OF_PAGE: usize = 16_384;
+
 /// Indexes of cargo.
 const MAX_INDEXES: NonZeroUsize = NonZeroUsize::new(256).expect("not 0");
 
 /// Where the crates of the public index are: cargo asks for it once and keeps it.
-const CRATES_IO: (&str, &str) = ("index.crates.io", "https://static.crates.io/crates");
+const CRATES_IO: (&str, &str) = (
+    "https://index.crates.io/",
+    "https://static.crates.io/crates",
+);
 
 #[derive(Debug)]
 pub(super) struct Learned {
     files: Mutex<LruCache<Guid, Known>>,
-    /// `dl` of an index's `config.json`, by its host.
+    /// `dl` of an index's `config.json`, by the index's URL.
     crates: Mutex<LruCache<String, String>>,
 }
 
 impl Default for Learned {
     fn default() -> Learned {
-        let mut crates = LruCache::new(MAX_INDEXES);
-        crates.put(CRATES_IO.0.to_owned(), CRATES_IO.1.to_owned());
         Learned {
             files: Mutex::new(LruCache::new(MAX_FILES)),
-            crates: Mutex::new(crates),
+            crates: Mutex::new(LruCache::new(MAX_INDEXES)),
         }
     }
 }
@@ -44,17 +48,29 @@ impl Learned {
         self.files.lock().get(&key(url)).cloned()
     }
 
-    /// Where the crates of an index are.
+    /// Where the crates are of the index that a crate's page is in.
     pub(super) fn crates_of(&self, page: &Url) -> Option<String> {
-        self.crates.lock().get(&authority(page)?).cloned()
+        let index = index(page, digests::index(page.path())?);
+        match index == CRATES_IO.0 {
+            true => Some(CRATES_IO.1.to_owned()),
+            false => self.crates.lock().get(&index).cloned(),
+        }
     }
 
-    /// Reads a page.
+    /// Reads a page that is believed.
     pub(super) fn read(&self, kind: Kind, page: &Url, text: &[u8]) {
         let Some(own) = authority(page) else {
             return;
         };
-        let mut learn = |file: Url, known| self.learn(&own, file, known);
+        let mut found = Vec::new();
+        // Only of what the registry has: whoever has a page does not say what is right elsewhere.
+        let mut learn = |mut file: Url, known| {
+            file.set_fragment(None);
+            let is_own = authority(&file).is_some_and(|host| speaks_for(&own, &host));
+            if is_own && file.scheme() == "https" {
+                found.push((key(file.as_str()), known));
+            }
+        };
         match kind {
             Kind::Html => digests::of_html(page, text, &mut learn),
             Kind::Simple => digests::of_simple(page, text, &mut learn),
@@ -65,22 +81,28 @@ impl Learned {
                 }
             }
             Kind::CargoConfig => {
-                if let Some(crates) = digests::crates(text) {
-                    self.crates.lock().put(own, crates);
+                let folder = page.path().strip_suffix("config.json");
+                if let (Some(crates), Some(folder)) = (digests::crates(text), folder) {
+                    self.crates.lock().put(index(page, folder), crates);
                 }
             }
         }
-    }
-
-    /// Only of what the page's registry has: whoever has a page must not say what is right
-    /// elsewhere.
-    fn learn(&self, own: &str, mut file: Url, known: Known) {
-        file.set_fragment(None);
-        let is_own = authority(&file).is_some_and(|host| speaks_for(own, &host));
-        if is_own && file.scheme() == "https" {
-            self.files.lock().put(key(file.as_str()), known);
+        // The newest are the last, where there is an order.
+        let older = found.len().saturating_sub(MAX_OF_PAGE);
+        let mut files = self.files.lock();
+        for (file, known) in found.drain(older..) {
+            files.put(file, known);
         }
     }
+}
+
+/// An index of cargo, by its URL.
+fn index(page: &Url, path: &str) -> String {
+    let mut index = page.clone();
+    index.set_path(path);
+    index.set_query(None);
+    index.set_fragment(None);
+    index.into()
 }
 
 /// Clients do not all write a URL as the page does, where one may be written in two ways.

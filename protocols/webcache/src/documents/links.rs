@@ -6,12 +6,27 @@ use super::{authority, speaks_for};
 
 const SCHEME: &[u8] = b"https://";
 
-/// The page with `https` links to the registry's own hosts beginning with `base`. A link stands
-/// behind a quotation mark; in a page of HTML one may begin with the path.
-pub(super) fn lead(text: &[u8], page: &Url, base: &str, html: bool) -> Vec<u8> {
-    let Some(own) = authority(page) else {
-        return text.to_vec();
-    };
+/// Where a page has links that begin otherwise than with `https://`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// Nowhere.
+    Whole,
+    /// In the attribute `href`.
+    Href,
+    /// In the member `url`.
+    Url,
+}
+
+/// The page with `https` links to the registry's own hosts beginning with `base`; `None` if that
+/// makes it longer than `most`. A link stands behind a quotation mark.
+pub(super) fn lead(
+    text: &[u8],
+    page: &Url,
+    base: &str,
+    link: Link,
+    most: usize,
+) -> Option<Vec<u8>> {
+    let own = authority(page)?;
     let mut led = Vec::with_capacity(text.len() + text.len() / 4);
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| is_quote(*byte)) {
@@ -23,13 +38,43 @@ pub(super) fn lead(text: &[u8], page: &Url, base: &str, html: bool) -> Vec<u8> {
                 led.extend_from_slice(base.as_bytes());
                 rest = tail;
             }
-        } else if html && is_href(&before[..at]) && is_path(behind) {
-            led.extend_from_slice(base.as_bytes());
-            led.extend_from_slice(own.as_bytes());
+        } else if behind.starts_with(b"/") && link.is_at(&led[..led.len() - 1]) {
+            match behind.strip_prefix(b"//") {
+                // Of the page's scheme, which is not the proxy's.
+                Some(tail) if host(tail).is_some_and(|host| speaks_for(&own, &host)) => {
+                    led.extend_from_slice(base.as_bytes());
+                    rest = tail;
+                }
+                Some(_) => led.extend_from_slice(b"https:"),
+                None => {
+                    led.extend_from_slice(base.as_bytes());
+                    led.extend_from_slice(own.as_bytes());
+                }
+            }
+        }
+        if led.len() + rest.len() > most {
+            return None;
         }
     }
     led.extend_from_slice(rest);
-    led
+    Some(led)
+}
+
+impl Link {
+    /// Whether what stands behind this is a link.
+    fn is_at(self, before: &[u8]) -> bool {
+        let (name, sign) = match self {
+            Link::Whole => return false,
+            Link::Href => (&b"href"[..], b'='),
+            Link::Url => (&b"\"url\""[..], b':'),
+        };
+        let before = before.trim_ascii_end();
+        let before = before.strip_suffix(&[sign]).map(<[u8]>::trim_ascii_end);
+        before.is_some_and(|before| {
+            let start = before.len().checked_sub(name.len());
+            start.is_some_and(|start| before[start..].eq_ignore_ascii_case(name))
+        })
+    }
 }
 
 fn is_quote(byte: u8) -> bool {
@@ -45,15 +90,6 @@ fn host(link: &[u8]) -> Option<String> {
     Some(port.map_or_else(|| host.clone(), str::to_owned))
 }
 
-fn is_href(before: &[u8]) -> bool {
-    let start = before.len().checked_sub(b"href=".len());
-    start.is_some_and(|start| before[start..].eq_ignore_ascii_case(b"href="))
-}
-
-fn is_path(link: &[u8]) -> bool {
-    link.starts_with(b"/") && !link.starts_with(b"//")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -62,9 +98,10 @@ mod tests {
 
     const BASE: &str = "http://127.0.0.1:3128/https/";
 
-    fn led(page: &str, text: &str, html: bool) -> String {
+    fn led(page: &str, text: &str, link: Link) -> String {
         let page = Url::parse(page).unwrap();
-        String::from_utf8(lead(text.as_bytes(), &page, BASE, html)).unwrap()
+        let led = lead(text.as_bytes(), &page, BASE, link, usize::MAX);
+        String::from_utf8(led.unwrap()).unwrap()
     }
 
     #[test]
@@ -88,7 +125,7 @@ mod tests {
                 "\"http://127.0.0.1:3128/https/files.pythonhosted.org/z#sha256=1\"",
             ),
         ] {
-            assert_eq!(led(page, link, false), here);
+            assert_eq!(led(page, link, Link::Whole), here);
         }
         for other in [
             "\"https://pypi.org.evil.example/\"",
@@ -101,33 +138,109 @@ mod tests {
             "\"/y\"",
             "\"",
         ] {
-            assert_eq!(led(page, other, false), other);
+            assert_eq!(led(page, other, Link::Whole), other);
         }
         let elsewhere = "\"https://files.pythonhosted.org/z\"";
-        assert_eq!(led("https://evil.example/", elsewhere, false), elsewhere);
+        assert_eq!(
+            led("https://evil.example/", elsewhere, Link::Href),
+            elsewhere
+        );
     }
 
     #[test]
-    fn paths_of_html_lead_here() {
+    fn links_without_a_scheme_lead_where_the_page_means() {
         let page = "https://a.example:8443/simple/";
-        let text = "<a HREF='/x'>/y \"/z\"</a> <a href=\"//b.example/\"> <a href=\"../x\">";
-        let here = text.replace("'/x", "'http://127.0.0.1:3128/https/a.example:8443/x");
-        assert_eq!(led(page, text, true), here);
-        assert_eq!(led(page, text, false), text);
+        let here = format!("{BASE}a.example:8443");
+        for (link, text, led_to) in [
+            (Link::Href, "<a HREF='/x'>", format!("<a HREF='{here}/x'>")),
+            (
+                Link::Href,
+                "<a href = \"/x\">",
+                format!("<a href = \"{here}/x\">"),
+            ),
+            (
+                Link::Href,
+                "href='//A.example:8443/x'",
+                format!("href='{BASE}A.example:8443/x'"),
+            ),
+            (
+                Link::Href,
+                "href='//b.example/'",
+                "href='https://b.example/'".to_owned(),
+            ),
+            (
+                Link::Url,
+                "\"url\" : \"/x\"",
+                format!("\"url\" : \"{here}/x\""),
+            ),
+            (
+                Link::Url,
+                "\"url\":\"//b.example/\"",
+                "\"url\":\"https://b.example/\"".to_owned(),
+            ),
+        ] {
+            assert_eq!(led(page, text, link), led_to);
+            assert_eq!(led(page, text, Link::Whole), text);
+        }
+        for (link, other) in [
+            (Link::Href, ">/y \"/z\""),
+            (Link::Href, "href='../x'"),
+            (Link::Href, "\"url\":\"/x\""),
+            (Link::Url, "\"curl\":\"/x\""),
+            (Link::Url, "href='/x'"),
+        ] {
+            assert_eq!(led(page, other, link), other);
+        }
+    }
+
+    #[test]
+    fn a_page_that_grows_too_much_is_left() {
+        let page = Url::parse("https://a.example/").unwrap();
+        let text = b"href='/x' href='/y'";
+        let long = lead(text, &page, BASE, Link::Href, usize::MAX)
+            .unwrap()
+            .len();
+        assert!(lead(text, &page, BASE, Link::Href, long).is_some());
+        assert!(lead(text, &page, BASE, Link::Href, long - 1).is_none());
+    }
+
+    /// Pieces of pages.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "\"",
+            "'",
+            "https://a/",
+            "https://a",
+            "https://b/",
+            "href=",
+            "\"url\":",
+            "/x",
+            "//a/",
+            "//b/",
+            " ",
+            ">",
+            "é",
+        ]);
+        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
         #[test]
-        fn nothing_else_of_a_page_changes(text in "[\"'a-c/:#hrefthps=]{0,80}", html: bool) {
-            let here = led("https://a/", &text, html);
-            prop_assert_eq!(here.replace(&format!("{BASE}a/"), "/").replace(BASE, "https://")
-                .replace("https://a/", "/"), text.replace("https://a/", "/"));
+        fn nothing_but_the_beginnings_of_links_changes(text in text()) {
+            let page = "https://a/";
+            let whole = led(page, &text, Link::Whole);
+            prop_assert_eq!(whole.replace(BASE, "https://"), text.clone());
+            let href = led(page, &text, Link::Href);
+            let back = |text: &str| text.replace("https://", "//").replace("//a/", "/").replace("//a", "");
+            prop_assert_eq!(back(&href.replace(BASE, "https://")), back(&text));
         }
 
         #[test]
-        fn any_bytes_are_a_page(text: Vec<u8>, html: bool) {
+        fn any_bytes_are_a_page(text: Vec<u8>) {
             let page = Url::parse("https://a.example/").unwrap();
-            prop_assert!(lead(&text, &page, BASE, html).len() >= text.len());
+            for link in [Link::Whole, Link::Href, Link::Url] {
+                prop_assert!(lead(&text, &page, BASE, link, usize::MAX).is_some());
+            }
         }
     }
 }

@@ -113,6 +113,11 @@ impl Peers {
         self.0.taken_over()
     }
 
+    /// Whether all that they say is believed.
+    pub(crate) fn are_believed(&self) -> bool {
+        self.0.settings.trust == Trust::All
+    }
+
     pub(crate) fn keeper(&self) -> Arc<Keeper> {
         Arc::clone(&self.0.keeper)
     }

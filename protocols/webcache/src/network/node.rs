@@ -140,12 +140,14 @@ impl Node {
     ) -> Result<Turn, oneshot::error::RecvError> {
         let object = wanted.plain_object();
         let copy = this.keeper.find(object, &wanted, false);
+        let believed = this.settings.trust == Trust::All;
+        let copy = copy.filter(|copy| copy.meta().is_believed(&wanted, believed));
         let known = copy.as_ref().map(Copy::meta);
         let known = known.or(stale.as_ref().map(|stored| &stored.meta));
         // Where what is stale has no digest, a peer that says it is current is not believed.
         let may_be_current = |meta: &&store::Meta| {
             let fresh = !meta.policy.is_stale(SystemTime::now());
-            this.settings.trust == Trust::All || meta.checked || fresh
+            believed || meta.is_checked(&wanted) || fresh
         };
         let have = known.filter(may_be_current);
         let have = have.map(|meta| this.meta(Seen::of(meta)));

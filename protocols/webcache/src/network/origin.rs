@@ -110,7 +110,6 @@ async fn begin(node: &Arc<Node>, wanted: &Wanted, answer: Answer) -> (Outcome, O
         length: keeper::content_length(&head.headers),
         head: (head.status, head.headers),
         body: body::of_origin(body, node.config.stall_timeout),
-        known: wanted.known.clone(),
         hurry: true,
     };
     match keeper.begin(new).await {
@@ -150,7 +149,7 @@ pub(super) async fn renew(node: &Arc<Node>, wanted: &Wanted, head: &Head, copy: 
     };
     // What no digest covers a liar could make fresh for ever, or turn into something else.
     let believed = node.settings.trust == Trust::All;
-    if stored.meta.version != copy.version || !(believed || stored.meta.checked) {
+    if stored.meta.version != copy.version || !(believed || stored.meta.is_checked(wanted)) {
         return false;
     }
     let head = match believed {

@@ -82,7 +82,6 @@ pub(super) async fn body(
         promise,
         length: keeper::content_length(&parts.headers),
         head: (parts.status, parts.headers),
-        known: wanted.known.clone(),
         body: body::receive(stream),
         hurry: true,
     };

@@ -15,7 +15,7 @@ use crate::{
     forward::{Answer, Failure},
     headers::CacheStatus,
     keeper::{self, From, New},
-    network::{Outcome, Owed},
+    network::{Outcome, Owed, Peers},
     stats::Counters,
     store::Stored,
     wanted::Wanted,
@@ -40,7 +40,10 @@ impl Shared {
             let object = self.store.object(&wanted.text, &wanted.plain);
             let mut why = "uri-miss";
             let mut stale = None;
-            if let Some(stored) = self.store.find(object) {
+            let stored = self.store.find(object);
+            let believes = self.believes_peers();
+            if let Some(stored) = stored.filter(|stored| stored.meta.is_believed(&wanted, believes))
+            {
                 let now = SystemTime::now();
                 match stored
                     .meta
@@ -124,6 +127,11 @@ impl Shared {
         }
         self.pass(wanted.url, wanted.parts, body::empty(), "uri-miss")
             .await
+    }
+
+    /// Whether all that peers say is believed.
+    fn believes_peers(&self) -> bool {
+        self.peers.as_ref().is_some_and(Peers::are_believed)
     }
 
     pub(super) async fn hit(
@@ -366,7 +374,6 @@ impl Shared {
             length: keeper::content_length(&head.headers),
             head: (head.status, head.headers.clone()),
             body: body::of_origin(body, self.config.stall_timeout),
-            known: wanted.known.clone(),
             hurry: false,
         };
         match self.keeper.begin(new).await {

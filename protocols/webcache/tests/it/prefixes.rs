@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webcache::Config;
 
-use crate::origin::{Client, Origin, ROOM, Script};
+use crate::origin::{Client, Origin, ROOM, Script, parse};
 
 async fn start() -> (Origin, Client) {
     let (origin, roots) = Origin::start_tls().await;
@@ -130,6 +130,31 @@ async fn pages_lead_to_the_proxy_and_the_store_has_them_as_they_were() {
 }
 
 #[tokio::test]
+async fn who_has_the_proxy_as_its_proxy_too_gets_the_same() {
+    let (origin, client) = start().await;
+    origin.says("/a", Script::ok("Cache-Control: max-age=60", "here"));
+    let here = client.proxy.address().unwrap();
+    let url = format!("http://{here}{}", origin.behind("/a"));
+    let answer = client.get(&url).await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "here"));
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_page_without_its_body_is_of_the_page_here() {
+    let (origin, client) = start().await;
+    let head = "Cache-Control: max-age=60\nContent-Type: text/html\nETag: \"x\"";
+    origin.says("/page", Script::ok(head, ""));
+    let here = client.proxy.address().unwrap();
+    let request = format!(
+        "HEAD {} HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n",
+        origin.behind("/page")
+    );
+    let answer = parse(&client.send(request.as_bytes()).await);
+    assert_eq!((answer.status, answer.field("etag")), (200, None));
+    assert_eq!(answer.field("content-length"), None);
+}
+
+#[tokio::test]
 async fn redirects_lead_to_the_proxy() {
     let (origin, client) = start().await;
     let location = Script::status("302 Found", "Location: /there?x", "");
@@ -170,6 +195,8 @@ async fn browsers_and_other_machines_are_refused() {
     for (fields, status) in [
         (&["Origin: http://evil.example"][..], 403),
         (&["Sec-Fetch-Site: cross-site"], 403),
+        (&["User-Agent: Mozilla/5.0 (old)"], 403),
+        (&["Authorization: Basic x"], 403),
     ] {
         let answer = client.get_path(&path, fields).await;
         assert_eq!(answer.status, status, "{fields:?}");
@@ -190,13 +217,28 @@ async fn browsers_and_other_machines_are_refused() {
 #[tokio::test]
 async fn what_is_asked_with_a_password_is_for_who_asks() {
     let (origin, client) = start().await;
-    let path = origin.behind("/a");
-    origin.says("/a", Script::ok("Cache-Control: max-age=60", "mine"));
-    for count in 1..=2 {
-        let answer = client.get_path(&path, &["Authorization: Bearer x"]).await;
-        assert_eq!((answer.text().as_str(), origin.count()), ("mine", count));
+    let (path, away) = (origin.behind("/v2/a"), origin.behind("/v2/away"));
+    origin.says("/v2/a", Script::ok("Cache-Control: max-age=60", "mine"));
+    let elsewhere = "Location: https://elsewhere.example/b";
+    origin.says(
+        "/v2/away",
+        Script::status("307 Temporary Redirect", elsewhere, ""),
+    );
+    for (number, field) in ["Authorization: Bearer x", "Private-Token: x"]
+        .iter()
+        .enumerate()
+    {
+        for count in 1..=2 {
+            let answer = client.get_path(&path, &[field]).await;
+            let trips = number * 3 + count;
+            assert_eq!((answer.text().as_str(), origin.count()), ("mine", trips));
+        }
+        let asked = origin.requests()[number * 3].to_ascii_lowercase();
+        assert!(asked.contains(&field.to_ascii_lowercase()), "{asked}");
+        let answer = client.get_path(&away, &[field]).await;
+        // To the client the other server would be the same.
+        let location = answer.field("location");
+        assert_eq!(location.as_deref(), Some("https://elsewhere.example/b"));
     }
-    let asked = origin.requests()[1].to_ascii_lowercase();
-    assert!(asked.contains("authorization: bearer x\r\n"), "{asked}");
     assert_eq!(client.store.objects(), 0);
 }

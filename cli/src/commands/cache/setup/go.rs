@@ -14,7 +14,7 @@ fn setting(port: u16) -> String {
 }
 
 fn proxy(port: u16) -> String {
-    format!("http://127.0.0.1:{port}/https/proxy.golang.org,direct")
+    format!("http://127.0.0.1:{port}/https/proxy.golang.org|https://proxy.golang.org,direct")
 }
 
 impl Format for Go {

@@ -14,14 +14,18 @@ async fn start() -> (Origin, Vec<Member>) {
     let (origin, roots) = Origin::start_tls().await;
     let config = Config {
         roots,
+        registries: vec![origin.address.to_string()],
         ..Config::default()
     };
-    let verified = PeersConfig {
+    let members = Member::network_with(&config, &verified(), 3).await;
+    (origin, members)
+}
+
+fn verified() -> PeersConfig {
+    PeersConfig {
         trust: Trust::Verified,
         ..open(Scheme::HomeStore)
-    };
-    let members = Member::network_with(&config, &verified, 3).await;
-    (origin, members)
+    }
 }
 
 fn at_proxy(origin: &Origin, path: &str) -> String {
@@ -86,6 +90,47 @@ async fn a_file_that_a_page_names_the_digest_of_comes_from_another_node() {
         2,
         "pages come from the origin"
     );
+}
+
+#[tokio::test]
+async fn a_page_of_no_registry_says_nothing_of_files() {
+    let (origin, roots) = Origin::start_tls().await;
+    let config = Config {
+        roots,
+        ..Config::default()
+    };
+    let members = Member::network_with(&config, &verified(), 3).await;
+    let file = publish(&origin, &members, "hello", HELLO);
+    for member in &members[1..] {
+        member
+            .client
+            .get_path(&at_proxy(&origin, "/simple/x/"), &[])
+            .await;
+        let reply = member.client.get_path(&at_proxy(&origin, &file), &[]).await;
+        assert_eq!(reply.text(), "hello");
+    }
+    // Not even where a file is leaves the machine.
+    let asked: u64 = members.iter().map(|member| member.stats().asked).sum();
+    assert_eq!((asked, trips(&origin, &file)), (0, 2));
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_another_is_asked_for_anew() {
+    let (origin, members) = start().await;
+    let file = publish(&origin, &members, "hello", HELLO);
+    let client = &members[1].client;
+    let (page, path) = (at_proxy(&origin, "/simple/x/"), at_proxy(&origin, &file));
+    client.get_path(&page, &[]).await;
+    assert_eq!(client.get_path(&path, &[]).await.text(), "hello");
+    // SHA-256 of `other`.
+    let digest = "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa";
+    let again = publish(&origin, &members, "other", digest);
+    assert_eq!(again, file);
+    client.get_path(&page, &[]).await;
+    // What is here is fresh, and another than the page names now; and so is the home's.
+    let reply = client.get_path(&path, &[]).await;
+    assert_eq!(reply.text(), "other");
+    assert_eq!(members[1].stats().wrong_digests, 1);
 }
 
 #[tokio::test]

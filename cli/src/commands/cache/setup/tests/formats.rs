@@ -89,7 +89,10 @@ fn npm_reads_quotes_comments_and_sections() {
 #[test]
 fn go_gets_no_carriage_return_into_its_value() {
     let new = changed(&Go, "GOFLAGS=-x\r\n", false);
-    assert!(new.contains("proxy.golang.org,direct\n"), "{new}");
+    assert!(
+        new.contains("proxy.golang.org|https://proxy.golang.org,direct\n"),
+        "{new}"
+    );
     changed(&Go, " GOPROXY=off\n#GOPROXY=off\n", false);
 }
 
