@@ -20,6 +20,7 @@ mod interrupts;
 mod kademlia;
 mod named;
 mod objects;
+mod registries;
 mod rendezvous;
 mod s3;
 mod shared_cache;

@@ -107,11 +107,13 @@ fn what_is_kept_is_listed_asked_for_and_forgotten() {
     net.ok(0, &["cache", "purge", "--all"]);
     assert_eq!(net.json(0, &["cache", "stats"])["objects"], 0);
 
-    // What cannot be: an origin without it, https, no URL.
+    // What cannot be: an origin without it, one that speaks no TLS, another scheme, no URL.
     let absent = fails(&net, &["cache", "warm", "http://127.0.0.1:4748/no"]);
     assert!(absent.contains("1 of 1 were not got"), "{absent}");
-    let https = fails(&net, &["cache", "warm", "https://127.0.0.1/"]);
-    assert!(https.contains("https goes through CONNECT"), "{https}");
+    let https = fails(&net, &["cache", "warm", "https://127.0.0.1:4748/no"]);
+    assert!(https.contains("1 of 1 were not got"), "{https}");
+    let ftp = fails(&net, &["cache", "warm", "ftp://127.0.0.1/"]);
+    assert!(ftp.contains("begins with http:// or https://"), "{ftp}");
     let none = fails(&net, &["cache", "purge", "no url"]);
     assert!(none.contains("no url"), "{none}");
 }
