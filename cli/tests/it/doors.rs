@@ -51,7 +51,11 @@ fn the_doors_are_guarded_and_the_stop_is_clean() {
         "PUT /api/v1/blocks HTTP/1.1\\r\\n{host}\\r\\nContent-Length: 4\\r\\nExpect: 100-continue\\r\\n\\r\\n"
     );
     let next = format!("GET /api/v1/node HTTP/1.1\\r\\n{host}\\r\\n{bearer}\\r\\n\\r\\n");
-    let script = format!("exec 3<>/dev/tcp/127.0.0.1/4748; printf '{refused}{next}' >&3; cat <&3");
+    // In one piece: what comes when the connection is closed already would break it.
+    let script = format!(
+        "text=$(printf '{refused}{next}x'); exec 3<>/dev/tcp/127.0.0.1/4748; \
+         cat <<< \"${{text%x}}\" >&3; cat <&3"
+    );
     let output = lab.output(0, "bash", ["-c", &script]).unwrap();
     let said = String::from_utf8_lossy(&output.stdout).to_lowercase();
     assert!(said.starts_with("http/1.1 401"), "{said}");

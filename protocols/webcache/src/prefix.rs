@@ -12,7 +12,7 @@ use hyper::Request;
 use url::Url;
 
 use crate::{
-    documents,
+    documents, headers,
     request::{self, Refusal},
 };
 
@@ -152,6 +152,7 @@ impl Prefix {
 
 /// Makes of the fields of a client's request those that go on.
 pub(crate) fn prepare(fields: &mut HeaderMap, url: &Uri) {
+    headers::strip(fields);
     // Cookies of this machine's other servers, if of anybody; and where a link was.
     fields.remove(header::COOKIE);
     fields.remove(header::REFERER);
@@ -399,6 +400,10 @@ mod tests {
             }
             fields.insert(header::COOKIE, HeaderValue::from_static("a=b"));
             fields.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"x\""));
+            // Cargo's offer to speak HTTP/2 is for this hop.
+            let hop = HeaderValue::from_static("Upgrade, HTTP2-Settings");
+            fields.insert(header::CONNECTION, hop);
+            fields.insert("http2-settings", HeaderValue::from_static("AAMAAABk"));
             let mut of_cargo = fields.clone();
             prepare(&mut fields, &"https://a.example/x".parse().unwrap());
             assert_eq!(fields[header::ACCEPT_ENCODING], goes_on, "{said:?}");
