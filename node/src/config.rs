@@ -261,6 +261,11 @@ pub const SETTINGS: &[Setting] = &[
         "--webcache-scheme",
     ),
     setting(
+        "webcache.serve_kib",
+        "HEDGEROW_WEBCACHE_SERVE_KIB",
+        "--webcache-serve-kib",
+    ),
+    setting(
         "webcache.peer_networks",
         "HEDGEROW_WEBCACHE_PEER_NETWORKS",
         "--webcache-peer-networks",

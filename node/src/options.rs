@@ -84,6 +84,9 @@ pub struct StartOptions {
     /// directory [default: home-store]
     #[arg(long, value_name = "SCHEME")]
     pub webcache_scheme: Option<String>,
+    /// KiB a second of the web cache that other nodes get, all together (0: no limit) [default: 0]
+    #[arg(long, value_name = "KIB")]
+    pub webcache_serve_kib: Option<String>,
     /// Networks, as 10.0.0.0/8, whose servers the web cache asks on behalf of other nodes as if
     /// they were public; separated by commas [default: none]
     #[arg(long, value_name = "NETWORKS")]
@@ -170,6 +173,7 @@ impl StartOptions {
             ("webcache.registries", self.webcache_registries.clone()),
             ("webcache.peers", self.webcache_peers.clone()),
             ("webcache.scheme", self.webcache_scheme.clone()),
+            ("webcache.serve_kib", self.webcache_serve_kib.clone()),
             (
                 "webcache.peer_networks",
                 self.webcache_peer_networks.clone(),

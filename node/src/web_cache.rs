@@ -68,6 +68,8 @@ pub(crate) async fn open(
                 scheme: settings.scheme,
                 trust,
                 networks: settings.peer_networks.networks(),
+                serve_bytes_per_second: (settings.serve_kib > 0)
+                    .then(|| u64::from(settings.serve_kib) * 1024),
             };
             let seed = rand::random();
             let (peers, behaviour) = Peers::new(config, shared, store, overlay, seed);

@@ -8,13 +8,13 @@ mod origin;
 
 use std::path::Path;
 
-use clients::{Got, have_or_skip};
+use clients::Got;
 use lab::Lab;
 use machines::{A, B, BARK, Machines, Registry};
 use origin::Asked;
 use serde_json::Value;
 
-use crate::net::same;
+use crate::{net::same, support::have_or_skip};
 
 type Client = fn(&Machines, usize, &Path) -> Vec<Got>;
 

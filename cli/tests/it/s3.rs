@@ -9,19 +9,10 @@ use std::{
 use lab::Lab;
 
 use crate::net::{Net, random_file, same, text};
-use crate::support::HEDGEROW;
+use crate::support::{HEDGEROW, skip};
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/s3");
 const GUIDE: &str = include_str!("../../../docs/guide/s3.md");
-
-/// Says in a line why a test cannot run here; where all must run that is a failure.
-fn skip(test: &str, reason: &str) {
-    assert!(
-        std::env::var_os("LAB_REQUIRED").is_none(),
-        "{test}: {reason} (LAB_REQUIRED is set)"
-    );
-    eprintln!("skipped: {test}: {reason}");
-}
 
 /// An environment of Python with boto3 and s3cmd in it, made once below cargo's folder; none
 /// where it cannot be made.

@@ -14,8 +14,9 @@ use std::{
 
 use guid::Guid;
 use lab::{Lab, Process};
+use serde_json::Value;
 
-use crate::net::Net;
+use crate::{net::Net, support::have_or_skip};
 
 /// Where the origin is to listen, and the file for which it waits with paths of `/slow`.
 const LISTEN: &str = "SHARED_CACHE_ORIGIN";
@@ -53,9 +54,10 @@ fn origin() {
                     true => "private, max-age=600",
                     false => "max-age=600",
                 };
-                let body = format!("body of {path}");
+                let (kind, body) = body_of(&path);
                 let answer = format!(
-                    "HTTP/1.1 200 OK\r\nCache-Control: {control}\r\nContent-Length: {}\r\n\r\n{body}",
+                    "HTTP/1.1 200 OK\r\nCache-Control: {control}\r\nContent-Type: {kind}\r\n\
+                     Content-Length: {}\r\n\r\n{body}",
                     body.len()
                 );
                 if stream.write_all(answer.as_bytes()).is_err() {
@@ -63,6 +65,30 @@ fn origin() {
                 }
             }
         });
+    }
+}
+
+/// `/site/N` is a page with a script and a picture.
+fn body_of(path: &str) -> (&'static str, String) {
+    let mut parts = path.split('/').skip(1);
+    let (folder, name) = (parts.next(), parts.next().unwrap_or_default());
+    match folder {
+        Some("site") => (
+            "text/html",
+            format!(
+                "<!doctype html><title>site</title><script src=\"/code/{name}\"></script>\
+                 <img src=\"/picture/{name}\">"
+            ),
+        ),
+        Some("code") => (
+            "text/javascript",
+            "document.documentElement.dataset.code = 'ran';".to_owned(),
+        ),
+        Some("picture") => (
+            "image/svg+xml",
+            "<svg xmlns='http://www.w3.org/2000/svg'/>".to_owned(),
+        ),
+        _ => ("text/plain", format!("body of {path}")),
     }
 }
 
@@ -252,4 +278,52 @@ fn a_home_that_is_killed_costs_one_trip() {
         let said = shared.get(2, &path, &[]);
         assert_eq!(shared.trips(&path), 1, "{scheme}: {said:?}");
     });
+}
+
+#[test]
+fn what_a_browser_has_seen_another_browser_has_from_that_node() {
+    let test = "what_a_browser_has_seen_another_browser_has_from_that_node";
+    if !Lab::available_or_skip(test) || !have_or_skip(test, &["chromium"]) {
+        return;
+    }
+    let shared = Shared::start("home-store");
+    let site = shared.path_at("/site", 0);
+    let name = site.rsplit('/').next().unwrap();
+    for node in [1, 2] {
+        let profile = tempfile::tempdir().unwrap();
+        let mut browser = shared.net.lab.command(node, "chromium").unwrap();
+        browser
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+            ])
+            .args([
+                "--no-first-run",
+                "--disable-background-networking",
+                "--dump-dom",
+            ])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(["--proxy-server=http://127.0.0.1:3128", &shared.url(&site)])
+            .env("HOME", profile.path())
+            .stdin(Stdio::null());
+        let output = browser.output().unwrap();
+        let page = String::from_utf8_lossy(&output.stdout);
+        assert!(page.contains("data-code=\"ran\""), "{output:?}");
+    }
+    for path in [
+        site.clone(),
+        format!("/code/{name}"),
+        format!("/picture/{name}"),
+    ] {
+        assert_eq!(shared.trips(&path), 1, "{path}");
+    }
+    let stats = shared.net.run(2, &["--json", "cache", "stats"]);
+    let stats: Value = serde_json::from_slice(&stats.stdout).unwrap();
+    // What has its home at this node itself it had already.
+    assert!(
+        stats["shared"]["peer_hits"].as_u64().unwrap() >= 1,
+        "{stats}"
+    );
 }

@@ -26,6 +26,8 @@ pub struct WebCache {
     pub peers: Trust,
     /// Where the bodies are, `home-store` or `directory`; the same at all nodes.
     pub scheme: Scheme,
+    /// KiB a second of what is given to other nodes, all together; 0 has no limit.
+    pub serve_kib: u32,
     /// Networks whose servers are asked on behalf of other nodes as if they were public.
     pub peer_networks: PeerNetworks,
 }

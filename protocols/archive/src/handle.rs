@@ -14,11 +14,11 @@ use objects::Version;
 use parking_lot::Mutex;
 use replicas::{Collection as _, GetError, MAX_LIST, Placement, StoreError, hashing};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use wire::Limiter;
 
 use crate::code::Rate;
 use crate::collections::{Fragments, Manifests};
 use crate::error::FindError;
-use crate::limiter::Limiter;
 use crate::manifest::{Manifest, ManifestError};
 use crate::names::{ManifestName, archives_of, version_of};
 use crate::store::Usage;
@@ -26,6 +26,9 @@ use crate::sweep::{Looked, Progress};
 
 /// Archives and restores at a time: each has a segment and its fragments in memory.
 pub const MAX_JOBS: usize = 2;
+
+/// How long repair at its rate takes for what passes at once (H22).
+const BURST: Duration = Duration::from_secs(1);
 
 /// Manifests that are looked up at a time.
 const AT_A_TIME: usize = 4;
@@ -133,7 +136,7 @@ impl Handle {
                 blocks,
                 placement: Arc::new(placement),
                 keypair,
-                limiter: Limiter::new(config.repair_bytes_per_second),
+                limiter: Limiter::new(config.repair_bytes_per_second, BURST),
                 config,
                 looked: Mutex::default(),
                 progress: Mutex::default(),

@@ -16,7 +16,6 @@ mod columns;
 mod error;
 mod fjall_store;
 mod handle;
-mod limiter;
 mod manifest;
 mod names;
 mod restore;

@@ -15,6 +15,9 @@ pub const MAX_LIST: usize = 256;
 /// gain over asking in turns.
 pub const MAX_SPANS: usize = 64;
 
+/// How long repair at its rate takes for what passes at once (R13).
+pub(crate) const BURST: Duration = Duration::from_millis(250);
+
 /// Arcs that an arc with too many differences is cut into (R12).
 pub const SPLIT: usize = 16;
 

@@ -32,7 +32,6 @@ mod handle;
 pub mod hashing;
 mod keep;
 mod keepers;
-mod limiter;
 mod message;
 mod moving;
 mod nearest;

@@ -11,13 +11,13 @@ use guid::{Guid, Span};
 use overlay::Contact;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use wire::Limiter;
 
 use crate::arcs::Arcs;
 use crate::collection::{Collection, Entry, ItemId, PutRefused, StoreError};
-use crate::config::{MAX_LIST, MAX_SPANS, SPLIT};
+use crate::config::{BURST, MAX_LIST, MAX_SPANS, SPLIT};
 use crate::digest::{Digest, digest_of};
 use crate::fetch::{Fetched, fetch_verified, local};
-use crate::limiter::Limiter;
 use crate::message::{Refusal, Request, Response};
 use crate::place::place_on;
 use crate::pool::RequestError;
@@ -101,7 +101,7 @@ enum ReconcileError {
 
 /// Reconciles after each change of the leaf set, and now and then without one.
 pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>) {
-    let limiter = Limiter::new(shared.config.repair_bytes_per_second);
+    let limiter = Limiter::new(shared.config.repair_bytes_per_second, BURST);
     let mut changes = shared.placement.changes();
     changes.mark_changed();
     let mut wait = shared.config.reconcile_every;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use wire::Limiter;
 
 use crate::collection::{Collection, ItemId, StoreError};
-use crate::limiter::Limiter;
+use crate::config::BURST;
 use crate::message::{Request, Response};
 use crate::nearest;
 use crate::place::place_on;
@@ -18,7 +19,7 @@ const ATTEMPTS: usize = 3;
 
 /// Works off the queue of items that miss a copy.
 pub(crate) async fn run<C: Collection>(shared: Arc<Shared<C>>, mut queue: mpsc::Receiver<ItemId>) {
-    let limiter = Limiter::new(shared.config.repair_bytes_per_second);
+    let limiter = Limiter::new(shared.config.repair_bytes_per_second, BURST);
     while let Some(first) = queue.recv().await {
         // Whatever made the copy fail gets a little time to pass, and what is queued
         // meanwhile is tried together.

@@ -4,7 +4,7 @@
 //! [`decode`]) inside frames with a length prefix and a maximum ([`read_frame`],
 //! [`write_frame`], [`FrameDecoder`]). [`Handler`] is the only `ConnectionHandler` they
 //! have: it carries small messages over one long-lived stream per direction, with a
-//! bounded queue, and opens and accepts raw streams for bulk.
+//! bounded queue, and opens and accepts raw streams for bulk. [`Limiter`] keeps that to a rate.
 //!
 //! ```
 //! let frame = wire::encode(&("hello", 3));
@@ -19,7 +19,7 @@
 //! # Ok::<(), wire::FrameError>(())
 //! ```
 //!
-//! Rules W1 to W11 of `docs/specs/wire.md` are cited where the code obeys them.
+//! Rules W1 to W12 of `docs/specs/wire.md` are cited where the code obeys them.
 
 mod cbor;
 mod config;
@@ -28,6 +28,7 @@ mod event;
 mod frame;
 mod handler;
 mod inbox;
+mod limiter;
 mod outbox;
 mod upgrade;
 
@@ -38,5 +39,6 @@ pub use event::{Command, Event, StreamError};
 pub use frame::{FrameDecoder, FrameError, frame_header, read_frame, write_frame};
 pub use handler::{Handler, MAX_PENDING_OPENS, Purpose};
 pub use inbox::MAX_INBOUND_MESSAGE_STREAMS;
+pub use limiter::Limiter;
 pub use outbox::MAX_REOPENS;
 pub use upgrade::Upgrade;

@@ -15,29 +15,6 @@ pub(crate) struct Got {
     pub(crate) right: PathBuf,
 }
 
-/// Whether these programs are here. If not, says so, or panics where `LAB_REQUIRED` is set.
-pub(crate) fn have_or_skip(test: &str, programs: &[&str]) -> bool {
-    let works = |program: &&&str| {
-        let (program, args) = match **program {
-            "pip" => ("python3", ["-m", "pip", "--version"].as_slice()),
-            "go" => ("go", ["version"].as_slice()),
-            program => (program, ["--version"].as_slice()),
-        };
-        let said = Command::new(program).args(args).output();
-        said.is_ok_and(|said| said.status.success())
-    };
-    let missing: Vec<_> = programs.iter().filter(|program| !works(program)).collect();
-    if missing.is_empty() {
-        return true;
-    }
-    assert!(
-        env::var_os("LAB_REQUIRED").is_none(),
-        "{test} needs {missing:?} (LAB_REQUIRED is set)"
-    );
-    eprintln!("skipped: {test}: no {missing:?} here");
-    false
-}
-
 pub(crate) fn pip(machines: &Machines, node: usize, home: &Path) -> Vec<Got> {
     // What is in PATH may be a script that needs its own home.
     let python = Command::new("python3")

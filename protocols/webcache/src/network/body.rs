@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use wire::Limiter;
 
 use super::message::MAX_CHUNK;
 use crate::body::{Body, BoxError};
@@ -21,7 +22,7 @@ where
     StreamBody::new(chunks).boxed_unsync()
 }
 
-/// Writes a body to a stream as fast as that takes it, and gives its size.
+/// Writes a body to a stream as fast as that takes it and `limiter` lets it, and gives its size.
 ///
 /// # Errors
 /// When the body breaks off, or the stream takes nothing for `stall`.
@@ -29,6 +30,7 @@ pub(super) async fn send<S>(
     stream: &mut S,
     mut body: Body,
     stall: Duration,
+    limiter: Option<&Limiter>,
 ) -> Result<usize, BoxError>
 where
     S: AsyncWrite + Unpin,
@@ -39,6 +41,9 @@ where
             continue;
         };
         for chunk in data.chunks(MAX_CHUNK) {
+            if let Some(limiter) = limiter {
+                limiter.take(chunk.len()).await;
+            }
             let writing = wire::write_frame(stream, chunk, MAX_CHUNK);
             tokio::time::timeout(stall, writing).await??;
             sent += chunk.len();
@@ -75,7 +80,7 @@ mod tests {
             (near.compat(), far.compat())
         };
         let sending = tokio::spawn(async move {
-            let _ = send(&mut near, sent, STALL).await;
+            let _ = send(&mut near, sent, STALL, None).await;
         });
         let got = receive(far)
             .collect()
@@ -101,10 +106,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn all_bodies_together_keep_to_the_rate() {
+        let limiter = Limiter::new(64 * 1024, Duration::ZERO);
+        let begin = tokio::time::Instant::now();
+        let large = || {
+            let whole = http_body_util::Full::new(vec![7u8; 4 * MAX_CHUNK].into());
+            whole.map_err(|never| match never {}).boxed_unsync()
+        };
+        let (mut one, mut other) = (futures::io::sink(), futures::io::sink());
+        let sent = tokio::join!(
+            send(&mut one, large(), STALL, Some(&limiter)),
+            send(&mut other, large(), STALL, Some(&limiter)),
+        );
+        assert_eq!(
+            (sent.0.unwrap(), sent.1.unwrap()),
+            (4 * MAX_CHUNK, 4 * MAX_CHUNK)
+        );
+        // Eight pieces of a second each, of which the first goes at once.
+        assert_eq!(begin.elapsed(), Duration::from_secs(7));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_given_up() {
         let (near, far) = tokio::io::duplex(10);
         let mut near = near.compat();
-        let sent = send(&mut near, body(&["more than ten bytes"], false), STALL);
+        let sent = send(
+            &mut near,
+            body(&["more than ten bytes"], false),
+            STALL,
+            None,
+        );
         assert!(sent.await.is_err());
         drop(far);
     }

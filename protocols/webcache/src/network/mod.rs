@@ -62,6 +62,8 @@ pub struct PeersConfig {
     pub trust: Trust,
     /// Networks that count as public: what is there is fetched for peers, and given to them.
     pub networks: Networks,
+    /// How much of bodies is given to peers, all together; `None` is as much as goes.
+    pub serve_bytes_per_second: Option<u64>,
 }
 
 /// A node's part in the shared cache. Cheap to clone.

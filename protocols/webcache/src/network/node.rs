@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use webcache_core::{Input, Message, Meta, Purpose, Ticket, Webcache};
+use wire::Limiter;
 
 use super::{
     PeersConfig, Trust,
@@ -34,6 +35,9 @@ use crate::{
     wanted::Wanted,
 };
 
+/// How long what is given to peers at once takes at the rate that is set.
+const BURST: Duration = Duration::from_millis(250);
+
 /// Answers to one question that may wait to be written: `wait` and the last one.
 const REPLIES: usize = 4;
 
@@ -47,6 +51,8 @@ pub(crate) struct Node {
     /// The way to origins on behalf of peers.
     pub(super) origins: Origins,
     pub(super) opens: mpsc::Sender<Open>,
+    /// What all bodies that peers get may take together.
+    pub(super) serving: Option<Limiter>,
     pub(super) homes: Homes,
     /// Bodies on their way on behalf of peers.
     pub(super) fetches: Fetches,
@@ -84,8 +90,10 @@ impl Node {
             scheme: settings.scheme,
             ..webcache_core::Config::default()
         };
+        let rate = settings.serve_bytes_per_second;
         Node {
             me,
+            serving: rate.map(|rate| Limiter::new(rate, BURST)),
             origins: Origins::public(&config, Arc::clone(&keeper.networks)),
             config,
             settings,

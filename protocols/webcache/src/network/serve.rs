@@ -237,7 +237,7 @@ async fn give(
         head,
     };
     write(&mut stream, &answer, MAX_ANSWER, limit).await?;
-    let sent = body::send(&mut stream, body, limit).await?;
+    let sent = body::send(&mut stream, body, limit, node.serving.as_ref()).await?;
     Counters::add_bytes(&node.keeper.counters.served_bytes, sent);
     Ok(())
 }

@@ -38,6 +38,7 @@ pub(crate) fn open(scheme: Scheme) -> PeersConfig {
         scheme,
         trust: Trust::All,
         networks: Networks::parse(&["127.0.0.0/8"]).unwrap(),
+        serve_bytes_per_second: None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is never shared, never believed, and never fetched for others (Q31, Q32, Q35, Q36).
 
-use webcache::{Networks, PeersConfig, Scheme, Trust};
+use webcache::{Config, Networks, PeersConfig, Scheme, Trust};
 
 use super::member::{Member, open, path_at};
-use crate::origin::{LIMIT, Origin, Script, until};
+use crate::origin::{Client, LIMIT, Origin, ROOM, Script, until};
 
 /// SHA-256 of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
@@ -304,4 +304,28 @@ async fn a_body_that_breaks_off_is_whole_nowhere() {
             "{scheme:?}"
         );
     }
+}
+
+/// What a peer gave while all was believed is no answer any more when that is over.
+#[tokio::test]
+async fn what_was_believed_once_is_not_for_ever() {
+    let origin = Origin::start().await;
+    let mut members = Member::network(&open(Scheme::HomeStore), 3).await;
+    let path = path_at(&members, &origin, "/page", 0);
+    origin.says(&path, Script::ok("Cache-Control: max-age=600", "here"));
+    let url = origin.url(&path);
+    members[1].client.get(&url).await;
+    let reply = members[2].client.get(&url).await;
+    assert!(reply.all("cache-status")[0].starts_with("hedgerow-peer; hit"));
+    let mut member = members.pop().unwrap();
+    until(|| member.client.store.objects() == 1).await;
+    let folder = member.client.folder.take().unwrap();
+    member.kill().await;
+    assert_eq!(origin.count(), 1);
+    let alone = Client::open(folder.path(), Config::default(), ROOM).await;
+    assert_eq!(alone.store.objects(), 1);
+    let reply = alone.get(&url).await;
+    assert_eq!((reply.text().as_str(), origin.count()), ("here", 2));
+    // The origin's own is one.
+    assert!(alone.get(&url).await.cache_status().contains("; hit"));
 }
