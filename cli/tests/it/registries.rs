@@ -6,7 +6,7 @@ mod clients;
 mod machines;
 mod origin;
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use clients::Got;
 use lab::Lab;
@@ -49,15 +49,19 @@ fn on_both(test: &str, tools: &[&str], registry: Registry, flags: &[&str], clien
         return;
     }
     let machines = Machines::start(registry, flags);
+    let begin = Instant::now();
     get(&machines, A, client);
+    let of_first = begin.elapsed();
     let first = machines.asked();
+    let begin = Instant::now();
     get(&machines, B, client);
+    let of_second = begin.elapsed();
     let second = machines.asked().split_off(first.len());
     assert_eq!(of_packages(&machines, &second).len(), 0, "{second:#?}");
     let once = bytes(&of_packages(&machines, &first));
     println!(
-        "{registry:?}: {once} bytes of packages came from the registry for the first machine; \
-         for the second {} bytes in {} answers",
+        "{registry:?}: {once} bytes of packages came from the registry for the first machine, in \
+         {of_first:.1?}; for the second {} bytes in {} answers, in {of_second:.1?}",
         bytes(&second),
         second.len()
     );

@@ -75,19 +75,20 @@ fn find(program: &str) -> bool {
 /// With all objects in memory, and no log: as fast as it can be.
 fn start_squid(lab: &Lab, folder: &Path) -> anyhow::Result<()> {
     let config = folder.join("squid.conf");
-    let shown = folder.display();
     fs::write(
         &config,
         format!(
-            "http_port {SQUID}\nhttp_access allow all\ncache_mem 512 MB\n\
+            "http_port {SQUID}\nhttp_access allow all\ncache_mem 512 MB\nmemory_cache_shared off\n\
              maximum_object_size_in_memory 4 MB\nmaximum_object_size 4 MB\n\
-             access_log none\ncache_log /dev/null\ncache_store_log none\npid_filename {shown}/pid\n\
+             access_log none\ncache_log /dev/null\ncache_store_log none\npid_filename none\n\
              coredump_dir none\nvisible_hostname squid.example\nworkers 1\nnetdb_filename none\n\
-             pinger_enable off\nshutdown_lifetime 0 seconds\ncache_effective_user root\n"
+             pinger_enable off\nshutdown_lifetime 0 seconds\n"
         ),
     )?;
     let mut command = lab.command(0, "taskset")?;
-    command.args(["-c", "0", "squid", "-N", "-f"]).arg(&config);
+    command
+        .args(["-c", "0", "squid", "-N", "-n", "bench", "-f"])
+        .arg(&config);
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     lab.spawn_command("squid", command)?;
     let url = format!("http://{}/1024/wrk", origin_host(lab));

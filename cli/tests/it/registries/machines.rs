@@ -9,7 +9,7 @@ use std::{
 };
 
 use guid::Guid;
-use lab::Lab;
+use lab::{Lab, Uplink};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -61,6 +61,19 @@ const PACKAGES: [(&str, &[&str], u64, usize); 4] = [
 
 /// The package that needs all others, and the largest.
 pub(crate) const TREE: &str = "hedge-tree";
+/// For a measurement: Mbit a second at which the registry sends, and how many times as large
+/// packages are.
+const UPLINK: &str = "REGISTRIES_UPLINK_MBIT";
+const TIMES: &str = "REGISTRIES_TIMES";
+
+fn number(variable: &str) -> Option<u64> {
+    let said = env::var(variable).ok()?;
+    Some(
+        said.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number")),
+    )
+}
+
 pub(crate) const BARK: &str = "hedge-bark";
 
 /// A version of all packages that nobody wants, and its bytes.
@@ -177,8 +190,13 @@ impl Machines {
         origin::certify(folder.path(), &HOSTS);
         let within = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let hosts = within("hosts");
-        let lab = Lab::builder()
-            .nodes(3)
+        let lab = Lab::builder().nodes(3);
+        let uplink = number(UPLINK);
+        let lab = match uplink {
+            Some(_) => lab.switched(1),
+            None => lab,
+        };
+        let lab = lab
             .binary("unshare")
             .args(["--mount", "sh", "-c", WITH_HOSTS, "sh", &hosts, HEDGEROW])
             .args(["--home", "{home}", "node", "start"])
@@ -188,6 +206,13 @@ impl Machines {
             .env("SSL_CERT_FILE", within(origin::AUTHORITY))
             .build()
             .unwrap();
+        if let Some(mbit) = uplink {
+            let uplink = Uplink {
+                up: Some(mbit * 1_000_000),
+                ..Uplink::default()
+            };
+            lab.set_uplink(REGISTRY, 0, uplink).unwrap();
+        }
         let at = lab.ipv4(REGISTRY, 0);
         let known = format!("127.0.0.1 localhost\n{at} {}\n", HOSTS.join(" "));
         fs::write(hosts, known).unwrap();
@@ -236,6 +261,7 @@ impl Machines {
     fn choose(&self, registry: Registry) -> Vec<Package> {
         let mut chosen: Vec<Package> = Vec::new();
         for (name, needs, size, home) in PACKAGES {
+            let size = size * number(TIMES).unwrap_or(1);
             let name = registry.spell(name);
             let newest = |need: &&str| {
                 let need = registry.spell(need);
