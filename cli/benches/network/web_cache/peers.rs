@@ -12,6 +12,9 @@ use crate::{
 /// Bytes of a small object.
 const SMALL: usize = 4096;
 
+/// Large objects that are tried for each that is wanted.
+const TRIES: usize = 20;
+
 /// Each small object is got by one node, which has its home keep it, and then by the next node.
 pub(super) fn small(net: &Net, options: &Options) -> anyhow::Result<()> {
     let (mut hits, mut local) = (Vec::new(), Vec::new());
@@ -45,8 +48,11 @@ pub(super) fn small(net: &Net, options: &Options) -> anyhow::Result<()> {
 /// A large object, and one stream of libp2p beside it.
 pub(super) fn large(net: &Net, options: &Options) -> anyhow::Result<()> {
     let mut rates = Vec::new();
-    // About every nth object's home is the reader itself.
-    for number in 0..options.rounds * 2 {
+    // Some objects' home is the reader itself.
+    for number in 0..options.rounds * TRIES {
+        if rates.len() == options.rounds {
+            break;
+        }
         let urls = [url(net, options.large, number)];
         let (first, second) = (number % options.nodes, (number + 1) % options.nodes);
         client::ask(&net.lab, first, &urls)?;
