@@ -13,7 +13,13 @@ pub struct PlotError {
     reason: String,
 }
 
-const SIZE: (u32, u32) = (900, 560);
+const SIZE: (u32, u32) = (1140, 560);
+
+/// What is left of it for the chart; names of its lines stand beside that.
+const CHART: u32 = 820;
+
+/// Between two names.
+const LINE: i32 = 18;
 
 /// An SVG of the table's figures that have a place on an axis; `None` where none has.
 ///
@@ -56,7 +62,9 @@ fn draw(table: &Table, svg: &mut String) -> Result<(), Box<dyn std::error::Error
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let wide = left > 0.0 && right / left > 50.0;
-    let mut builder = ChartBuilder::on(&root);
+    let (left_side, right_side) = root.split_horizontally(CHART);
+    let mut names = Vec::new();
+    let mut builder = ChartBuilder::on(&left_side);
     builder
         .caption(&table.title, ("sans-serif", 20))
         .margin(12)
@@ -82,12 +90,8 @@ fn draw(table: &Table, svg: &mut String) -> Result<(), Box<dyn std::error::Error
                 let ours = figures
                     .iter()
                     .map(|figure| (figure.x.unwrap_or_default(), figure.mean));
-                chart
-                    .draw_series(LineSeries::new(ours, color.stroke_width(2)).point_size(3))?
-                    .label(series.clone())
-                    .legend(move |(x, y)| {
-                        PathElement::new(vec![(x, y), (x + 18, y)], color.stroke_width(2))
-                    });
+                chart.draw_series(LineSeries::new(ours, color.stroke_width(2)).point_size(3))?;
+                names.push((series.clone(), color, false));
                 chart.draw_series(figures.iter().map(|figure| {
                     let x = figure.x.unwrap_or_default();
                     let spread = figure.deviation;
@@ -101,19 +105,11 @@ fn draw(table: &Table, svg: &mut String) -> Result<(), Box<dyn std::error::Error
                     .filter_map(|figure| Some((figure.x?, figure.paper?.value)))
                     .collect();
                 if !papers.is_empty() {
-                    let faint = color.mix(0.5);
-                    chart
-                        .draw_series(papers.into_iter().map(|at| Cross::new(at, 4, faint)))?
-                        .label(format!("{series}, paper"))
-                        .legend(move |(x, y)| Cross::new((x + 9, y), 4, faint));
+                    let faint = color.mix(0.7);
+                    chart.draw_series(papers.into_iter().map(|at| Cross::new(at, 4, faint)))?;
+                    names.push((format!("{series}, paper"), faint, true));
                 }
             }
-            chart
-                .configure_series_labels()
-                .background_style(WHITE.mix(0.8))
-                .border_style(BLACK.mix(0.3))
-                .position(SeriesLabelPosition::LowerRight)
-                .draw()?;
         }};
     }
     if wide {
@@ -121,7 +117,18 @@ fn draw(table: &Table, svg: &mut String) -> Result<(), Box<dyn std::error::Error
     } else {
         on!(builder.build_cartesian_2d(left..right, height)?);
     }
+    for (place, (name, color, is_paper)) in names.into_iter().enumerate() {
+        let y = 50 + LINE * place as i32;
+        if is_paper {
+            right_side.draw(&Cross::new((15, y), 4, color))?;
+        } else {
+            let line = vec![(6, y), (24, y)];
+            right_side.draw(&PathElement::new(line, color.stroke_width(2)))?;
+        }
+        right_side.draw(&Text::new(name, (32, y - 6), ("sans-serif", 13)))?;
+    }
     root.present()?;
+    drop((left_side, right_side));
     drop(root);
     Ok(())
 }
