@@ -222,13 +222,12 @@ pub enum ScenarioError {
         source: std::io::Error,
     },
     /// It is no scenario: the text names the line.
-    #[error("{file}: {source}")]
+    #[error("{file}: {why}")]
     Malformed {
         /// Which.
         file: PathBuf,
-        /// Where and what.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// Where and what; not a source, or it would be printed twice.
+        why: Box<toml::de::Error>,
     },
     /// A value cannot be.
     #[error("{file}, line {line}: {reason}")]
@@ -260,11 +259,10 @@ impl Scenario {
     /// # Errors
     /// What is wrong with it, and in which line.
     pub fn parse(file: &Path, text: &str) -> Result<Scenario, ScenarioError> {
-        let scenario: Scenario =
-            toml::from_str(text).map_err(|source| ScenarioError::Malformed {
-                file: file.to_owned(),
-                source: Box::new(source),
-            })?;
+        let scenario: Scenario = toml::from_str(text).map_err(|why| ScenarioError::Malformed {
+            file: file.to_owned(),
+            why: Box::new(why),
+        })?;
         scenario.check().map_err(|(at, reason)| {
             let before = text.as_bytes().get(..at).unwrap_or_default();
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
