@@ -90,7 +90,7 @@ impl Plan {
 fn hanging(plan: &Path) -> String {
     let pipe = plan.join("alive");
     format!(
-        "exec 3> {}\n(setsid sleep 1000 &)\nsleep 1000 &\necho up >&3\necho last words\nsleep 1000",
+        "exec 3> {}\n(setsid sleep 1000 &)\nsleep 1000 &\necho last words\necho up >&3\nsleep 1000",
         pipe.display()
     )
 }
