@@ -77,6 +77,23 @@ pub(crate) enum Command {
     /// Versions that outlive the loss of many nodes
     #[command(subcommand)]
     Archive(Archive),
+    /// Versions and content that this node keeps whatever happens elsewhere
+    #[command(subcommand)]
+    Pin(Pin),
+    /// Let go of copies that are neither pinned nor owed to others
+    Gc {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// See whether what is kept is whole, and kept by as many nodes as it should
+    Fsck {
+        /// Names, versions or CIDs [default: all names of this node, and all pins]
+        references: Vec<String>,
+        /// Only read what is kept on this node
+        #[arg(long, conflicts_with = "references")]
+        here: bool,
+    },
     /// The web cache: what it has, and what it is to have or to forget
     #[command(subcommand)]
     Cache(Cache),
@@ -367,6 +384,25 @@ pub(crate) enum Archive {
     Status {
         /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID or the VGUID of a version
         reference: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pin {
+    /// Get all of a version, or of content, and keep it
+    Add {
+        /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID or a CID
+        reference: String,
+        /// Return at once; `pin ls` says how far it is
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// What is pinned, and how much of it is here
+    Ls,
+    /// Keep it no longer; nothing is removed by this
+    Rm {
+        /// NAME for all its versions, NAME@vN, OWNER:NAME, hedgerow:AGUID or a CID
+        reference: String,
     },
 }
 

@@ -85,13 +85,26 @@ impl Client {
 
     /// GET, answered line by line for as long as the node has something to say.
     pub(crate) async fn lines(&self, path: &str) -> Result<Lines, Failure> {
-        self.lines_of(Request::builder().uri(path)).await
+        self.lines_of(Request::builder().uri(path), Bytes::new())
+            .await
     }
 
     /// POST without a body, answered line by line until it is done.
     pub(crate) async fn post_lines(&self, path: &str) -> Result<Lines, Failure> {
-        self.lines_of(Request::builder().method(Method::POST).uri(path))
-            .await
+        let request = Request::builder().method(Method::POST).uri(path);
+        self.lines_of(request, Bytes::new()).await
+    }
+
+    /// POST of JSON, answered line by line until it is done.
+    pub(crate) async fn post_json_lines<B: Serialize>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<Lines, Failure> {
+        let body = serde_json::to_vec(body).map_err(Failure::other)?;
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = request.header("content-type", "application/json");
+        self.lines_of(request, body.into()).await
     }
 
     /// GET, answered by server-sent events; those behind the one whose id is `last`.
@@ -100,12 +113,16 @@ impl Client {
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        Ok(Events(self.lines_of(request).await?))
+        Ok(Events(self.lines_of(request, Bytes::new()).await?))
     }
 
-    async fn lines_of(&self, request: http::request::Builder) -> Result<Lines, Failure> {
+    async fn lines_of(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+    ) -> Result<Lines, Failure> {
         let request = request.header("host", "localhost");
-        let request = request.body(Full::default()).map_err(Failure::usage)?;
+        let request = request.body(Full::new(body)).map_err(Failure::usage)?;
         let mut connection = self.connection().await?;
         let response = connection.send_request(request).await.map_err(lost)?;
         let status = response.status();

@@ -8,6 +8,7 @@
 mod archive;
 mod location;
 mod relay;
+mod store;
 mod web_cache;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::api::types::SettingInForce;
 pub use archive::Archive;
 pub use location::{Location, Roots, Seconds, Spread};
 pub use relay::{MAX_NAMED, Relay, RelayAddress, Relays};
+pub use store::Store;
 pub use web_cache::{PeerNetworks, WebCache};
 
 /// The node's settings.
@@ -34,6 +36,8 @@ pub struct Config {
     pub network: Network,
     /// What is relayed for others, and whether others are asked to relay.
     pub relay: Relay,
+    /// The store of blocks.
+    pub store: Store,
     /// Copies of what other nodes keep.
     pub cache: Cache,
     /// The web cache's proxy.
@@ -222,6 +226,17 @@ pub const SETTINGS: &[Setting] = &[
         "relay.circuit_seconds",
         "HEDGEROW_RELAY_CIRCUIT_SECONDS",
         "--relay-circuit-seconds",
+    ),
+    setting("store.max_mib", "HEDGEROW_STORE_MAX_MIB", "--store-max-mib"),
+    setting(
+        "store.scrub_days",
+        "HEDGEROW_STORE_SCRUB_DAYS",
+        "--store-scrub-days",
+    ),
+    setting(
+        "store.scrub_mib",
+        "HEDGEROW_STORE_SCRUB_MIB",
+        "--store-scrub-mib",
     ),
     setting("cache.max_mib", "HEDGEROW_CACHE_MAX_MIB", "--cache-max-mib"),
     setting(

@@ -2,7 +2,6 @@
 //! (C1 to C4 of `docs/specs/content.md`).
 
 mod held;
-pub(crate) mod links;
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -165,7 +164,7 @@ impl Inner {
             Err(_) => return None,
         };
         self.held.lock().add(*cid, bytes.clone());
-        let parts = links::of(cid, &bytes);
+        let parts = blocks::links(cid, &bytes).unwrap_or_default();
         self.note(&parts, session);
         // C4: hashed by bitswap and once more here; it is kept as a copy.
         let (name, content) = (*cid, bytes.clone());

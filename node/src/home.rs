@@ -12,7 +12,7 @@
 //!   aliases        this node's names for other people's keys
 //!   s3.keys        0600, access keys of the S3 door with their secrets
 //!   uploads/       S3 uploads in parts that are under way
-//!   store/         blocks, records, the newest versions of objects, fragments of archives
+//!   store/         blocks, records, the newest versions of objects, fragments of archives, pins
 //! ```
 
 use std::{

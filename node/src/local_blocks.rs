@@ -78,8 +78,16 @@ impl Store for TellingStore {
         self.store.has(cid).await
     }
 
+    async fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+        self.store.size(cid).await
+    }
+
     async fn remove(&self, cid: &Cid) -> Result<bool, StoreError> {
         self.store.remove(cid).await
+    }
+
+    async fn remove_many(&self, cids: &[Cid]) -> Result<u64, StoreError> {
+        self.store.remove_many(cids).await
     }
 
     async fn list(

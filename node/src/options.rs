@@ -52,6 +52,15 @@ pub struct StartOptions {
     /// Longest time of a circuit [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     pub relay_circuit_seconds: Option<String>,
+    /// Room for blocks (0: nine tenths of what is free at the start and kept) [default: 0]
+    #[arg(long, value_name = "MIB")]
+    pub store_max_mib: Option<String>,
+    /// How often every block is read and hashed (0: never) [default: 7]
+    #[arg(long, value_name = "DAYS")]
+    pub store_scrub_days: Option<String>,
+    /// Most that is read for that in a second [default: 2]
+    #[arg(long, value_name = "MIB")]
+    pub store_scrub_mib: Option<String>,
     /// Room for copies of other nodes' blocks (0: keep none) [default: 256]
     #[arg(long, value_name = "MIB")]
     pub cache_max_mib: Option<String>,
@@ -164,6 +173,9 @@ impl StartOptions {
             ),
             ("relay.circuit_mib", self.relay_circuit_mib.clone()),
             ("relay.circuit_seconds", self.relay_circuit_seconds.clone()),
+            ("store.max_mib", self.store_max_mib.clone()),
+            ("store.scrub_days", self.store_scrub_days.clone()),
+            ("store.scrub_mib", self.store_scrub_mib.clone()),
             ("cache.max_mib", self.cache_max_mib.clone()),
             ("cache.published", self.cache_published.clone()),
             ("webcache.port", self.webcache_port.clone()),

@@ -106,7 +106,13 @@ impl Node {
             Some(parts) => (Some(Arc::new(parts.proxy)), parts.behaviour),
             None => (None, None),
         };
-        let stores = stores::open(home.home.store(), ring.me().guid, &settings.archive).await?;
+        let stores = stores::open(
+            home.home.store(),
+            ring.me().guid,
+            &settings.store,
+            &settings.archive,
+        )
+        .await?;
         let cache = stores::open_cache(home.home.cache(), settings.cache.max_mib).await;
         let local = LocalBlocks::new(Arc::clone(&stores.blocks), cache.clone());
         let bitswap = bitswap::Behaviour::new(bitswap::Config::default(), Arc::new(local));
@@ -208,10 +214,17 @@ impl Node {
             home.keypair.clone(),
             settings.archive.handling(),
         );
-        let (looking, closing) = (archive.clone(), stop.clone());
+        let upkeep = upkeep::Handle::new(
+            blocks_handle.clone(),
+            Arc::new(node_blocks.clone()),
+            stores.ledger,
+            settings.store.upkeep(),
+        );
+        let (looking, keeping, closing) = (archive.clone(), upkeep.clone(), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = looking.look_after() => {}
+                () = keeping.look_after() => {}
                 () = closing.cancelled() => {}
             }
         });
@@ -225,6 +238,7 @@ impl Node {
             content,
             objects,
             archive,
+            upkeep,
             versions,
             node_blocks,
             aliases: Aliases::load(aliases.clone())

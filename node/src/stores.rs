@@ -36,19 +36,28 @@ pub(crate) struct Stores {
     pub(crate) heads: Arc<dyn objects::HeadStore>,
     pub(crate) fragments: Arc<dyn archive::Store>,
     pub(crate) manifests: Arc<dyn archive::Store>,
+    pub(crate) ledger: upkeep::Ledger,
 }
 
 /// Opens or makes the stores below `root`, for the node with the GUID `own`.
 pub(crate) async fn open(
     root: PathBuf,
     own: Guid,
+    kept: &config::Store,
     archived: &config::Archive,
 ) -> anyhow::Result<Stores> {
     let path = root.join("blocks");
     tokio::fs::create_dir_all(&path)
         .await
         .with_context(|| path.display().to_string())?;
-    let open = || blocks::FjallStore::open(&path, blocks::FjallOptions::default());
+    let budget = kept
+        .budget(&path)
+        .map_err(|error| not_opened(&path, error))?;
+    let options = blocks::FjallOptions {
+        quota: Some(budget),
+        ..blocks::FjallOptions::default()
+    };
+    let open = || blocks::FjallStore::open(&path, options);
     let blocks = once_free(open)
         .await
         .map_err(|error| not_opened(&path, error))?;
@@ -97,7 +106,21 @@ pub(crate) async fn open(
     let (fragments, manifests) = once_free(open)
         .await
         .map_err(|error| not_opened(&path, error))?;
+    let path = root.join("upkeep");
+    tokio::fs::create_dir_all(&path)
+        .await
+        .with_context(|| path.display().to_string())?;
+    let open = || async {
+        let at = path.clone();
+        tokio::task::spawn_blocking(move || upkeep::Ledger::open(&at))
+            .await
+            .map_err(|_| StoreError::Closed)?
+    };
+    let ledger = once_free(open)
+        .await
+        .map_err(|error| not_opened(&path, error))?;
     Ok(Stores {
+        ledger,
         blocks: Arc::new(blocks),
         records: Arc::new(records),
         heads: Arc::new(heads),

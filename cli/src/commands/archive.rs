@@ -6,6 +6,7 @@ use node::api::types::{
 use objects::Spoken;
 
 use super::{
+    follow::{follow, misunderstood},
     named::time,
     object::{interruptible, malformed},
     segment,
@@ -54,7 +55,7 @@ pub(crate) async fn run(command: Archive, client: &Client, output: &Output) -> R
     }
 }
 
-fn check(reference: &str) -> Result<(), Failure> {
+pub(super) fn check(reference: &str) -> Result<(), Failure> {
     match Spoken::parse(reference) {
         Ok(_) => Ok(()),
         Err(error) => Err(malformed(&error)),
@@ -62,7 +63,8 @@ fn check(reference: &str) -> Result<(), Failure> {
 }
 
 async fn add(path: &str, client: &Client, output: &Output) -> Result<(), Failure> {
-    match follow(path, "archiving", client, output).await? {
+    let lines = client.post_lines(path).await?;
+    match follow(lines, "archiving", output).await? {
         ArchiveEvent::Added(added) => {
             output.result(&added, |out| writeln!(out, "{}", say_added(&added)))?;
             if added.missing > 0 {
@@ -79,7 +81,8 @@ async fn add(path: &str, client: &Client, output: &Output) -> Result<(), Failure
 }
 
 async fn restore(path: &str, client: &Client, output: &Output) -> Result<(), Failure> {
-    match follow(path, "restoring", client, output).await? {
+    let lines = client.post_lines(path).await?;
+    match follow(lines, "restoring", output).await? {
         ArchiveEvent::Restored(restored) => {
             output.result(&restored, |out| writeln!(out, "{}", restored.root))?;
             output.say(say_restored(&restored));
@@ -99,41 +102,6 @@ async fn restore(path: &str, client: &Client, output: &Output) -> Result<(), Fai
         }
         _ => Err(misunderstood()),
     }
-}
-
-/// Shows how far a job is, until it has come to its end.
-async fn follow(
-    path: &str,
-    verb: &'static str,
-    client: &Client,
-    output: &Output,
-) -> Result<ArchiveEvent, Failure> {
-    let mut lines = client.post_lines(path).await?;
-    let mut bar = None;
-    while let Some(event) = lines.next::<ArchiveEvent>().await? {
-        match event {
-            ArchiveEvent::Progress(progress) => {
-                let bar = bar.get_or_insert_with(|| output.bar(Some(progress.total), verb));
-                bar.set(progress.done);
-            }
-            ArchiveEvent::Failed(failure) => {
-                bar.iter().for_each(|bar| bar.done());
-                return Err(failure.into());
-            }
-            end => {
-                bar.iter().for_each(|bar| bar.done());
-                return Ok(end);
-            }
-        }
-    }
-    Err(Failure::new(
-        crate::exit::Code::TryAgain,
-        "the node's answer broke off",
-    ))
-}
-
-fn misunderstood() -> Failure {
-    Failure::other("the node's answer is not understood: it is about something else")
 }
 
 fn version(archive: &ArchivedVersion) -> String {
@@ -234,6 +202,6 @@ async fn overview(client: &Client, output: &Output) -> Result<(), Failure> {
 }
 
 /// Unix seconds as people read them, in UTC.
-fn seconds(seconds: u64) -> String {
+pub(super) fn seconds(seconds: u64) -> String {
     time(seconds.saturating_mul(1000))
 }

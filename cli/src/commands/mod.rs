@@ -5,6 +5,7 @@ mod cache;
 mod config;
 mod dht;
 mod dolr;
+mod follow;
 mod gossip;
 mod kad;
 mod key;
@@ -15,6 +16,8 @@ mod node;
 mod object;
 mod overlay;
 mod peers;
+mod pin;
+mod upkeep;
 mod watch;
 
 use ::node::home::Home;
@@ -63,6 +66,9 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Dht(command) => dht::run(command, &client, output).await,
         Command::Dolr(command) => dolr::run(command, &client, output).await,
         Command::Archive(command) => archive::run(command, &client, output).await,
+        Command::Pin(command) => pin::run(command, &client, output).await,
+        Command::Gc { dry_run } => upkeep::gc(dry_run, &client, output).await,
+        Command::Fsck { references, here } => upkeep::fsck(references, here, &client, output).await,
         Command::Cache(command) => cache::run(command, &client, output).await,
         Command::Key(command) => key::run(command, &client, output).await,
         Command::Object(command) => object::run(command, &client, output).await,

@@ -173,10 +173,10 @@ pub(super) fn malformed(error: &ReferenceError) -> Failure {
     }
 }
 
-pub(super) async fn interruptible(
-    work: impl Future<Output = Result<(), Failure>>,
+pub(super) async fn interruptible<T>(
+    work: impl Future<Output = Result<T, Failure>>,
     interrupted: impl FnOnce() -> Failure,
-) -> Result<(), Failure> {
+) -> Result<T, Failure> {
     tokio::select! {
         result = work => result,
         _ = tokio::signal::ctrl_c() => Err(interrupted()),

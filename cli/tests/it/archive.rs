@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     net::{Net, random_file, same, text},
-    support::{HEDGEROW, stderr},
+    support::stderr,
 };
 
 /// Puts a file of so many bytes under a name; its CID.
@@ -226,21 +226,6 @@ fn what_is_not_archived_or_restored_says_why() {
 
 const WALK: &str = include_str!("../../../docs/guide/archive.md");
 
-/// The guide's shell blocks with this info string, joined.
-fn blocks(info: &str) -> String {
-    let mut script = format!("set -eux\nhedgerow() {{ {HEDGEROW} \"$@\"; }}\n");
-    let mut inside = false;
-    for line in WALK.lines() {
-        if line.starts_with("```") {
-            inside = !inside && line == format!("```{info}");
-        } else if inside {
-            script.push_str(line);
-            script.push('\n');
-        }
-    }
-    script
-}
-
 #[test]
 fn the_walk_through_the_archive_works_as_written() {
     if !Lab::available_or_skip("the_walk_through_the_archive_works_as_written") {
@@ -248,22 +233,7 @@ fn the_walk_through_the_archive_works_as_written() {
     }
     let net = Net::start(Lab::builder().nodes(4));
     net.until_settled(&[0, 1, 2, 3]);
-    let home = net.lab.home(0);
-    let walk = |info: &str, said: &[&str]| {
-        let output = net
-            .lab
-            .command(0, "bash")
-            .unwrap()
-            .args(["-c", &format!("cd {}\n{}", home.display(), blocks(info))])
-            .env("HEDGEROW_HOME", home)
-            .output()
-            .unwrap();
-        let out = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{out}\n{}", stderr(&output));
-        for said in said {
-            assert!(out.contains(said), "{said:?} is missing in {out}");
-        }
-    };
+    let walk = |info: &str, said: &[&str]| net.walk(0, WALK, info, said);
     walk(
         "sh archive",
         &[

@@ -291,38 +291,20 @@ fn the_walk_through_versions_works_as_written() {
         return;
     }
     let net = Net::start(Lab::builder().nodes(1));
-    let mut script = format!("set -eux\nhedgerow() {{ {HEDGEROW} \"$@\"; }}\n");
-    let mut inside = false;
-    for line in WALK.lines() {
-        if line.starts_with("```") {
-            inside = !inside && line == "```sh versions";
-        } else if inside {
-            script.push_str(line);
-            script.push('\n');
-        }
-    }
-    let home = net.lab.home(0);
-    let output = net
-        .lab
-        .command(0, "bash")
-        .unwrap()
-        .args(["-c", &format!("cd {}\n{script}", home.display())])
-        .env("HEDGEROW_HOME", home)
-        .output()
-        .unwrap();
-    let out = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{out}\n{}", stderr(&output));
-    for said in [
-        "cakes/recipe.txt@v1\n",
-        "one egg\n",
-        "0+9\n",
-        "six eggs\nbutter\n",
-        "refused\n",
-        "cakes/recipe.txt@v6\ntwo eggs\n",
-        "(this node)",
-        "cakes/recipe.txt@v6  ",
-        "that was all in ten seconds\n",
-    ] {
-        assert!(out.contains(said), "{said:?} is missing in {out}");
-    }
+    net.walk(
+        0,
+        WALK,
+        "sh versions",
+        &[
+            "cakes/recipe.txt@v1\n",
+            "one egg\n",
+            "0+9\n",
+            "six eggs\nbutter\n",
+            "refused\n",
+            "cakes/recipe.txt@v6\ntwo eggs\n",
+            "(this node)",
+            "cakes/recipe.txt@v6  ",
+            "that was all in ten seconds\n",
+        ],
+    );
 }

@@ -1,32 +1,24 @@
 //! Archived versions (`docs/specs/archive.md`).
 
-use std::{convert::Infallible, future::Future, sync::Arc};
-
 use ::archive::{AddError, Archived, FindError, Handle, Manifest, RestoreError};
 use axum::{
     Json,
-    body::{Body, Bytes},
     extract::{Path, Query, State},
-    http::header,
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use futures::stream;
 use objects::Spoken;
 use serde::Deserialize;
-use tokio::sync::mpsc;
 
 use super::{
     App,
     failure::ApiError,
+    job::{self, Tell},
     named,
     types::{
-        ArchiveAdded, ArchiveColumn, ArchiveEvent, ArchiveLooked, ArchiveOverview, ArchiveProgress,
-        ArchiveRestored, ArchiveStatus, ArchivedVersion, Failure,
+        ArchiveAdded, ArchiveColumn, ArchiveEvent, ArchiveLooked, ArchiveOverview, ArchiveRestored,
+        ArchiveStatus, ArchivedVersion, Failure, JobProgress,
     },
 };
-
-/// Lines that wait for a client. What is said of progress meanwhile is left out.
-const WAITING: usize = 4;
 
 /// How to archive.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -92,8 +84,9 @@ pub(crate) async fn add(
 ) -> Result<Response, ApiError> {
     let record = named::record(&app, &reference).await?;
     let (archive, total) = (app.archive.clone(), record.fields().size);
-    run(&app, total, move |report| async move {
-        let added = archive.add(record, how.again, &*report).await;
+    job::run(&app, move |tell: Tell| async move {
+        let report = |done| tell(JobProgress { done, total });
+        let added = archive.add(record, how.again, &report).await;
         let added = added.map_err(add_failed)?;
         Ok(ArchiveEvent::Added(ArchiveAdded {
             archive: describe(&Archived::of(&added.manifest)),
@@ -118,8 +111,9 @@ pub(crate) async fn restore(
     let manifest = find(&app, &reference).await?;
     let (archive, total) = (app.archive.clone(), manifest.contents().length);
     let objects = app.objects.clone();
-    run(&app, total, move |report| async move {
-        let restored = archive.restore(&manifest, &*report).await;
+    job::run(&app, move |tell: Tell| async move {
+        let report = |done| tell(JobProgress { done, total });
+        let restored = archive.restore(&manifest, &report).await;
         let restored = restored.map_err(restore_failed)?;
         let record = manifest.record();
         let root = record.root().map(|root| root.to_string());
@@ -203,67 +197,6 @@ fn describe(archived: &Archived) -> ArchivedVersion {
         fragments: archived.rate.fragments(),
         bytes: archived.length,
     }
-}
-
-/// What a job tells about itself.
-enum Step {
-    Done(u64),
-    End(Result<ArchiveEvent, ApiError>),
-}
-
-type Progress = Arc<dyn Fn(u64) + Send + Sync>;
-
-/// Runs a job and tells the client how far it is. What ends it before it has got anywhere is the
-/// answer's status.
-async fn run<F>(
-    app: &App,
-    total: u64,
-    job: impl FnOnce(Progress) -> F + Send + 'static,
-) -> Result<Response, ApiError>
-where
-    F: Future<Output = Result<ArchiveEvent, ApiError>> + Send + 'static,
-{
-    let (tell, mut steps) = mpsc::channel(WAITING);
-    let progress = tell.clone();
-    let stop = app.stop.clone();
-    tokio::spawn(async move {
-        let report: Progress = Arc::new(move |done| {
-            let _ = progress.try_send(Step::Done(done));
-        });
-        let outcome = tokio::select! {
-            outcome = job(report) => outcome,
-            () = stop.cancelled() => Err(ApiError::unavailable("the node is stopping")),
-        };
-        // Nobody listens where the client has gone away.
-        let _ = tell.send(Step::End(outcome)).await;
-    });
-    let first = steps.recv().await;
-    if let Some(Step::End(Err(error))) = first {
-        return Err(error);
-    }
-    let lines = stream::unfold((first, steps), move |(ready, mut steps)| async move {
-        let step = match ready {
-            Some(step) => step,
-            None => steps.recv().await?,
-        };
-        Some((Ok::<_, Infallible>(line(step, total)), (None, steps)))
-    });
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((kind, Body::from_stream(lines)).into_response())
-}
-
-fn line(step: Step, total: u64) -> Bytes {
-    let event = match step {
-        Step::Done(done) => ArchiveEvent::Progress(ArchiveProgress {
-            done,
-            total: total.max(done),
-        }),
-        Step::End(Ok(event)) => event,
-        Step::End(Err(error)) => ArchiveEvent::Failed(error.into_failure()),
-    };
-    let mut line = serde_json::to_vec(&event).expect("a struct of texts and numbers");
-    line.push(b'\n');
-    line.into()
 }
 
 fn add_failed(error: AddError) -> ApiError {

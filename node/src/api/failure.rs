@@ -77,7 +77,7 @@ impl ApiError {
 
     pub(crate) fn full(message: impl ToString) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", message)
-            .with_hint("free some space on the disk of the node's home, then try again")
+            .with_hint("free some space on the disk of the node's home, or raise store.max_mib where the budget is the bound, then try again; `hedgerow gc` lets go of copies")
     }
 
     pub(crate) fn no_room(message: impl ToString) -> Self {

@@ -13,6 +13,7 @@ mod failure;
 mod gateway;
 mod gossip;
 mod guard;
+mod job;
 mod kad;
 mod named;
 mod node;
@@ -27,6 +28,7 @@ mod serve;
 mod state;
 pub mod types;
 mod updates;
+mod upkeep;
 mod watch;
 mod web_cache;
 
@@ -105,6 +107,14 @@ fn router(app: App) -> Router {
             "/api/v1/archive/{reference}/restore",
             post(archive::restore),
         )
+        .route("/api/v1/upkeep", get(upkeep::status))
+        .route("/api/v1/pins", get(upkeep::pins))
+        .route(
+            "/api/v1/pins/{reference}",
+            post(upkeep::pin).delete(upkeep::unpin),
+        )
+        .route("/api/v1/gc", post(upkeep::gc))
+        .route("/api/v1/fsck", post(upkeep::fsck))
         .route("/api/v1/webcache", get(web_cache::status))
         .route("/api/v1/webcache/warm", post(web_cache::warm))
         .route(

@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     aliases, archive, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay,
-    peers, provided, s3, types, watch, web_cache,
+    peers, provided, s3, types, upkeep, watch, web_cache,
 };
 
 #[derive(OpenApi)]
@@ -35,6 +35,7 @@ use super::{
         archive::overview, archive::status, archive::add, archive::restore,
         provided::list, provided::add, provided::remove,
         s3::list, s3::create, s3::remove,
+        upkeep::status, upkeep::pins, upkeep::pin, upkeep::unpin, upkeep::gc, upkeep::fsck,
         web_cache::status, web_cache::list, web_cache::purge, web_cache::warm,
         gateway::get,
     ),

@@ -58,6 +58,7 @@ pub(crate) struct Services {
     pub(crate) dht: dht::Handle,
     pub(crate) objects: objects::Handle,
     pub(crate) archive: archive::Handle,
+    pub(crate) upkeep: upkeep::Handle,
     pub(crate) versions: notify::Handle,
     pub(crate) node_blocks: NodeBlocks,
     pub(crate) aliases: Aliases,

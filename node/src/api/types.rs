@@ -1,7 +1,13 @@
 //! What the control API answers: JSON shapes shared with its clients.
 
+mod upkeep;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use upkeep::{
+    FsckDone, FsckEvent, FsckLost, FsckRequest, GcDone, GcEvent, PinEvent, PinStatus, UpkeepStatus,
+};
 
 /// A failure, in every answer whose status is not 2xx.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -491,7 +497,7 @@ pub struct ObjectVersions {
 #[serde(rename_all = "snake_case")]
 pub enum ArchiveEvent {
     /// How far it is.
-    Progress(ArchiveProgress),
+    Progress(JobProgress),
     /// It is archived.
     Added(ArchiveAdded),
     /// It is restored.
@@ -502,10 +508,10 @@ pub enum ArchiveEvent {
 
 /// How far a job is.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
-pub struct ArchiveProgress {
+pub struct JobProgress {
     /// Bytes done.
     pub done: u64,
-    /// Bytes in all, about.
+    /// Bytes in all, about; 0 where that is not known.
     pub total: u64,
 }
 

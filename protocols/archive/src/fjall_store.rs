@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use guid::{Guid, Span};
 use parking_lot::Mutex;
-use replicas::engine_error::{check_room, on_open, on_read, on_write};
+use replicas::engine_error::{check_room, free_on_disk, on_open, on_read, on_write};
 use replicas::{ItemId, StoreError, Stored};
 
 use crate::store::{Item, Limits, Range, Room, Row, Store, Usage, key_of, ranges, read_key};
@@ -114,10 +114,7 @@ impl Engine {
 
     /// Bytes of the disk that may still be written.
     fn free(&self) -> Result<u64, StoreError> {
-        let stat = nix::sys::statvfs::statvfs(&self.path)
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        #[allow(clippy::unnecessary_cast)] // The types differ between systems.
-        Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
+        free_on_disk(&self.path)
     }
 }
 

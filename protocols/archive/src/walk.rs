@@ -4,13 +4,10 @@ use std::collections::{HashSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use blocks::{DAG_CBOR, DAG_PB};
+use blocks::{DAG_PB, links};
 use bytes::Bytes;
 use cid::Cid;
-use ipld_core::codec::Links;
-use ipld_dagpb::DagPbCodec;
 use objects::Record;
-use serde_ipld_dagcbor::codec::DagCborCodec;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 use unixfs::BoxError;
@@ -199,13 +196,4 @@ fn get(source: Arc<dyn objects::Blocks>, cid: Cid) -> JoinHandle<Result<Bytes, B
             .ok_or("the node is stopping")??;
         Ok(bytes)
     })
-}
-
-/// The links of a block in their order.
-fn links(cid: &Cid, bytes: &[u8]) -> Option<Vec<Cid>> {
-    match cid.codec() {
-        DAG_PB => DagPbCodec::links(bytes).ok().map(Iterator::collect),
-        DAG_CBOR => DagCborCodec::links(bytes).ok().map(Iterator::collect),
-        _ => Some(Vec::new()),
-    }
 }

@@ -96,7 +96,7 @@ pub fn verify(cid: &Cid, bytes: &[u8]) -> Result<(), BlockError> {
 }
 
 /// Whether blocks with such a CID are kept here.
-pub(crate) fn check_kind(cid: &Cid) -> Result<(), BlockError> {
+pub fn check_kind(cid: &Cid) -> Result<(), BlockError> {
     let known = cid.version() == cid::Version::V1
         && matches!(cid.codec(), RAW | DAG_PB | DAG_CBOR)
         && cid.hash().code() == SHA2_256

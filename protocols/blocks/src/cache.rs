@@ -18,7 +18,8 @@ use parking_lot::Mutex;
 use replicas::hashing;
 
 use crate::block::{parse_cid, verify};
-use crate::store::{Usage, free_on_disk};
+use crate::store::Usage;
+use replicas::engine_error::free_on_disk;
 
 /// Blocks in a cache at most: each is a file, and some 200 bytes of memory.
 pub const MAX_CACHED: usize = 65_536;

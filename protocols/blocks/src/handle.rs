@@ -22,8 +22,37 @@ impl Handle {
         Handle { replicas }
     }
 
-    fn store(&self) -> &Arc<dyn Store> {
+    /// Where blocks are kept here.
+    pub fn store(&self) -> &Arc<dyn Store> {
         self.replicas.collection().store()
+    }
+
+    /// Whether this node knows all that it has to keep, and has it (R23).
+    pub fn is_settled(&self) -> bool {
+        self.replicas.is_settled()
+    }
+
+    /// Completes the copies of a block in the background.
+    pub fn repair(&self, cid: &Cid) {
+        self.replicas.repair(&cid.to_bytes().into());
+    }
+
+    /// Forgets what is kept here of blocks; how many bytes that were. Others find no copy of
+    /// them here any more.
+    pub async fn let_go(&self, cids: &[Cid]) -> Result<u64, StoreError> {
+        let bytes = self.store().remove_many(cids).await?;
+        for cid in cids {
+            self.replicas.lost(&cid.to_bytes().into());
+        }
+        Ok(bytes)
+    }
+
+    /// What is kept of a block is not the block: it goes, and is fetched again from its
+    /// replicas in the background (B6).
+    pub async fn damaged(&self, cid: &Cid) -> Result<(), StoreError> {
+        self.let_go(&[*cid]).await?;
+        self.repair(cid);
+        Ok(())
     }
 
     /// Keeps a block here and on its replica set; durable here and on a majority of them
@@ -102,10 +131,7 @@ impl Handle {
     pub async fn verify(&self) -> Result<Verified, StoreError> {
         let verified = self.store().verify().await?;
         for cid in &verified.corrupted {
-            let id = cid.to_bytes().into();
-            self.store().remove(cid).await?;
-            self.replicas.lost(&id);
-            self.replicas.repair(&id);
+            self.damaged(cid).await?;
         }
         Ok(verified)
     }

@@ -53,7 +53,7 @@ impl Store for MemoryStore {
         }
         let bytes = kept.bytes + block.bytes().len() as u64;
         if let Some(quota) = self.quota.filter(|quota| bytes > *quota) {
-            return Err(StoreError::Full(format!("its quota is {quota} bytes")));
+            return Err(StoreError::Full(format!("its budget is {quota} bytes")));
         }
         kept.bytes = bytes;
         kept.blocks.insert(key, block.into_bytes());

@@ -1,7 +1,5 @@
 //! What keeps blocks.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use cid::Cid;
 use futures::future::try_join_all;
@@ -67,8 +65,26 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a block is kept.
     async fn has(&self, cid: &Cid) -> Result<bool, StoreError>;
 
+    /// Bytes of a block, if it is kept.
+    async fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+        Ok(self.read(cid).await?.map(|bytes| bytes.len() as u64))
+    }
+
     /// Forgets a block; whether it was kept.
     async fn remove(&self, cid: &Cid) -> Result<bool, StoreError>;
+
+    /// Forgets several blocks; how many bytes of them were kept. When it fails, some of them
+    /// may be gone.
+    async fn remove_many(&self, cids: &[Cid]) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        for cid in cids {
+            let size = self.size(cid).await?;
+            if self.remove(cid).await? {
+                bytes += size.unwrap_or_default();
+            }
+        }
+        Ok(bytes)
+    }
 
     /// At most `limit` CIDs of an arc, in the order of their GUIDs going up from its
     /// start, or from just behind `after`.
@@ -106,14 +122,6 @@ pub trait Store: Send + Sync + 'static {
             after = page.last().copied();
         }
     }
-}
-
-/// Bytes that this user may still write to the disk that `path` is on.
-pub(crate) fn free_on_disk(path: &Path) -> Result<u64, StoreError> {
-    let stat =
-        nix::sys::statvfs::statvfs(path).map_err(|error| StoreError::Failed(error.to_string()))?;
-    #[allow(clippy::unnecessary_cast)] // The types differ between systems.
-    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
 }
 
 /// The key of a block in a store: its GUID, so that an arc is a range, then its CID.

@@ -80,16 +80,20 @@ const JOURNAL_ROOM: u64 = 16 << 20;
 /// Whether the engine may be given something small to write. A journal that could not be
 /// written makes it refuse all later writes, so it is better not asked.
 pub fn check_room(path: &Path) -> Result<(), StoreError> {
-    let stat =
-        nix::sys::statvfs::statvfs(path).map_err(|error| StoreError::Failed(error.to_string()))?;
-    #[allow(clippy::unnecessary_cast)] // The types differ between systems.
-    let free = (stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64);
-    match free >= JOURNAL_ROOM {
+    match free_on_disk(path)? >= JOURNAL_ROOM {
         true => Ok(()),
         false => Err(StoreError::Full(format!(
             "fewer than {JOURNAL_ROOM} bytes are free on the disk"
         ))),
     }
+}
+
+/// Bytes that this user may still write to the disk that `path` is on.
+pub fn free_on_disk(path: &Path) -> Result<u64, StoreError> {
+    let stat =
+        nix::sys::statvfs::statvfs(path).map_err(|error| StoreError::Failed(error.to_string()))?;
+    #[allow(clippy::unnecessary_cast)] // The types differ between systems.
+    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
 }
 
 fn describe(error: &Error) -> String {

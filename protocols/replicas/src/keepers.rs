@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Keeper {
     /// The node.
     pub peer: PeerId,
+    /// Whether that is this node.
+    pub is_this_node: bool,
     /// Whether it has the item, as it says itself; or why it did not say.
     pub has: Result<bool, RequestError>,
 }
@@ -49,8 +51,11 @@ pub(crate) async fn keepers<C: Collection>(
                     _ => Err(RequestError::Nonsense),
                 })
         };
-        let peer = contact.peer;
-        Ok(Keeper { peer, has })
+        Ok(Keeper {
+            peer: contact.peer,
+            is_this_node: contact.peer == me,
+            has,
+        })
     });
     join_all(asked).await.into_iter().collect()
 }

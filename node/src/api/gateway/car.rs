@@ -17,10 +17,7 @@ use tokio::{
 };
 
 use super::{Target, fixed, is_known, names_tag, unchanged};
-use crate::{
-    api::{App, failure::ApiError},
-    content::links,
-};
+use crate::api::{App, failure::ApiError};
 
 const KIND: &str = "application/vnd.ipld.car; version=1; order=dfs; dups=n";
 
@@ -154,7 +151,7 @@ async fn write(
 /// once.
 fn append_links(waiting: &mut Vec<Cid>, cid: &Cid, block: &[u8], seen: &HashSet<Cid>) {
     let mut here = HashSet::new();
-    let links = links::of(cid, block).into_iter();
+    let links = blocks::links(cid, block).unwrap_or_default().into_iter();
     let fresh: Vec<Cid> = links
         .filter(|link| !seen.contains(link) && here.insert(*link))
         .collect();

@@ -1,7 +1,6 @@
 //! What a [`FjallStore`](super::FjallStore) does on the threads that may block.
 
 use super::*;
-use crate::store::free_on_disk;
 
 /// Values of at least so many bytes are kept apart from their keys. Everything but the
 /// smallest blocks is.
@@ -71,17 +70,29 @@ impl Disk {
         self.blocks.contains_key(key).map_err(on_read)
     }
 
-    pub(super) fn remove(&self, key: &[u8]) -> Result<bool, StoreError> {
-        let Some(size) = self.blocks.size_of(key).map_err(on_read)? else {
-            return Ok(false);
-        };
-        replicas::engine_error::check_room(&self.path)?;
+    pub(super) fn size(&self, key: &[u8]) -> Result<Option<u64>, StoreError> {
+        let size = self.blocks.size_of(key).map_err(on_read)?;
+        Ok(size.map(u64::from))
+    }
+
+    /// Removes what is kept of different keys, with one sync; how many blocks of how many
+    /// bytes that were.
+    pub(super) fn remove(&self, keys: &[Vec<u8>]) -> Result<(u64, u64), StoreError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        batch.remove(&self.blocks, key);
-        batch.commit().map_err(on_write)?;
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(u64::from(size), Ordering::Relaxed);
-        Ok(true)
+        let (mut count, mut bytes) = (0, 0);
+        for key in keys {
+            if let Some(size) = self.size(key)? {
+                batch.remove(&self.blocks, key.as_slice());
+                (count, bytes) = (count + 1, bytes + size);
+            }
+        }
+        if count > 0 {
+            replicas::engine_error::check_room(&self.path)?;
+            batch.commit().map_err(on_write)?;
+            self.count.fetch_sub(count, Ordering::Relaxed);
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        Ok((count, bytes))
     }
 
     pub(super) fn list(

@@ -3,6 +3,7 @@
 mod disk;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, oneshot};
 
 use crate::Block;
 use crate::store::{GUID_BYTES, Store, StoreError, Usage, cid_of_key, key_of, ranges};
-use replicas::engine_error::{on_open, on_read, on_write};
+use replicas::engine_error::{free_on_disk, on_open, on_read, on_write};
 use writer::{Job, Writers};
 
 /// The format of what is on disk. Another one is refused (B5).
@@ -31,6 +32,12 @@ const LEAST: usize = 4096;
 /// Puts and removals of one block take turns, by one of so many locks: so many that two
 /// different blocks seldom share one.
 const TURNS: usize = 512;
+
+/// The turn of a block, chosen by the last bytes of its CID, which are random.
+fn turn_of(key: &[u8]) -> usize {
+    let low = key.iter().rev().take(2);
+    low.fold(0, |number, byte| number << 8 | usize::from(*byte)) % TURNS
+}
 
 /// What can be set for a [`FjallStore`].
 #[derive(Clone, Copy, Debug)]
@@ -92,11 +99,8 @@ impl FjallStore {
         })
     }
 
-    /// The turn of a block, chosen by the last bytes of its CID, which are random.
     async fn turn(&self, key: &[u8]) -> OwnedMutexGuard<()> {
-        let low = key.iter().rev().take(2);
-        let number = low.fold(0, |number, byte| number << 8 | usize::from(*byte));
-        Arc::clone(&self.turns[number % TURNS]).lock_owned().await
+        Arc::clone(&self.turns[turn_of(key)]).lock_owned().await
     }
 
     async fn on_disk<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -141,14 +145,36 @@ impl Store for FjallStore {
         self.on_disk(move |disk| disk.has(&key)).await
     }
 
+    async fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+        let key = key_of(cid);
+        self.on_disk(move |disk| disk.size(&key)).await
+    }
+
     async fn remove(&self, cid: &Cid) -> Result<bool, StoreError> {
         let key = key_of(cid);
         let turn = self.turn(&key).await;
-        self.on_disk(move |disk| {
+        let removed = self.on_disk(move |disk| {
             let _turn = turn;
-            disk.remove(&key)
-        })
-        .await
+            disk.remove(&[key])
+        });
+        Ok(removed.await?.0 > 0)
+    }
+
+    async fn remove_many(&self, cids: &[Cid]) -> Result<u64, StoreError> {
+        let mut keys: Vec<_> = cids.iter().map(key_of).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        // In the order of their numbers, each once: two calls never wait for each other.
+        let numbers: BTreeSet<usize> = keys.iter().map(|key| turn_of(key)).collect();
+        let mut turns = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            turns.push(Arc::clone(&self.turns[number]).lock_owned().await);
+        }
+        let removed = self.on_disk(move |disk| {
+            let _turns = turns;
+            disk.remove(&keys)
+        });
+        Ok(removed.await?.1)
     }
 
     async fn list(

@@ -145,7 +145,7 @@ fn admit(disk: &Disk, job: &Job, room: &mut Result<u64, StoreError>) -> Result<b
         && before + size > quota
     {
         disk.bytes.fetch_sub(size, Ordering::Relaxed);
-        return Err(StoreError::Full(format!("its quota is {quota} bytes")));
+        return Err(StoreError::Full(format!("its budget is {quota} bytes")));
     }
     *room -= size;
     disk.count.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,240 @@
+//! What the node holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cid::Cid;
+use futures::Stream;
+use replicas::StoreError;
+use tokio::sync::{Mutex, Notify, RwLock, watch};
+use unixfs::BlockSource;
+
+use crate::check::{self, Checked};
+use crate::collect::{self, Collected, How};
+use crate::pin::{Pin, PinState, Row};
+use crate::pinning::Working;
+use crate::scrub::{self, Scrubbed};
+use crate::{CheckError, CollectError, Config, Ledger, PinError, background};
+
+/// How far a job is, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes dealt with.
+    pub done: u64,
+    /// Bytes in all, as far as that is known; 0 where it is not.
+    pub total: u64,
+}
+
+/// What a [check](Handle::check) looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The blocks kept here.
+    Here,
+    /// These and, for roots, whether those who have to keep their blocks do.
+    Everywhere,
+}
+
+/// Pins, lets go and looks. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) blocks: blocks::Handle,
+    /// Where blocks are got from.
+    pub(crate) source: Arc<dyn BlockSource>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) config: Config,
+    /// Read while a pin takes up a block, written while blocks are let go (I8).
+    pub(crate) taking_up: RwLock<()>,
+    /// Pins that are being got, and those that failed.
+    pub(crate) working: watch::Sender<HashMap<Cid, Working>>,
+    /// Wakes who gets what is pinned.
+    pub(crate) pins_changed: Notify,
+    /// A pass is under way.
+    pub(crate) collecting: Mutex<()>,
+    pub(crate) checking: Mutex<()>,
+}
+
+impl Handle {
+    /// Looks after these blocks, and gets what is pinned from `source`.
+    pub fn new(
+        blocks: blocks::Handle,
+        source: Arc<dyn BlockSource>,
+        ledger: Ledger,
+        config: Config,
+    ) -> Handle {
+        Handle {
+            shared: Arc::new(Shared {
+                blocks,
+                source,
+                ledger: Arc::new(ledger),
+                config,
+                taking_up: RwLock::new(()),
+                working: watch::Sender::new(HashMap::new()),
+                pins_changed: Notify::new(),
+                collecting: Mutex::new(()),
+                checking: Mutex::new(()),
+            }),
+        }
+    }
+
+    /// Does what is done in the background, until it is dropped: gets what is pinned, makes room
+    /// where it is short, reads what is kept, and goes on with what was not at its end.
+    pub async fn look_after(self) {
+        background::run(&self.shared).await;
+    }
+
+    /// Pins a root: durable when this returns, and got in the background.
+    ///
+    /// # Errors
+    /// Where it cannot be pinned, or there are too many pins.
+    pub async fn pin(&self, root: Cid, label: &str) -> Result<Pin, PinError> {
+        blocks::check_kind(&root).map_err(|_| PinError::Unsupported(root))?;
+        let label = label.to_owned();
+        let row = self
+            .shared
+            .on_ledger(move |ledger| ledger.add(&root, &label))
+            .await?;
+        self.shared.working.send_modify(|working| {
+            if working.get(&root).is_some_and(|work| work.failed.is_some()) {
+                working.remove(&root);
+            }
+        });
+        self.shared.pins_changed.notify_one();
+        Ok(self.shared.describe(root, row))
+    }
+
+    /// Waits until a pin has all its blocks, and tells meanwhile how far it is.
+    ///
+    /// # Errors
+    /// The first failure; it is tried again in the background.
+    pub async fn pinned(
+        &self,
+        root: Cid,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Pin, Arc<PinError>> {
+        let mut working = self.shared.working.subscribe();
+        loop {
+            let work = working.borrow_and_update().get(&root).cloned();
+            if let Some(failed) = work.as_ref().and_then(|work| work.failed.clone()) {
+                return Err(failed);
+            }
+            let row = self.shared.on_ledger(move |ledger| ledger.pin(&root)).await;
+            match row.map_err(|error| Arc::new(PinError::Store(error)))? {
+                Some(row) if row.whole && !row.removed => {
+                    return Ok(self.shared.describe(root, row));
+                }
+                Some(row) if !row.removed => {}
+                _ => return Err(Arc::new(PinError::Removed)),
+            }
+            if let Some(work) = work {
+                tell(Progress {
+                    done: work.bytes,
+                    total: work.expected.unwrap_or(0),
+                });
+            }
+            if working.changed().await.is_err() {
+                return Err(Arc::new(PinError::Stopped));
+            }
+        }
+    }
+
+    /// Lets a root go; whether it was pinned. No block is removed.
+    pub async fn unpin(&self, root: Cid) -> Result<bool, StoreError> {
+        let removed = self.shared.on_ledger(move |ledger| ledger.remove(&root));
+        let removed = removed.await?;
+        // Who waits for it hears that it is gone.
+        self.shared.working.send_modify(|working| {
+            working.remove(&root);
+        });
+        self.shared.pins_changed.notify_one();
+        Ok(removed)
+    }
+
+    /// All pins, those added first first.
+    pub async fn pins(&self) -> Result<Vec<Pin>, StoreError> {
+        let all = self.shared.on_ledger(|ledger| ledger.all()).await?;
+        let there = all.into_iter().filter(|(_, row)| !row.removed);
+        Ok(there
+            .map(|(root, row)| self.shared.describe(root, row))
+            .collect())
+    }
+
+    /// Lets go of all copies that nobody has need of here (I7); with `dry` it only counts them.
+    ///
+    /// # Errors
+    /// Where a pass is under way, or it is not known what this node has to keep.
+    pub async fn collect(
+        &self,
+        dry: bool,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Collected, CollectError> {
+        let how = match dry {
+            true => How::Dry,
+            false => How::Asked,
+        };
+        collect::collect(&self.shared, how, tell).await
+    }
+
+    /// Reads every block here and, unless that is all, sees whether the blocks of these roots
+    /// are kept by those who have to. A root is what it is called and its CID, or why it is not
+    /// known.
+    ///
+    /// # Errors
+    /// Where a check is under way, or the store fails.
+    pub async fn check(
+        &self,
+        scope: Scope,
+        roots: impl Stream<Item = (String, Result<Cid, String>)> + Send,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Checked, CheckError> {
+        check::check(&self.shared, scope, roots, tell).await
+    }
+
+    /// How far the reading of all blocks is, and how the last one ended.
+    pub async fn scrubbed(&self) -> Result<Scrubbed, StoreError> {
+        scrub::state(&self.shared).await
+    }
+}
+
+impl Shared {
+    /// Works on the ledger where it may block.
+    pub(crate) async fn on_ledger<T, E>(
+        &self,
+        work: impl FnOnce(&Ledger) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let ledger = Arc::clone(&self.ledger);
+        tokio::task::spawn_blocking(move || work(&ledger))
+            .await
+            .map_err(|_| StoreError::Closed)?
+    }
+
+    /// A pin as it is now.
+    fn describe(&self, root: Cid, row: Row) -> Pin {
+        let work = self.working.borrow().get(&root).cloned();
+        let state = match (row.whole, &work) {
+            (true, _) => PinState::Whole,
+            (false, Some(work)) if work.failed.is_some() => {
+                let failed = work.failed.as_ref().map(ToString::to_string);
+                PinState::Failed(failed.unwrap_or_default())
+            }
+            (false, _) => PinState::Getting,
+        };
+        let work = work.filter(|_| !row.whole);
+        Pin {
+            root,
+            label: row.label,
+            added: row.added,
+            state,
+            blocks: work.as_ref().map_or(row.blocks, |work| work.blocks),
+            bytes: work.as_ref().map_or(row.bytes, |work| work.bytes),
+            expected: work.and_then(|work| work.expected).or(row.expected),
+        }
+    }
+}
