@@ -380,10 +380,29 @@ pub(crate) enum Archive {
         /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID or the VGUID of a version
         reference: String,
     },
+    /// Names whose versions are archived by themselves
+    #[command(subcommand)]
+    Policy(ArchivePolicy),
     /// How many fragments of an archive are there, or what this node has archived
     Status {
         /// NAME, NAME@vN, OWNER:NAME, hedgerow:AGUID or the VGUID of a version
         reference: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArchivePolicy {
+    /// Archive each version of these names, once it has been the newest for a minute
+    Add {
+        /// How the names begin; "" for all names of this node
+        prefix: String,
+    },
+    /// Which names these are, and how far it is
+    Ls,
+    /// Archive them by themselves no more; what is archived stays
+    Rm {
+        /// As it was added
+        prefix: String,
     },
 }
 

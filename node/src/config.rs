@@ -301,6 +301,11 @@ pub const SETTINGS: &[Setting] = &[
         "--archive-sweep-seconds",
     ),
     setting(
+        "archive.settle_seconds",
+        "HEDGEROW_ARCHIVE_SETTLE_SECONDS",
+        "--archive-settle-seconds",
+    ),
+    setting(
         "location.roots",
         "HEDGEROW_LOCATION_ROOTS",
         "--location-roots",

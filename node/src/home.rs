@@ -10,6 +10,7 @@
 //!   lock           held while the node runs; names the holder's process
 //!   peers.json     peers remembered from earlier runs
 //!   aliases        this node's names for other people's keys
+//!   archive.prefixes  names that are archived by themselves
 //!   s3.keys        0600, access keys of the S3 door with their secrets
 //!   uploads/       S3 uploads in parts that are under way
 //!   store/         blocks, records, the newest versions of objects, fragments of archives, pins
@@ -144,6 +145,11 @@ impl Home {
     /// The objects that are provided in Kademlia, a CID a line.
     pub fn provided_file(&self) -> PathBuf {
         self.root.join("provided")
+    }
+
+    /// Names that are archived by themselves.
+    pub fn archive_prefixes_file(&self) -> PathBuf {
+        self.root.join("archive.prefixes")
     }
 
     /// This node's names for other people's keys.

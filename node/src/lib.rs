@@ -9,6 +9,8 @@
 
 mod aliases;
 pub mod api;
+mod archive_policy;
+mod archiving;
 pub mod config;
 mod content;
 mod expecting;

@@ -109,6 +109,9 @@ pub struct StartOptions {
     /// How often the fragments of an archive are counted [default: 600]
     #[arg(long, value_name = "SECONDS")]
     pub archive_sweep_seconds: Option<String>,
+    /// How long a version has to be the newest before it is archived by itself [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub archive_settle_seconds: Option<String>,
     /// Roots of an object, the same in the whole network [default: 5]
     #[arg(long, value_name = "COUNT")]
     pub location_roots: Option<String>,
@@ -193,6 +196,10 @@ impl StartOptions {
             ("archive.max_gib", self.archive_max_gib.clone()),
             ("archive.repair_mib", self.archive_repair_mib.clone()),
             ("archive.sweep_seconds", self.archive_sweep_seconds.clone()),
+            (
+                "archive.settle_seconds",
+                self.archive_settle_seconds.clone(),
+            ),
             ("location.roots", self.location_roots.clone()),
             ("location.root_copies", self.location_root_copies.clone()),
             ("location.backups", self.location_backups.clone()),

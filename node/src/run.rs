@@ -18,6 +18,8 @@ use crate::{
     StartOptions,
     aliases::Aliases,
     api::{App, Doors, Services},
+    archive_policy::ArchivePolicy,
+    archiving::Archiving,
     config::Effective,
     content::Content,
     following::{self, ObjectVersions},
@@ -220,10 +222,20 @@ impl Node {
             stores.ledger,
             settings.store.upkeep(),
         );
+        let prefixes = home.home.archive_prefixes_file();
+        let archiving = Archiving::new(
+            ArchivePolicy::load(prefixes.clone())
+                .with_context(|| prefixes.display().to_string())?,
+            objects.clone(),
+            archive.clone(),
+            settings.archive.settle(),
+        );
         let (looking, keeping, closing) = (archive.clone(), upkeep.clone(), stop.clone());
+        let by_itself = archiving.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = looking.look_after() => {}
+                () = by_itself.run() => {}
                 () = keeping.look_after() => {}
                 () = closing.cancelled() => {}
             }
@@ -238,6 +250,7 @@ impl Node {
             content,
             objects,
             archive,
+            archiving,
             upkeep,
             versions,
             node_blocks,

@@ -1,5 +1,7 @@
 //! `hedgerow archive`.
 
+mod policy;
+
 use node::api::types::{
     ArchiveAdded, ArchiveEvent, ArchiveOverview, ArchiveRestored, ArchiveStatus, ArchivedVersion,
 };
@@ -38,6 +40,7 @@ pub(crate) async fn run(command: Archive, client: &Client, output: &Output) -> R
             })
             .await
         }
+        Archive::Policy(command) => policy::run(command, client, output).await,
         Archive::Status { reference: None } => overview(client, output).await,
         Archive::Status {
             reference: Some(reference),

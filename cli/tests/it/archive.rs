@@ -224,6 +224,67 @@ fn what_is_not_archived_or_restored_says_why() {
     fails(0, &["archive", "add", "dog"], 5, "at least 2");
 }
 
+#[test]
+fn names_are_archived_by_themselves() {
+    if !Lab::available_or_skip("names_are_archived_by_themselves") {
+        return;
+    }
+    let flags = ["--archive-settle-seconds", "0"];
+    let net = Net::start_with(Lab::builder().nodes(3), &flags);
+    net.until_settled(&[0, 1, 2]);
+    let file = net.lab.home(0).with_extension("original");
+    random_file(&file, 300_000, 1);
+    for name in ["photos/old", "notes/old"] {
+        put(&net, 0, name, &file);
+    }
+    let is_archived = |reference: &str| {
+        let status = net.run(0, &["archive", "status", reference]);
+        status.status.success()
+    };
+    net.ok(0, &["archive", "policy", "add", "photos/"]);
+    // What was there before, what is new, and each version of it.
+    net.until("photos/old is archived", || is_archived("photos/old"));
+    put(&net, 0, "photos/new", &file);
+    net.until("photos/new is archived", || is_archived("photos/new@v1"));
+    random_file(&file, 300_000, 2);
+    put(&net, 0, "photos/new", &file);
+    net.until("its second version is", || is_archived("photos/new@v2"));
+    let policy = net.json(0, &["archive", "policy", "ls"]);
+    assert_eq!(policy["prefixes"][0], "photos/");
+    assert_eq!(
+        (&policy["waiting"], &policy["archived"]),
+        (&0.into(), &3.into())
+    );
+    assert!(!is_archived("notes/old"));
+
+    // It outlives the node, and what is not to be archived any more is not.
+    assert!(net.lab.stop(0).unwrap().success());
+    net.lab.start(0).unwrap();
+    net.until_settled(&[0, 1, 2]);
+    put(&net, 0, "photos/newer", &file);
+    net.until("photos/newer is archived", || is_archived("photos/newer"));
+    net.ok(0, &["archive", "policy", "rm", "photos/"]);
+    put(&net, 0, "photos/last", &file);
+    let policy = net.json(0, &["archive", "policy", "ls"]);
+    assert_eq!(
+        (&policy["prefixes"], &policy["waiting"]),
+        (&Value::Array(Vec::new()), &0.into())
+    );
+    assert!(!is_archived("photos/last"));
+    for (args, code, said) in [
+        (
+            ["archive", "policy", "rm", "photos/"],
+            4,
+            "are not archived by themselves",
+        ),
+        (["archive", "policy", "add", "a//b"], 2, "an empty part"),
+    ] {
+        let refused = net.run(0, &args);
+        assert_eq!(refused.status.code(), Some(code), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(said), "{}", stderr(&refused));
+    }
+}
+
 const WALK: &str = include_str!("../../../docs/guide/archive.md");
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod aliases;
 mod archive;
+mod archive_policy;
 mod blocks;
 mod convert;
 mod dht;
@@ -106,6 +107,12 @@ fn router(app: App) -> Router {
         .route(
             "/api/v1/archive/{reference}/restore",
             post(archive::restore),
+        )
+        .route(
+            "/api/v1/archive-policy",
+            get(archive_policy::status)
+                .put(archive_policy::add)
+                .delete(archive_policy::remove),
         )
         .route("/api/v1/upkeep", get(upkeep::status))
         .route("/api/v1/pins", get(upkeep::pins))

@@ -7,8 +7,8 @@ use utoipa::{
 };
 
 use super::{
-    aliases, archive, blocks, dht, dolr, gateway, gossip, kad, named, node, objects, overlay,
-    peers, provided, s3, types, upkeep, watch, web_cache,
+    aliases, archive, archive_policy, blocks, dht, dolr, gateway, gossip, kad, named, node,
+    objects, overlay, peers, provided, s3, types, upkeep, watch, web_cache,
 };
 
 #[derive(OpenApi)]
@@ -33,6 +33,7 @@ use super::{
         watch::watch,
         aliases::list, aliases::add, aliases::remove,
         archive::overview, archive::status, archive::add, archive::restore,
+        archive_policy::status, archive_policy::add, archive_policy::remove,
         provided::list, provided::add, provided::remove,
         s3::list, s3::create, s3::remove,
         upkeep::status, upkeep::pins, upkeep::pin, upkeep::unpin, upkeep::gc, upkeep::fsck,

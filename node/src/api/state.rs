@@ -23,8 +23,8 @@ use tokio_util::{io::ReaderStream, sync::CancellationToken};
 
 use super::{failure::ApiError, objects::PIPE};
 use crate::{
-    aliases::Aliases, config::Effective, content::Content, mailbox::Mailbox, network::Network,
-    node_blocks::NodeBlocks, provided::Provided, s3::AccessKeys,
+    aliases::Aliases, archiving::Archiving, config::Effective, content::Content, mailbox::Mailbox,
+    network::Network, node_blocks::NodeBlocks, provided::Provided, s3::AccessKeys,
 };
 
 /// Requests handled at a time: a client with many blocks in flight needs dozens, and
@@ -58,6 +58,7 @@ pub(crate) struct Services {
     pub(crate) dht: dht::Handle,
     pub(crate) objects: objects::Handle,
     pub(crate) archive: archive::Handle,
+    pub(crate) archiving: Archiving,
     pub(crate) upkeep: upkeep::Handle,
     pub(crate) versions: notify::Handle,
     pub(crate) node_blocks: NodeBlocks,

@@ -632,6 +632,28 @@ pub struct ArchiveOverview {
     pub manifest_bytes: u64,
 }
 
+/// What is archived by itself.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchivePolicyStatus {
+    /// Names of this node that begin so are; an empty one means all.
+    pub prefixes: Vec<String>,
+    /// Names whose newest version is still to be archived.
+    pub waiting: usize,
+    /// Versions that were archived so since the start.
+    pub archived: u64,
+    /// The last names that could not be archived.
+    pub failures: Vec<ArchiveFailure>,
+}
+
+/// A name that could not be archived.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveFailure {
+    /// Which.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// What a named object is.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct NamedStat {

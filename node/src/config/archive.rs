@@ -22,6 +22,8 @@ pub struct Archive {
     pub repair_mib: NonZeroU32,
     /// How often the fragments of an archive are counted.
     pub sweep_seconds: NonZeroU32,
+    /// How long a version has to be the newest before it is archived by itself.
+    pub settle_seconds: u32,
 }
 
 impl Default for Archive {
@@ -31,6 +33,8 @@ impl Default for Archive {
             // What leaves most of a slow uplink to people.
             repair_mib: NonZeroU32::new(8).expect("8 is not 0"),
             sweep_seconds: NonZeroU32::new(600).expect("600 is not 0"),
+            // A program that saves every few seconds does not have each of them archived.
+            settle_seconds: 60,
         }
     }
 }
@@ -60,6 +64,11 @@ impl Archive {
             own,
             keep_free: KEEP_FREE,
         }
+    }
+
+    /// How long a version has to be the newest before it is archived by itself.
+    pub(crate) fn settle(&self) -> Duration {
+        Duration::from_secs(self.settle_seconds.into())
     }
 
     /// How archives are looked after.

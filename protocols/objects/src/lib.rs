@@ -31,7 +31,7 @@ pub use fjall_store::{FjallHeads, STORE_FORMAT};
 pub use handle::{Blocks, Handle, History, MAX_HISTORY, MAX_WALK, WALK_TIME, Written};
 pub use heads::{Heads, MAX_HEADS_BYTES};
 pub use index::{Limits, NoRoom, Usage};
-pub use name::{MAX_NAME, Name, NameError};
+pub use name::{MAX_NAME, Name, NameError, prefix};
 pub use namespace::{MAX_NAMES, MAX_NAMES_BYTES};
 pub use record::{
     FORMAT, FORMAT_WITH_PROPERTIES, Fields, MAX_AUTHOR, MAX_HEADS, MAX_RECORD, MAX_SEQ,

@@ -106,6 +106,21 @@ impl Name {
     }
 }
 
+/// What names may begin with, in the normal form that they have (J2); all begin with the empty
+/// text.
+///
+/// # Errors
+/// Where no name begins so.
+pub fn prefix(text: &str) -> Result<String, NameError> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    // A name that begins so: what may not end a name, as a slash, may well end a prefix.
+    let Name(mut name) = Name::new(&format!("{text}x"))?;
+    name.pop();
+    Ok(name)
+}
+
 /// A text in the normal form that names have (J2).
 pub(crate) fn normal(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
