@@ -21,6 +21,7 @@ mod names;
 mod restore;
 mod segment;
 mod store;
+mod strays;
 mod stream;
 mod sweep;
 mod walk;

@@ -181,6 +181,17 @@ impl Handle {
             if let Err(error) = self.sweep(round).await {
                 tracing::warn!(%error, "archives could not be looked after");
             }
+            match self.let_go_of_strays().await {
+                Ok(gone) if gone.items == 0 => {}
+                Ok(gone) => tracing::info!(
+                    fragments = gone.items,
+                    bytes = gone.bytes,
+                    "fragments are where they belong, and no more here"
+                ),
+                Err(error) => {
+                    tracing::warn!(%error, "fragments that belong elsewhere are still here")
+                }
+            }
             sleep(every).await;
         }
     }

@@ -222,3 +222,40 @@ async fn an_archive_without_fragments_holds_up_no_other() {
     let looked = closest.looked(&vguid).unwrap();
     assert_eq!((looked.there, looked.made, looked.lost), (0, 0, 4));
 }
+
+#[tokio::test]
+async fn what_lies_elsewhere_goes_when_its_place_has_it() {
+    // Nothing moves by itself: what is left behind is brought to its place by a sweep.
+    let mut net = still_net(5).await;
+    let manifest = net.archived("cakes", 3_000_000).await;
+    let all = (5 * manifest.segments()) as u64;
+    let kept = |net: &Net| -> u64 {
+        let nodes = net.nodes.iter();
+        nodes.map(|node| node.handle.usage().fragments.items).sum()
+    };
+    assert_eq!(kept(&net), all);
+    let mut joined = 0;
+    // Until the place of a column is another node's.
+    while net.nodes[0].handle.census(&manifest).await.there() == all {
+        net.join().await;
+        joined += 1;
+        assert!(joined < 50, "50 nodes came, and nobody's place");
+    }
+    // Its place does not have it yet: it stays.
+    for node in &net.nodes {
+        assert_eq!(node.handle.let_go_of_strays().await.unwrap().items, 0);
+    }
+    net.sweep(0, &[]).await;
+    assert_eq!(net.nodes[0].handle.census(&manifest).await.there(), all);
+    assert!(kept(&net) > all, "the old copy is still there");
+    let mut gone = 0;
+    for node in &net.nodes {
+        let strays = node.handle.let_go_of_strays().await.unwrap();
+        assert_eq!(strays.items > 0, strays.bytes > 0);
+        gone += strays.items;
+    }
+    assert!(gone > 0);
+    assert_eq!(kept(&net), all);
+    let census = net.nodes[0].handle.census(&manifest).await;
+    assert_eq!(census.there(), all);
+}
