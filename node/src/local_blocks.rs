@@ -86,6 +86,14 @@ impl Store for TellingStore {
         self.store.remove(cid).await
     }
 
+    async fn remove_damaged(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.store.remove_damaged(cid).await
+    }
+
+    async fn room(&self) -> Result<Option<u64>, StoreError> {
+        self.store.room().await
+    }
+
     async fn remove_many(&self, cids: &[Cid]) -> Result<u64, StoreError> {
         self.store.remove_many(cids).await
     }

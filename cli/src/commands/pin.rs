@@ -75,6 +75,10 @@ fn line(pin: &PinStatus) -> String {
         pin.blocks,
         seconds(pin.added)
     );
+    if pin.name.is_some() {
+        line.push_str("  ");
+        line.push_str(&pin.cid);
+    }
     if let Some(reason) = &pin.reason {
         line.push_str(": ");
         line.push_str(reason);

@@ -74,7 +74,8 @@ pub(crate) async fn fsck(
             _ => Err(misunderstood()),
         }
     };
-    let stopped = || Failure::other("interrupted: nothing was changed by looking");
+    let stopped =
+        || Failure::other("interrupted: the node goes on, and mends what it finds damaged");
     let done = interruptible(work, stopped).await?;
     output.result(&done, |out| write_fsck(&done, here, out))?;
     let missing = done.lost
@@ -83,6 +84,11 @@ pub(crate) async fn fsck(
             .iter()
             .filter(|lost| lost.block.is_none())
             .count() as u64;
+    if let (0, Some(of)) = (missing, &done.stopped_at) {
+        return Err(Failure::other(format!(
+            "not everything was looked at: there was too much at {of}; give the names that are left"
+        )));
+    }
     match missing {
         0 => Ok(()),
         count => Err(Failure::other(format!(
@@ -102,6 +108,13 @@ fn write_fsck(done: &FsckDone, here: bool, out: &mut dyn std::io::Write) -> std:
     if here {
         return Ok(());
     }
+    if done.unpinned > 0 {
+        writeln!(
+            out,
+            "pinned   {} blocks were not here, they are got again",
+            done.unpinned
+        )?;
+    }
     writeln!(
         out,
         "led to   {} blocks of {} versions and pins",
@@ -118,9 +131,6 @@ fn write_fsck(done: &FsckDone, here: bool, out: &mut dyn std::io::Write) -> std:
             Some(block) => writeln!(out, "  {}: block {block}: {}", lost.of, lost.reason)?,
             None => writeln!(out, "  {}: {}", lost.of, lost.reason)?,
         }
-    }
-    if let Some(of) = &done.stopped_at {
-        writeln!(out, "stopped at {of}: give the names that are left")?;
     }
     Ok(())
 }

@@ -304,7 +304,8 @@ fn the_walk_through_upkeep_works_as_written() {
         "sh upkeep",
         &[
             "photos/cat.jpg@v1  whole  5 blocks, ",
-            "can go   0 blocks",
+            "can go   ",
+            "pinned   5 blocks\n",
             "all of it is there\n",
             "lost     0 blocks\n",
             "0 damaged\n",

@@ -63,6 +63,34 @@ where
     E: Event,
     F: Future<Output = Result<E, ApiError>> + Send + 'static,
 {
+    start(app, job, |_| std::future::pending()).await
+}
+
+/// The same of one that only waits for what goes on by itself: it ends with the client.
+pub(crate) async fn run_while_heard<E, F>(
+    app: &App,
+    job: impl FnOnce(Tell) -> F + Send + 'static,
+) -> Result<Response, ApiError>
+where
+    E: Event,
+    F: Future<Output = Result<E, ApiError>> + Send + 'static,
+{
+    start(app, job, |steps: mpsc::Sender<Step<E>>| async move {
+        steps.closed().await;
+    })
+    .await
+}
+
+async fn start<E, F, G>(
+    app: &App,
+    job: impl FnOnce(Tell) -> F + Send + 'static,
+    deaf: impl FnOnce(mpsc::Sender<Step<E>>) -> G + Send + 'static,
+) -> Result<Response, ApiError>
+where
+    E: Event,
+    F: Future<Output = Result<E, ApiError>> + Send + 'static,
+    G: Future<Output = ()> + Send,
+{
     let (tell, mut steps) = mpsc::channel(WAITING);
     let progress = tell.clone();
     let stop = app.stop.clone();
@@ -72,6 +100,7 @@ where
         });
         let outcome = tokio::select! {
             outcome = job(report) => outcome,
+            () = deaf(tell.clone()) => return,
             () = stop.cancelled() => Err(ApiError::unavailable("the node is stopping")),
         };
         // Nobody listens where the client has gone away.

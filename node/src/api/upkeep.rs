@@ -100,7 +100,7 @@ pub(crate) async fn pin(
         }
     };
     let upkeep = app.upkeep.clone();
-    job::run(&app, move |tell: Tell| async move {
+    job::run_while_heard(&app, move |tell: Tell| async move {
         let pin = upkeep
             .pin(root, &label)
             .await
@@ -152,22 +152,26 @@ async fn meant(app: &App, reference: &str) -> Result<Vec<Pin>, ApiError> {
     };
     let mut meant = Vec::new();
     for pin in pins {
-        if !objects::is_vguid(&pin.root) {
-            continue;
-        }
-        // A pin that has got nothing yet does not even have its record.
-        let Some(bytes) = app.blocks.get_kept(&pin.root).await? else {
-            continue;
+        let bytes = match objects::is_vguid(&pin.root) {
+            true => app.blocks.get_kept(&pin.root).await?,
+            false => continue,
         };
-        let Ok(record) = Record::decode(&bytes) else {
-            continue;
+        let is_it = match bytes.and_then(|bytes| Record::decode(&bytes).ok()) {
+            Some(record) => {
+                let version = match version {
+                    Version::Newest => true,
+                    Version::Number(number) => record.seq() == number,
+                    Version::Vguid(vguid) => record.vguid() == vguid,
+                };
+                record.aguid() == aguid && version
+            }
+            // One that has got nothing yet does not even have its record.
+            None => {
+                let called = pin.label.strip_prefix(reference);
+                called.is_some_and(|rest| rest.is_empty() || rest.starts_with("@v"))
+            }
         };
-        let is_it = match version {
-            Version::Newest => true,
-            Version::Number(number) => record.seq() == number,
-            Version::Vguid(vguid) => record.vguid() == vguid,
-        };
-        if record.aguid() == aguid && is_it {
+        if is_it {
             meant.push(pin);
         }
     }
@@ -371,6 +375,7 @@ fn found(checked: Checked) -> FsckDone {
         here: checked.here,
         here_bytes: checked.here_bytes,
         damaged: checked.damaged,
+        unpinned: checked.unpinned,
         roots: checked.roots,
         blocks: checked.blocks,
         thin: checked.thin,
@@ -393,10 +398,11 @@ fn pin_failed(error: &PinError) -> ApiError {
     match error {
         PinError::Block { .. } => ApiError::unavailable(message)
             .with_hint("it is pinned, and tried again by itself; see `hedgerow pin ls`"),
-        PinError::Malformed(_)
-        | PinError::Unsupported(_)
-        | PinError::TooMany
-        | PinError::TooDeep => ApiError::bad_request(message),
+        PinError::Unsupported(_) => ApiError::bad_request(message),
+        PinError::Malformed(_) | PinError::TooMany | PinError::TooDeep => {
+            ApiError::bad_request(message)
+                .with_hint("what could be got of it stays pinned; `hedgerow pin rm REF` lets it go")
+        }
         PinError::Full => ApiError::no_room(message).with_hint("unpin something first"),
         PinError::Removed => ApiError::not_found(message),
         PinError::Stopped => ApiError::unavailable(message),

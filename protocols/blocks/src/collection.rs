@@ -145,7 +145,7 @@ impl Collection for Blocks {
 
     async fn discard_corrupt(&self, id: &ItemId) {
         if let Some(cid) = parse_cid(id)
-            && let Err(error) = self.store.remove(&cid).await
+            && let Err(error) = self.store.remove_damaged(&cid).await
         {
             tracing::warn!(%cid, %error, "a corrupted block could not be removed");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cid::Cid;
 use overlay::{Contact, RouteError};
-use replicas::{Collection as _, GetError, PutError, PutReceipt, Stats, StoreError};
+use replicas::{Collection as _, GetError, PutError, PutReceipt, PutRefused, Stats, StoreError};
 
 use crate::store::{Store, Usage, Verified};
 use crate::{Block, Blocks};
@@ -47,12 +47,19 @@ impl Handle {
         Ok(bytes)
     }
 
-    /// What is kept of a block is not the block: it goes, and is fetched again from its
-    /// replicas in the background (B6).
+    /// What was read of a block is not the block: unless it was put again meanwhile it goes, and
+    /// is fetched again from its replicas in the background (B6).
     pub async fn damaged(&self, cid: &Cid) -> Result<(), StoreError> {
-        self.let_go(&[*cid]).await?;
-        self.repair(cid);
+        if self.store().remove_damaged(cid).await? {
+            self.replicas.lost(&cid.to_bytes().into());
+            self.repair(cid);
+        }
         Ok(())
+    }
+
+    /// Whether this node knows that it is one of those who have to keep a block.
+    pub fn is_duty(&self, cid: &Cid) -> bool {
+        self.replicas.is_duty(&cid.to_bytes().into())
     }
 
     /// Keeps a block here and on its replica set; durable here and on a majority of them
@@ -75,7 +82,13 @@ impl Handle {
 
     /// Keeps a block here only.
     pub async fn put_local(&self, block: Block) -> Result<bool, StoreError> {
-        self.store().put(block).await
+        let id = block.cid().to_bytes().into();
+        let kept = self.replicas.collection();
+        match kept.put_trusted(&id, block.into_bytes()).await {
+            Ok(stored) => Ok(stored.new),
+            Err(PutRefused::Store(error)) => Err(error),
+            Err(PutRefused::Invalid(reason)) => Err(StoreError::Failed(reason)),
+        }
     }
 
     /// The block if it is kept here or a copy of it is, not hashed.

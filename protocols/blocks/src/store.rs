@@ -86,6 +86,22 @@ pub trait Store: Send + Sync + 'static {
         Ok(bytes)
     }
 
+    /// Forgets a block if what is kept of it is not the block; whether it was. One that was put
+    /// again meanwhile stays.
+    async fn remove_damaged(&self, cid: &Cid) -> Result<bool, StoreError> {
+        match self.get(cid).await {
+            Err(StoreError::Corrupt(_)) => self.remove(cid).await,
+            kept => kept.map(|_| false),
+        }
+    }
+
+    /// Bytes of blocks that may still be put, as far as quota and disk go; `None` where nothing
+    /// bounds them.
+    async fn room(&self) -> Result<Option<u64>, StoreError> {
+        let usage = self.usage();
+        Ok(usage.quota.map(|quota| quota.saturating_sub(usage.bytes)))
+    }
+
     /// At most `limit` CIDs of an arc, in the order of their GUIDs going up from its
     /// start, or from just behind `after`.
     async fn list(

@@ -139,6 +139,11 @@ impl<C: Collection> Handle<C> {
         keepers::keepers(&self.shared, id).await
     }
 
+    /// Whether this node knows that it belongs to an item's replica set.
+    pub fn is_duty(&self, id: &ItemId) -> bool {
+        self.shared.is_duty(id)
+    }
+
     /// Whether this node has compared all that belongs here with those who share it, since it
     /// does (R23).
     pub fn is_settled(&self) -> bool {

@@ -129,7 +129,7 @@ impl<C: Collection> Shared<C> {
     }
 
     /// Whether this node knows that it belongs to the item's replica set.
-    fn is_duty(&self, id: &ItemId) -> bool {
+    pub(crate) fn is_duty(&self, id: &ItemId) -> bool {
         let Some(key) = self.collection.key_of(id) else {
             return false;
         };

@@ -1,9 +1,12 @@
 //! What goes on by itself.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use cid::Cid;
+use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use replicas::StoreError;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::collect::{self, How};
@@ -12,6 +15,13 @@ use crate::{pinning, scrub};
 
 /// Pins in work at a time (I4).
 const AT_A_TIME: usize = 2;
+
+/// How long after what was unpinned could not be forgotten.
+const FORGET_AGAIN: Duration = Duration::from_secs(1);
+
+/// Room is short as well where less than this can still be written, whatever the budget says, and
+/// not any more where there is twice as much.
+const SCARCE: u64 = 256 << 20;
 
 /// Tenths of the budget from which on room is short, and below which it is not any more (I2).
 const SHORT: u64 = 8;
@@ -27,46 +37,56 @@ pub(crate) async fn run(shared: &Shared) {
     );
 }
 
+/// What came to its end.
+enum Done {
+    Pin(Cid),
+    /// A page of what was unpinned is forgotten.
+    Forgotten(Result<bool, StoreError>),
+}
+
 /// Gets what is pinned, and forgets what was unpinned.
 async fn keep_pins(shared: &Shared) {
-    let mut getting = FuturesUnordered::new();
+    let mut working: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
     let mut busy: HashSet<Cid> = HashSet::new();
+    let mut forgetting = false;
     loop {
-        let all = shared.on_ledger(|ledger| ledger.all()).await;
-        let all = all.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the pins cannot be read");
-            Vec::new()
-        });
         let mut again: Option<Instant> = None;
-        for (root, row) in all {
-            if busy.contains(&root) || busy.len() == AT_A_TIME {
-                continue;
-            }
-            if row.removed {
-                let number = row.number;
-                let forgotten = shared.on_ledger(move |ledger| ledger.forget(&root, number));
-                if let Err(error) = forgotten.await {
-                    tracing::warn!(%root, %error, "what was unpinned is still in the list");
+        let mut at = |time: Instant| again = Some(again.map_or(time, |first| first.min(time)));
+        match shared
+            .on_ledger(|ledger| Ok::<_, StoreError>((ledger.all()?, ledger.going()?)))
+            .await
+        {
+            Ok((pins, going)) => {
+                for (root, row) in pins {
+                    if row.whole || busy.contains(&root) || busy.len() == AT_A_TIME {
+                        continue;
+                    }
+                    let work = shared.working.borrow().get(&root).cloned();
+                    let failed = work.filter(|work| work.failed.is_some());
+                    match failed.map(|work| work.again) {
+                        // It would fail again.
+                        Some(None) => {}
+                        Some(Some(until)) if until > Instant::now() => at(until),
+                        _ => {
+                            busy.insert(root);
+                            working.push(Box::pin(async move {
+                                pinning::get_all(shared, root, row).await;
+                                Done::Pin(root)
+                            }));
+                        }
+                    }
                 }
-                continue;
-            }
-            if row.whole {
-                continue;
-            }
-            let waits = shared
-                .working
-                .borrow()
-                .get(&root)
-                .and_then(|work| work.again);
-            match waits.filter(|until| *until > Instant::now()) {
-                Some(until) => again = Some(again.map_or(until, |first| first.min(until))),
-                None => {
-                    busy.insert(root);
-                    getting.push(async move {
-                        pinning::get_all(shared, root, row).await;
-                        root
-                    });
+                if let Some(number) = going.filter(|_| !forgetting) {
+                    forgetting = true;
+                    working.push(Box::pin(async move {
+                        let more = shared.on_ledger(move |ledger| ledger.forget(number));
+                        Done::Forgotten(more.await)
+                    }));
                 }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the pins cannot be read");
+                at(Instant::now() + shared.config.look_every);
             }
         }
         let pause = async {
@@ -76,9 +96,19 @@ async fn keep_pins(shared: &Shared) {
             }
         };
         tokio::select! {
-            Some(root) = getting.next() => {
-                busy.remove(&root);
-            }
+            Some(done) = working.next() => match done {
+                Done::Pin(root) => {
+                    busy.remove(&root);
+                }
+                Done::Forgotten(more) => {
+                    forgetting = false;
+                    if let Err(error) = more {
+                        tracing::warn!(%error, "what was unpinned is still in the list");
+                        // As when the disk is full: the next turn comes with the next change.
+                        sleep(FORGET_AGAIN).await;
+                    }
+                }
+            },
             // A pin that was added, tried again or removed.
             () = shared.pins_changed.notified() => {}
             () = pause => {}
@@ -90,12 +120,8 @@ async fn keep_pins(shared: &Shared) {
 async fn keep_room(shared: &Shared) {
     loop {
         let mut pause = shared.config.look_every;
-        let usage = shared.blocks.store().usage();
-        if let Some(quota) = usage.quota
-            && is_short(usage.bytes, quota)
-        {
-            let until = How::Until(quota / 10 * ENOUGH);
-            match collect::collect(shared, until, &|_| ()).await {
+        if let Some(until) = short(shared).await {
+            match collect::collect(shared, How::Until(until), &|_| ()).await {
                 Ok(collected) => tracing::info!(
                     blocks = collected.gone,
                     bytes = collected.gone_bytes,
@@ -103,7 +129,7 @@ async fn keep_room(shared: &Shared) {
                 ),
                 Err(error) => tracing::warn!(%error, "room is short, and nothing was let go"),
             }
-            if is_short(shared.blocks.store().usage().bytes, quota) {
+            if short(shared).await.is_some() {
                 pause = shared.config.again_after;
                 tracing::warn!(
                     "the store is nearly full of what others count on and what is pinned: raise store.max_mib, unpin something, or start another node"
@@ -114,6 +140,17 @@ async fn keep_room(shared: &Shared) {
     }
 }
 
-fn is_short(bytes: u64, quota: u64) -> bool {
-    bytes >= quota / 10 * SHORT
+/// How many bytes may be left, where room is short (I2).
+async fn short(shared: &Shared) -> Option<u64> {
+    let store = shared.blocks.store();
+    let (usage, room) = (store.usage(), store.room().await);
+    let quota = usage.quota.unwrap_or(u64::MAX);
+    let by_budget = (usage.bytes >= quota / 10 * SHORT).then_some(quota / 10 * ENOUGH);
+    // A budget smaller than that says itself when it is short.
+    let scarce = SCARCE.min(quota / 10);
+    let by_disk = match room {
+        Ok(Some(room)) if room < scarce => Some(usage.bytes.saturating_sub(2 * scarce - room)),
+        _ => None,
+    };
+    by_budget.into_iter().chain(by_disk).min()
 }

@@ -30,8 +30,10 @@ pub struct Checked {
     pub here: u64,
     /// Their bytes.
     pub here_bytes: u64,
-    /// How many of them were damaged; they are got again from others.
+    /// How many of them were damaged, and are got again from others, or could not be read.
     pub damaged: u64,
+    /// Blocks of pins that are not here; they are got again.
+    pub unpinned: u64,
     /// Roots that were gone through.
     pub roots: u64,
     /// Blocks of these, each once.
@@ -71,18 +73,20 @@ pub(crate) async fn check(
         total: shared.blocks.store().usage().bytes,
         checked: Checked::default(),
         seen: HashSet::new(),
+        full: false,
         of: String::new(),
         failed: None,
     };
     looking.here().await?;
     if scope == Scope::Everywhere {
         let mut roots = pin!(roots);
+        looking.pins().await?;
         while let Some((of, root)) = roots.next().await {
-            if looking.seen.len() as u64 >= MAX_BLOCKS {
+            looking.root(of.clone(), root).await?;
+            if looking.full {
                 looking.checked.stopped_at = Some(of);
                 break;
             }
-            looking.root(of, root).await?;
         }
     }
     Ok(looking.checked)
@@ -93,8 +97,11 @@ struct Looking<'a> {
     tell: &'a (dyn Fn(Progress) + Send + Sync),
     total: u64,
     checked: Checked,
-    /// The places of blocks that were looked at: shorter than their names.
-    seen: HashSet<Guid>,
+    /// The places of blocks that were looked at, which are shorter than their names, and whether
+    /// what is below them was, too.
+    seen: HashSet<(Guid, bool)>,
+    /// There were more than are looked at.
+    full: bool,
     /// The root that is gone through.
     of: String,
     /// What ends the check, and not only the way below one root.
@@ -121,17 +128,25 @@ impl Looking<'_> {
             let mut read = stream::iter(page.clone())
                 .map(|cid| async move { (cid, store.get(&cid).await) })
                 .buffer_unordered(4);
+            let mut damaged = Vec::new();
             while let Some((cid, read)) = read.next().await {
                 match read {
                     Ok(Some(bytes)) => self.checked.here_bytes += bytes.len() as u64,
                     Ok(None) => continue,
-                    Err(StoreError::Corrupt(_)) => {
+                    Err(StoreError::Closed) => return Err(StoreError::Closed.into()),
+                    Err(error) => {
+                        tracing::warn!(%cid, %error, "a block is damaged");
                         self.checked.damaged += 1;
-                        self.shared.blocks.damaged(&cid).await?;
+                        if matches!(error, StoreError::Corrupt(_)) {
+                            damaged.push(cid);
+                        }
                     }
-                    Err(error) => return Err(error.into()),
                 }
                 self.checked.here += 1;
+            }
+            // Not while others are read: those that are not polled may have the turn to hash.
+            for cid in damaged {
+                self.shared.damaged(&cid).await?;
             }
             (self.tell)(Progress {
                 done: self.checked.here_bytes,
@@ -142,6 +157,56 @@ impl Looking<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Sees whether the blocks of pins are here.
+    async fn pins(&mut self) -> Result<(), CheckError> {
+        let pins = self.shared.on_ledger(|ledger| ledger.all()).await?;
+        for (_, row) in pins.into_iter().filter(|(_, row)| row.whole) {
+            let mut after = None;
+            loop {
+                let number = row.number;
+                let page = self
+                    .shared
+                    .on_ledger(move |ledger| ledger.members(number, after.as_ref(), PAGE))
+                    .await?;
+                let before = self.checked.unpinned;
+                for cid in &page {
+                    // Of what properties name some may never have been there.
+                    let noted = self.shared.on_ledger({
+                        let cid = *cid;
+                        move |ledger| ledger.member(number, &cid)
+                    });
+                    let was_here = noted.await?.is_some_and(|member| member.complete);
+                    if was_here && !self.shared.blocks.has(cid).await? {
+                        self.checked.unpinned += 1;
+                        self.shared.missing(cid).await?;
+                    }
+                }
+                after = page.last().copied();
+                // What is missing is found by going through the pin again.
+                if page.len() < PAGE || self.checked.unpinned > before {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a block is looked at, and whether what is below it is, too; whether it was
+    /// before.
+    fn was_seen(&mut self, wanted: &Wanted) -> bool {
+        let guid = blocks::guid_of(&wanted.cid);
+        let follow = wanted.kind != Kind::Optional;
+        if self.seen.contains(&(guid, true)) || !follow && self.seen.contains(&(guid, false)) {
+            return true;
+        }
+        if self.seen.len() as u64 >= MAX_BLOCKS {
+            self.full = true;
+            return true;
+        }
+        self.seen.insert((guid, follow));
+        false
     }
 
     /// Goes through the blocks of a root.
@@ -195,11 +260,8 @@ impl Looking<'_> {
 impl Visitor for Looking<'_> {
     type Error = PinError;
 
-    async fn skips(&mut self, cid: &Cid) -> Result<bool, PinError> {
-        if self.seen.len() as u64 >= MAX_BLOCKS {
-            return Ok(true);
-        }
-        Ok(!self.seen.insert(blocks::guid_of(cid)))
+    async fn skips(&mut self, wanted: &Wanted) -> Result<bool, PinError> {
+        Ok(self.was_seen(wanted))
     }
 
     async fn node(&mut self, wanted: Wanted) -> Result<Option<Bytes>, PinError> {
@@ -223,12 +285,10 @@ impl Visitor for Looking<'_> {
     }
 
     async fn leaves(&mut self, wanted: Vec<Wanted>) -> Result<(), PinError> {
-        let mut new = Vec::new();
-        for wanted in wanted {
-            if !self.skips(&wanted.cid).await? {
-                new.push(wanted);
-            }
-        }
+        let new: Vec<_> = wanted
+            .into_iter()
+            .filter(|wanted| !self.was_seen(wanted))
+            .collect();
         let shared = self.shared;
         let mut looked = stream::iter(new)
             .map(|wanted| async move {

@@ -82,41 +82,52 @@ pub(crate) async fn collect(
     if how == How::Asked {
         write(shared, Some(Pass::default())).await?;
     }
-    pass(shared, how, Pass::default(), tell).await
+    let outcome = pass(shared, how, Pass::default(), tell).await;
+    if outcome.is_err() && how == How::Asked {
+        // Whoever has asked hears of it, and asks again.
+        write(shared, None).await?;
+    }
+    outcome
 }
 
 /// Goes on with the pass that a person has asked for, if the node's end was before its.
 pub(crate) async fn go_on(shared: &Shared) {
-    let Ok(_turn) = shared.collecting.try_lock() else {
-        return;
-    };
-    let left = shared.on_ledger(|ledger| ledger.place::<Pass>(Place::Pass));
-    let outcome = match left.await {
-        Ok(Some(left)) => pass(shared, How::Asked, left, &|_| ()).await,
-        Ok(None) => return,
-        Err(error) => Err(error.into()),
-    };
-    match outcome {
-        Ok(collected) => tracing::info!(
-            blocks = collected.gone,
-            bytes = collected.gone_bytes,
-            "let go of copies, as was asked for before the node's last end"
-        ),
-        Err(error) => tracing::warn!(%error, "a pass was not gone on with"),
+    loop {
+        let turn = shared.collecting.lock().await;
+        let left = shared.on_ledger(|ledger| ledger.place::<Pass>(Place::Pass));
+        let outcome = match left.await {
+            Ok(Some(left)) => pass(shared, How::Asked, left, &|_| ()).await,
+            Ok(None) => return,
+            Err(error) => Err(error.into()),
+        };
+        drop(turn);
+        match outcome {
+            Ok(collected) => {
+                return tracing::info!(
+                    blocks = collected.gone,
+                    bytes = collected.gone_bytes,
+                    "let go of copies, as was asked for before the node's last end"
+                );
+            }
+            // It has not found its neighbours yet.
+            Err(CollectError::Unsettled) => sleep(shared.config.look_every).await,
+            Err(error) => return tracing::warn!(%error, "a pass was not gone on with"),
+        }
     }
 }
 
+/// Makes a pass; its place is forgotten where it came to its end, and kept where it did not.
 async fn pass(
     shared: &Shared,
     how: How,
     mut pass: Pass,
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Collected, CollectError> {
-    let outcome = pages(shared, how, &mut pass, tell).await;
+    pages(shared, how, &mut pass, tell).await?;
     if how == How::Asked {
         write(shared, None).await?;
     }
-    outcome.map(|()| pass.collected)
+    Ok(pass.collected)
 }
 
 async fn pages(
@@ -133,7 +144,7 @@ async fn pages(
         let mut fates = stream::iter(page.clone())
             .map(|cid| async move {
                 let size = shared.blocks.store().size(&cid).await?.unwrap_or(0);
-                Ok::<_, StoreError>((cid, size, fate(shared, &cid).await?))
+                Ok::<_, StoreError>((cid, size, fate(shared, &cid, how).await?))
             })
             .buffer_unordered(AT_A_TIME);
         let mut going = Vec::new();
@@ -173,7 +184,7 @@ async fn pages(
 }
 
 /// Whether this node may let go of a block.
-async fn fate(shared: &Shared, cid: &Cid) -> Result<Fate, StoreError> {
+async fn fate(shared: &Shared, cid: &Cid, how: How) -> Result<Fate, StoreError> {
     let name = *cid;
     if shared
         .on_ledger(move |ledger| ledger.is_pinned(&name))
@@ -192,16 +203,20 @@ async fn fate(shared: &Shared, cid: &Cid) -> Result<Fate, StoreError> {
     if keepers.iter().any(|keeper| keeper.is_this_node) {
         return Ok(Fate::Owed);
     }
-    match keepers.iter().all(|keeper| matches!(keeper.has, Ok(true))) {
-        true => Ok(Fate::Goes),
-        false => {
-            shared.blocks.repair(cid);
-            Ok(Fate::Waits)
-        }
+    let have = |keeper: &&replicas::Keeper| matches!(keeper.has, Ok(true));
+    let count = keepers.iter().filter(have).count();
+    if count == keepers.len() {
+        return Ok(Fate::Goes);
     }
+    // What none of them has may have come from outside for this node's sake alone.
+    if count > 0 && how != How::Dry {
+        shared.blocks.repair(cid);
+    }
+    Ok(Fate::Waits)
 }
 
-/// Removes blocks that no pin has come to have meanwhile; how many of how many bytes.
+/// Removes blocks that no pin has come to have meanwhile, and that have not come to be this node's
+/// duty; how many of how many bytes.
 async fn let_go(shared: &Shared, going: Vec<(Cid, u64)>) -> Result<(usize, u64), StoreError> {
     if going.is_empty() {
         return Ok((0, 0));
@@ -216,8 +231,13 @@ async fn let_go(shared: &Shared, going: Vec<(Cid, u64)>) -> Result<(usize, u64),
         }
         Ok::<_, StoreError>(free)
     });
-    let free = free.await?;
+    let mut free = free.await?;
+    free.retain(|cid| !shared.blocks.is_duty(cid));
     let bytes = shared.blocks.let_go(&free).await?;
+    // A change of the ring may have come in between: then it is got again.
+    for cid in free.iter().filter(|cid| shared.blocks.is_duty(cid)) {
+        shared.blocks.repair(cid);
+    }
     Ok((free.len(), bytes))
 }
 

@@ -45,6 +45,22 @@ pub enum PinError {
     Store(#[from] StoreError),
 }
 
+impl PinError {
+    /// Whether trying again would be in vain.
+    pub fn is_final(&self) -> bool {
+        match self {
+            PinError::Malformed(_)
+            | PinError::Unsupported(_)
+            | PinError::TooMany
+            | PinError::TooDeep
+            | PinError::Removed => true,
+            PinError::Block { .. } | PinError::Full | PinError::Stopped | PinError::Store(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// Why a pass ended early.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CollectError {

@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) taking_up: RwLock<()>,
     /// Pins that are being got, and those that failed.
     pub(crate) working: watch::Sender<HashMap<Cid, Working>>,
+    /// Wakes those who get a pin, so that they see whether it is still wanted.
+    pub(crate) unpinned: watch::Sender<u64>,
     /// Wakes who gets what is pinned.
     pub(crate) pins_changed: Notify,
     /// A pass is under way.
@@ -73,6 +75,7 @@ impl Handle {
                 config,
                 taking_up: RwLock::new(()),
                 working: watch::Sender::new(HashMap::new()),
+                unpinned: watch::Sender::new(0),
                 pins_changed: Notify::new(),
                 collecting: Mutex::new(()),
                 checking: Mutex::new(()),
@@ -123,11 +126,9 @@ impl Handle {
             }
             let row = self.shared.on_ledger(move |ledger| ledger.pin(&root)).await;
             match row.map_err(|error| Arc::new(PinError::Store(error)))? {
-                Some(row) if row.whole && !row.removed => {
-                    return Ok(self.shared.describe(root, row));
-                }
-                Some(row) if !row.removed => {}
-                _ => return Err(Arc::new(PinError::Removed)),
+                Some(row) if row.whole => return Ok(self.shared.describe(root, row)),
+                Some(_) => {}
+                None => return Err(Arc::new(PinError::Removed)),
             }
             if let Some(work) = work {
                 tell(Progress {
@@ -149,6 +150,7 @@ impl Handle {
         self.shared.working.send_modify(|working| {
             working.remove(&root);
         });
+        self.shared.unpinned.send_modify(|count| *count += 1);
         self.shared.pins_changed.notify_one();
         Ok(removed)
     }
@@ -156,8 +158,8 @@ impl Handle {
     /// All pins, those added first first.
     pub async fn pins(&self) -> Result<Vec<Pin>, StoreError> {
         let all = self.shared.on_ledger(|ledger| ledger.all()).await?;
-        let there = all.into_iter().filter(|(_, row)| !row.removed);
-        Ok(there
+        Ok(all
+            .into_iter()
             .map(|(root, row)| self.shared.describe(root, row))
             .collect())
     }
@@ -200,6 +202,22 @@ impl Handle {
 }
 
 impl Shared {
+    /// What is kept of a block is not the block: it goes, and is got again by those who have to
+    /// keep it and by pins.
+    pub(crate) async fn damaged(&self, cid: &Cid) -> Result<(), StoreError> {
+        self.blocks.damaged(cid).await?;
+        self.missing(cid).await
+    }
+
+    /// A block is not here: pins that have it get it again.
+    pub(crate) async fn missing(&self, cid: &Cid) -> Result<(), StoreError> {
+        let cid = *cid;
+        if self.on_ledger(move |ledger| ledger.lost(&cid)).await? {
+            self.pins_changed.notify_one();
+        }
+        Ok(())
+    }
+
     /// Works on the ledger where it may block.
     pub(crate) async fn on_ledger<T, E>(
         &self,

@@ -1,5 +1,6 @@
 //! What is pinned and how far things are, on disk (I13).
 
+use std::ops::Bound;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -81,6 +82,8 @@ pub struct Ledger {
     database: Database,
     meta: Keyspace,
     pins: Keyspace,
+    /// Numbers of pins that were removed and have rows left.
+    going: Keyspace,
     blocks: Keyspace,
     members: Keyspace,
     /// Held while pins are added and removed.
@@ -110,6 +113,7 @@ impl Ledger {
         Ok(Ledger {
             path: path.to_owned(),
             pins: keyspace("pins")?,
+            going: keyspace("going")?,
             blocks: keyspace("blocks")?,
             members: keyspace("members")?,
             meta,
@@ -121,10 +125,9 @@ impl Ledger {
     /// The pin of a root, made where there is none.
     pub(crate) fn add(&self, root: &Cid, label: &str) -> Result<Row, PinError> {
         let _turn = self.changing.lock();
-        if let Some(row) = self.pin(root)?.filter(|row| !row.removed) {
+        if let Some(row) = self.pin(root)? {
             return Ok(row);
         }
-        // Counted as they are on disk: those that are being removed take room, too.
         if self.pins.len().map_err(on_read)? >= MAX_PINS {
             return Err(PinError::Full);
         }
@@ -137,7 +140,6 @@ impl Ledger {
             label: label.to_owned(),
             added: now.map_or(0, |since| since.as_secs()),
             whole: false,
-            removed: false,
             blocks: 0,
             bytes: 0,
             expected: None,
@@ -155,14 +157,16 @@ impl Ledger {
         row.map(|row| decode(&row)).transpose()
     }
 
-    /// All pins, those that are being removed among them.
+    /// All pins, those added first first.
     pub(crate) fn all(&self) -> Result<Vec<(Cid, Row)>, StoreError> {
         let mut all = Vec::new();
         for entry in self.pins.iter() {
             let (key, row) = entry.into_inner().map_err(on_read)?;
-            let root = Cid::try_from(&key[..])
-                .map_err(|error| StoreError::Corrupt(format!("a pin's name: {error}")))?;
-            all.push((root, decode::<Row>(&row)?));
+            // One that cannot be read does not hide the others.
+            match (Cid::try_from(&key[..]), decode::<Row>(&row)) {
+                (Ok(root), Ok(row)) => all.push((root, row)),
+                _ => tracing::warn!("the row of a pin cannot be read"),
+            }
         }
         all.sort_unstable_by_key(|(_, row)| row.number);
         Ok(all)
@@ -172,7 +176,7 @@ impl Ledger {
     pub(crate) fn update(&self, root: &Cid, row: &Row) -> Result<bool, StoreError> {
         let _turn = self.changing.lock();
         let there = self.pin(root)?;
-        if there.is_none_or(|there| there.number != row.number || there.removed) {
+        if there.is_none_or(|there| there.number != row.number) {
             return Ok(false);
         }
         check_room(&self.path)?;
@@ -185,49 +189,64 @@ impl Ledger {
     /// Lets a root go; whether it was pinned. Its rows are removed by [`Ledger::forget`].
     pub(crate) fn remove(&self, root: &Cid) -> Result<bool, StoreError> {
         let _turn = self.changing.lock();
-        let Some(row) = self.pin(root)?.filter(|row| !row.removed) else {
+        let Some(row) = self.pin(root)? else {
             return Ok(false);
         };
         check_room(&self.path)?;
-        let removed = Row {
-            removed: true,
-            ..row
-        };
         let mut batch = self.batch();
-        batch.insert(&self.pins, root.to_bytes(), wire::encode(&removed));
+        batch.remove(&self.pins, root.to_bytes());
+        batch.insert(&self.going, row.number.to_be_bytes(), []);
         batch.commit().map_err(on_write)?;
         Ok(true)
     }
 
-    /// Removes the rows of a pin that was removed, and it at last.
-    pub(crate) fn forget(&self, root: &Cid, number: u64) -> Result<(), StoreError> {
-        loop {
-            check_room(&self.path)?;
-            let mut batch = self.batch();
-            let prefix = number.to_be_bytes();
-            let mut count = 0;
-            for entry in self.members.prefix(prefix).take(PAGE) {
-                let key = entry.key().map_err(on_read)?;
-                let cid = &key[prefix.len()..];
-                batch.remove(&self.blocks, [cid, &prefix].concat());
-                batch.remove(&self.members, key);
-                count += 1;
-            }
-            // One that was pinned again meanwhile has another number.
-            let _turn = self.changing.lock();
-            let mine = self.pin(root)?.is_some_and(|row| row.number == number);
-            if count < PAGE && mine {
-                batch.remove(&self.pins, root.to_bytes());
-            }
-            batch.commit().map_err(on_write)?;
-            if count < PAGE {
-                return Ok(());
-            }
-        }
+    /// A pin that was removed and has rows left.
+    pub(crate) fn going(&self) -> Result<Option<u64>, StoreError> {
+        let first = self.going.iter().next();
+        let key = first
+            .map(|entry| entry.key().map_err(on_read))
+            .transpose()?;
+        Ok(key.map(|key| number_of(&key)))
     }
 
-    /// Notes that blocks are a pin's.
-    pub(crate) fn note(&self, number: u64, members: &[(Cid, Member)]) -> Result<(), StoreError> {
+    /// Removes rows of a pin that was removed, at most so many at a time; whether there are more.
+    pub(crate) fn forget(&self, number: u64) -> Result<bool, StoreError> {
+        check_room(&self.path)?;
+        let mut batch = self.batch();
+        let prefix = number.to_be_bytes();
+        let mut count = 0;
+        for entry in self.members.prefix(prefix).take(PAGE) {
+            let key = entry.key().map_err(on_read)?;
+            let cid = &key[prefix.len()..];
+            batch.remove(&self.blocks, [cid, &prefix].concat());
+            batch.remove(&self.members, key);
+            count += 1;
+        }
+        let more = count == PAGE;
+        if !more {
+            batch.remove(&self.going, prefix);
+        }
+        batch.commit().map_err(on_write)?;
+        Ok(more)
+    }
+
+    /// Notes that blocks are a pin's; what was noted of each before.
+    ///
+    /// # Errors
+    /// Where the root is not pinned any more, or anew.
+    pub(crate) fn note(
+        &self,
+        root: &Cid,
+        number: u64,
+        members: &[(Cid, Member)],
+    ) -> Result<Vec<Option<Member>>, PinError> {
+        // Held until it is written: a pin that is removed afterwards has these rows removed, too.
+        let _turn = self.changing.lock();
+        if self.pin(root)?.is_none_or(|row| row.number != number) {
+            return Err(PinError::Removed);
+        }
+        let before = members.iter().map(|(cid, _)| self.member(number, cid));
+        let before = before.collect::<Result<Vec<_>, _>>()?;
         check_room(&self.path)?;
         // Not synced: what a loss of power takes is noted again, as the pin is not whole yet.
         let mut batch = self.unsynced();
@@ -237,7 +256,8 @@ impl Ledger {
             let key = [&number[..], &cid].concat();
             batch.insert(&self.members, key, member.encode());
         }
-        batch.commit().map_err(on_write)
+        batch.commit().map_err(on_write)?;
+        Ok(before)
     }
 
     /// What was noted of a block of a pin.
@@ -258,13 +278,85 @@ impl Ledger {
         Ok((blocks, bytes))
     }
 
+    /// At most `limit` blocks of a pin, going on behind `after`.
+    pub(crate) fn members(
+        &self,
+        number: u64,
+        after: Option<&Cid>,
+        limit: usize,
+    ) -> Result<Vec<Cid>, StoreError> {
+        let prefix = number.to_be_bytes();
+        let from = match after {
+            Some(cid) => Bound::Excluded([&prefix[..], &cid.to_bytes()].concat()),
+            None => Bound::Included(prefix.to_vec()),
+        };
+        let mut found = Vec::new();
+        for entry in self.members.range((from, Bound::Unbounded)).take(limit) {
+            let key = entry.key().map_err(on_read)?;
+            match key.strip_prefix(&prefix[..]) {
+                Some(cid) => found.extend(Cid::try_from(cid).ok()),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The pins that have the block.
+    fn pins_of(&self, cid: &Cid) -> Result<Vec<u64>, StoreError> {
+        let prefix = cid.to_bytes();
+        let mut numbers = Vec::new();
+        for entry in self.blocks.prefix(&prefix) {
+            let key = entry.key().map_err(on_read)?;
+            let number = number_of(&key[prefix.len()..]);
+            if !self
+                .going
+                .contains_key(number.to_be_bytes())
+                .map_err(on_read)?
+            {
+                numbers.push(number);
+            }
+        }
+        Ok(numbers)
+    }
+
     /// Whether a pin has the block.
     pub(crate) fn is_pinned(&self, cid: &Cid) -> Result<bool, StoreError> {
-        let first = self.blocks.prefix(cid.to_bytes()).next();
-        Ok(first
-            .map(|entry| entry.key().map_err(on_read))
-            .transpose()?
-            .is_some())
+        Ok(!self.pins_of(cid)?.is_empty())
+    }
+
+    /// A block is not here any more: the pins that have it are not whole, and are gone through
+    /// again. Whether there are any.
+    pub(crate) fn lost(&self, cid: &Cid) -> Result<bool, StoreError> {
+        let numbers = self.pins_of(cid)?;
+        for number in &numbers {
+            check_room(&self.path)?;
+            let mut batch = self.batch();
+            for entry in self.members.prefix(number.to_be_bytes()) {
+                let (key, row) = entry.into_inner().map_err(on_read)?;
+                let member = Cid::try_from(&key[size_of::<u64>()..]).ok();
+                let above = member.is_none_or(|member| member.codec() != blocks::RAW);
+                let row = Member::decode(&row);
+                if row.complete && (above || member == Some(*cid)) {
+                    let row = Member {
+                        complete: false,
+                        ..row
+                    };
+                    batch.insert(&self.members, key, row.encode());
+                }
+            }
+            let _turn = self.changing.lock();
+            for (root, row) in self.all()? {
+                if row.number == *number {
+                    let row = Row {
+                        whole: false,
+                        ..row
+                    };
+                    batch.insert(&self.pins, root.to_bytes(), wire::encode(&row));
+                }
+            }
+            batch.commit().map_err(on_write)?;
+        }
+        Ok(!numbers.is_empty())
     }
 
     /// What was remembered.

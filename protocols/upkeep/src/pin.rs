@@ -43,8 +43,6 @@ pub(crate) struct Row {
     pub(crate) label: String,
     pub(crate) added: u64,
     pub(crate) whole: bool,
-    /// Its other rows are going.
-    pub(crate) removed: bool,
     pub(crate) blocks: u64,
     pub(crate) bytes: u64,
     pub(crate) expected: Option<u64>,

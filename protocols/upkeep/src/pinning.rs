@@ -42,20 +42,47 @@ pub(crate) struct Working {
 
 /// Gets all blocks of a pin; when this returns it is written down whether they are all here.
 pub(crate) async fn get_all(shared: &Shared, root: Cid, row: Row) {
-    let outcome = try_get_all(shared, root, row).await;
-    shared.working.send_modify(|working| match outcome {
-        Ok(()) | Err(PinError::Removed) => {
-            working.remove(&root);
+    let number = row.number;
+    let outcome = tokio::select! {
+        outcome = try_get_all(shared, root, row) => outcome,
+        () = until_removed(shared, root, number) => Err(PinError::Removed),
+    };
+    let error = match outcome {
+        Ok(()) => {
+            shared.working.send_modify(|working| {
+                working.remove(&root);
+            });
+            return;
         }
-        Err(error) => {
-            tracing::warn!(%root, %error, "not all of what is pinned is here");
-            let work = working.entry(root).or_default();
-            let pause = FIRST_PAUSE.saturating_mul(1 << work.failures.min(16));
-            work.failed = Some(Arc::new(error));
-            work.failures += 1;
-            work.again = Some(Instant::now() + pause.min(shared.config.again_after));
-        }
+        // Whoever has removed it has said so; it may be pinned anew.
+        Err(PinError::Removed) => return,
+        Err(error) => error,
+    };
+    tracing::warn!(%root, %error, "not all of what is pinned is here");
+    shared.working.send_modify(|working| {
+        let work = working.entry(root).or_default();
+        let pause = FIRST_PAUSE.saturating_mul(1 << work.failures.min(16));
+        let pause = pause.min(shared.config.again_after);
+        work.again = (!error.is_final()).then(|| Instant::now() + pause);
+        work.failures += 1;
+        work.failed = Some(Arc::new(error));
     });
+}
+
+/// Returns when the pin with this number is not wanted any more.
+async fn until_removed(shared: &Shared, root: Cid, number: u64) {
+    let mut unpinned = shared.unpinned.subscribe();
+    loop {
+        let there = shared.on_ledger(move |ledger| ledger.pin(&root)).await;
+        if let Ok(there) = there
+            && there.is_none_or(|row| row.number != number)
+        {
+            return;
+        }
+        if unpinned.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn try_get_all(shared: &Shared, root: Cid, row: Row) -> Result<(), PinError> {
@@ -107,19 +134,11 @@ impl Pinning<'_> {
     /// Notes that blocks are the pin's, with their bytes where they are here.
     async fn note(&mut self, members: Vec<(Cid, Member)>) -> Result<(), PinError> {
         let (root, number) = (self.root, self.row.number);
-        let before = self.shared.on_ledger(move |ledger| {
-            let there = ledger.pin(&root)?;
-            if there.is_none_or(|row| row.number != number || row.removed) {
-                return Err(PinError::Removed);
-            }
-            let mut before = Vec::with_capacity(members.len());
-            for (cid, member) in &members {
-                before.push((ledger.member(number, cid)?, *member));
-            }
-            ledger.note(number, &members)?;
-            Ok(before)
+        let noted = self.shared.on_ledger(move |ledger| {
+            let before = ledger.note(&root, number, &members)?;
+            Ok::<_, PinError>(before.into_iter().zip(members))
         });
-        for (before, now) in before.await? {
+        for (before, (_, now)) in noted.await? {
             if before.is_none() {
                 self.row.blocks += 1;
             }
@@ -130,6 +149,22 @@ impl Pinning<'_> {
             true => Err(PinError::TooMany),
             false => Ok(()),
         }
+    }
+
+    /// Those of these blocks that are not known to be here, and whether they were noted.
+    async fn not_complete(&self, page: &[Wanted]) -> Result<Vec<(Wanted, bool)>, StoreError> {
+        let (number, page) = (self.row.number, page.to_vec());
+        let new = self.shared.on_ledger(move |ledger| {
+            let mut new = Vec::new();
+            for wanted in page {
+                match ledger.member(number, &wanted.cid)? {
+                    Some(member) if member.complete => {}
+                    member => new.push((wanted, member.is_some())),
+                }
+            }
+            Ok(new)
+        });
+        new.await
     }
 
     fn expect(&mut self, bytes: &Bytes) {
@@ -151,8 +186,8 @@ impl Pinning<'_> {
 impl Visitor for Pinning<'_> {
     type Error = PinError;
 
-    async fn skips(&mut self, cid: &Cid) -> Result<bool, PinError> {
-        let (number, cid) = (self.row.number, *cid);
+    async fn skips(&mut self, wanted: &Wanted) -> Result<bool, PinError> {
+        let (number, cid) = (self.row.number, wanted.cid);
         let member = self
             .shared
             .on_ledger(move |ledger| ledger.member(number, &cid))
@@ -185,12 +220,7 @@ impl Visitor for Pinning<'_> {
 
     async fn leaves(&mut self, wanted: Vec<Wanted>) -> Result<(), PinError> {
         for page in wanted.chunks(PAGE) {
-            let mut new = Vec::new();
-            for wanted in page {
-                if !self.skips(&wanted.cid).await? {
-                    new.push(*wanted);
-                }
-            }
+            let new = self.not_complete(page).await?;
             if new.is_empty() {
                 continue;
             }
@@ -198,12 +228,13 @@ impl Visitor for Pinning<'_> {
             let mut here = Vec::new();
             {
                 let _turn = self.shared.taking_up.read().await;
-                let noted = new.iter().map(|wanted| (wanted.cid, NOTHING));
-                self.note(noted.collect()).await?;
-                for wanted in new {
+                let unknown = new.iter().filter(|(_, known)| !known);
+                self.note(unknown.map(|(wanted, _)| (wanted.cid, NOTHING)).collect())
+                    .await?;
+                for (wanted, _) in new {
                     let size = self.shared.blocks.store().size(&wanted.cid).await?;
                     match size {
-                        Some(size) => here.push((wanted.cid, whole(size))),
+                        Some(size) => here.push((wanted.cid, leaf(&wanted, size))),
                         None => missing.push(wanted),
                     }
                 }
@@ -217,7 +248,7 @@ impl Visitor for Pinning<'_> {
                 .map(|wanted| async move {
                     let got = shared.fetch(&wanted.cid).await;
                     match got {
-                        Ok(bytes) => Ok(Some((wanted.cid, whole(bytes.len() as u64)))),
+                        Ok(bytes) => Ok(Some((wanted.cid, leaf(&wanted, bytes.len() as u64)))),
                         Err(PinError::Block { cid, source }) if wanted.kind == Kind::Optional => {
                             tracing::debug!(%cid, %source, "pinned without what its properties name");
                             Ok(None)
@@ -249,6 +280,15 @@ const NOTHING: Member = Member {
     bytes: 0,
 };
 
+/// A block that nothing is looked for below of. What properties name may be a part of the content
+/// as well, and is then looked at again.
+fn leaf(wanted: &Wanted, bytes: u64) -> Member {
+    Member {
+        complete: wanted.kind != Kind::Optional,
+        ..whole(bytes)
+    }
+}
+
 fn whole(bytes: u64) -> Member {
     Member {
         complete: true,
@@ -261,7 +301,7 @@ impl Shared {
     async fn kept(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         match self.blocks.get_local(cid).await {
             Err(StoreError::Corrupt(_)) => {
-                self.blocks.damaged(cid).await?;
+                self.damaged(cid).await?;
                 Ok(None)
             }
             kept => kept,

@@ -29,7 +29,7 @@ pub struct Scrubbed {
     pub blocks: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How many of them were damaged; they are got again from others.
+    /// How many of them were damaged, and are got again from others, or could not be read.
     pub damaged: u64,
     /// The last one that was read.
     after: Option<Cid>,
@@ -86,10 +86,18 @@ async fn once(shared: &Shared, every: Duration, limiter: &Limiter) -> Result<Dur
                 Err(StoreError::Corrupt(reason)) => {
                     tracing::warn!(%cid, reason, "a block is damaged, it is got again from its replicas");
                     state.damaged += 1;
-                    shared.blocks.damaged(cid).await?;
+                    if let Err(error) = shared.damaged(cid).await {
+                        tracing::warn!(%cid, %error, "a damaged block cannot be removed");
+                    }
                     0
                 }
-                Err(error) => return Err(error),
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                // A bad spot of the disk does not hide what is behind it.
+                Err(error) => {
+                    tracing::warn!(%cid, %error, "a block cannot be read");
+                    state.damaged += 1;
+                    0
+                }
             };
             state.blocks += 1;
             state.bytes += bytes as u64;

@@ -1,5 +1,6 @@
 //! The blocks below a root, each once, one above others after all of them (I3, I4).
 
+use std::collections::HashSet;
 use std::future::Future;
 
 use blocks::{DAG_CBOR, DAG_PB, RAW, links};
@@ -62,7 +63,7 @@ pub(crate) trait Visitor: Send {
     type Error: From<PinError> + Send;
 
     /// Whether nothing is to be done with this block and all below it.
-    fn skips(&mut self, cid: &Cid) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    fn skips(&mut self, wanted: &Wanted) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
     /// A block that others are below of: its bytes; `None` where it cannot be read and the walk
     /// goes on beside it.
@@ -88,8 +89,9 @@ pub(crate) trait Visitor: Send {
 struct Frame {
     cid: Cid,
     bytes: usize,
-    /// What is still to be gone down to.
+    /// What is still to be gone down to, and how much that was.
     inner: std::vec::IntoIter<Wanted>,
+    count: u64,
 }
 
 /// Goes through the blocks of a root.
@@ -103,7 +105,7 @@ pub(crate) async fn walk<V: Visitor>(root: Cid, visitor: &mut V) -> Result<(), V
     let mut next = Some(root);
     loop {
         if let Some(wanted) = next.take()
-            && !visitor.skips(&wanted.cid).await?
+            && !visitor.skips(&wanted).await?
             && let Some(bytes) = visitor.node(wanted).await?
         {
             if stack.len() >= MAX_DEPTH {
@@ -112,7 +114,9 @@ pub(crate) async fn walk<V: Visitor>(root: Cid, visitor: &mut V) -> Result<(), V
             let (leaves, inner): (Vec<_>, Vec<_>) = below(&wanted, &bytes)?
                 .into_iter()
                 .partition(Wanted::is_leaf);
-            waiting += inner.len() as u64;
+            // Counted until the frame is gone: so long it takes its memory.
+            let count = inner.len() as u64;
+            waiting += count;
             if waiting > MAX_BLOCKS {
                 return Err(PinError::TooMany.into());
             }
@@ -121,25 +125,31 @@ pub(crate) async fn walk<V: Visitor>(root: Cid, visitor: &mut V) -> Result<(), V
                 cid: wanted.cid,
                 bytes: bytes.len(),
                 inner: inner.into_iter(),
+                count,
             });
         }
         let Some(frame) = stack.last_mut() else {
             return Ok(());
         };
         next = frame.inner.next();
-        match next {
-            Some(_) => waiting -= 1,
-            None => {
-                let (cid, bytes) = (frame.cid, frame.bytes);
-                stack.pop();
-                visitor.complete(cid, bytes).await?;
-            }
+        if next.is_none() {
+            let (cid, bytes) = (frame.cid, frame.bytes);
+            waiting -= frame.count;
+            stack.pop();
+            visitor.complete(cid, bytes).await?;
         }
     }
 }
 
-/// What belongs to the root of what a block links to.
+/// What belongs to the root of what a block links to, each once.
 fn below(of: &Wanted, bytes: &[u8]) -> Result<Vec<Wanted>, PinError> {
+    let mut wanted = links_of(of, bytes)?;
+    let mut seen = HashSet::with_capacity(wanted.len());
+    wanted.retain(|wanted| seen.insert(wanted.cid));
+    Ok(wanted)
+}
+
+fn links_of(of: &Wanted, bytes: &[u8]) -> Result<Vec<Wanted>, PinError> {
     if of.kind == Kind::Root
         && of.cid.codec() == DAG_CBOR
         && let Ok(record) = Record::decode(bytes)
@@ -147,7 +157,8 @@ fn below(of: &Wanted, bytes: &[u8]) -> Result<Vec<Wanted>, PinError> {
         let properties = record.properties().map(|cid| (cid, Kind::Properties));
         let root = record.root().map(|cid| (cid, Kind::Node));
         let mut wanted = Vec::new();
-        for (cid, kind) in properties.into_iter().chain(root) {
+        // Content first: what properties name may be a part of it.
+        for (cid, kind) in root.into_iter().chain(properties) {
             want(cid, kind, &mut wanted)?;
         }
         return Ok(wanted);

@@ -106,8 +106,10 @@ pub struct FsckDone {
     pub here: u64,
     /// Their bytes.
     pub here_bytes: u64,
-    /// How many of them were damaged; they are got again from others.
+    /// How many of them were damaged, and are got again from others, or could not be read.
     pub damaged: u64,
+    /// Blocks of pins that are not here; they are got again.
+    pub unpinned: u64,
     /// Versions, pins and other roots that were gone through.
     pub roots: u64,
     /// Blocks of these.

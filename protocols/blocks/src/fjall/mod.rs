@@ -177,6 +177,31 @@ impl Store for FjallStore {
         Ok(removed.await?.1)
     }
 
+    async fn remove_damaged(&self, cid: &Cid) -> Result<bool, StoreError> {
+        let (cid, key) = (*cid, key_of(cid));
+        let turn = self.turn(&key).await;
+        self.on_disk(move |disk| {
+            let _turn = turn;
+            let damaged = match disk.read(&key) {
+                Ok(Some(bytes)) => crate::block::verify(&cid, &bytes).is_err(),
+                Ok(None) => false,
+                Err(StoreError::Corrupt(_)) => true,
+                Err(error) => return Err(error),
+            };
+            Ok(damaged && disk.remove(&[key])?.0 > 0)
+        })
+        .await
+    }
+
+    async fn room(&self) -> Result<Option<u64>, StoreError> {
+        self.on_disk(|disk| {
+            let usage = disk.bytes.load(Ordering::Relaxed);
+            let quota = disk.options.quota.unwrap_or(u64::MAX);
+            Ok(Some(disk.room()?.min(quota.saturating_sub(usage))))
+        })
+        .await
+    }
+
     async fn list(
         &self,
         span: Span,

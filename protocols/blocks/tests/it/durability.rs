@@ -135,6 +135,52 @@ async fn a_full_store_says_so_and_keeps_what_it_has() {
     assert_eq!(store.list(Span::full(), None, 10).await.unwrap(), []);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_removed_while_others_and_the_same_are_put() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = FjallOptions {
+        quota: Some(4 << 20),
+        ..FjallOptions::default()
+    };
+    let store = FjallStore::open(dir.path(), options).await.unwrap();
+    let blocks: Vec<_> = (0..600).map(|seed| block(seed, 1000)).collect();
+    store.put_many(blocks.clone()).await.unwrap();
+    let cids: Vec<_> = blocks.iter().map(|block| *block.cid()).collect();
+    let room = store.room().await.unwrap().unwrap();
+    assert_eq!(room, (4 << 20) - 600_000);
+    assert_eq!(store.size(&cids[7]).await.unwrap(), Some(1000));
+    // Two removals that overlap, both with names twice; puts of what they remove, and of others.
+    let twice = |from: usize, to: usize| [&cids[from..to], &cids[from..to]].concat();
+    let (one, other) = (twice(0, 300), twice(200, 500));
+    let more: Vec<_> = (600..700).map(|seed| block(seed, 1000)).collect();
+    let (first, second, again, new) = tokio::join!(
+        store.remove_many(&one),
+        store.remove_many(&other),
+        store.put_many(blocks[250..260].to_vec()),
+        store.put_many(more.clone()),
+    );
+    let back = again.unwrap() as u64;
+    assert_eq!(new.unwrap(), 100);
+    // Each was removed once, and those that came back in between perhaps once more.
+    let removed = first.unwrap() + second.unwrap();
+    assert!(removed >= 500_000 && removed <= 510_000, "{removed}");
+    let usage = store.usage();
+    assert_eq!(usage.bytes, (600 + 100 + back) * 1000 - removed);
+    assert_eq!(usage.blocks * 1000, usage.bytes);
+    for block in blocks[500..].iter().chain(&more) {
+        assert_eq!(
+            store.get(block.cid()).await.unwrap().as_ref(),
+            Some(block.bytes())
+        );
+    }
+    // One that is whole is not removed as damaged.
+    assert!(!store.remove_damaged(&cids[550]).await.unwrap());
+    assert!(store.has(&cids[550]).await.unwrap());
+    drop(store);
+    let store = reopen(dir.path()).await;
+    assert_eq!(store.usage().bytes, usage.bytes);
+}
+
 /// Opens a store that was dropped just now: its threads let go of the lock a moment later.
 async fn reopen(path: &std::path::Path) -> FjallStore {
     loop {

@@ -6,7 +6,7 @@ use futures::stream::{self, Stream};
 use std::time::Duration;
 use upkeep::{Config, Lost, Progress, Scope};
 
-use crate::net::{Net, QUIET, net, raw, until};
+use crate::net::{QUIET, net, raw, until};
 
 fn silent(_: Progress) {}
 
@@ -16,14 +16,6 @@ fn roots(all: &[(&str, Cid)]) -> impl Stream<Item = (String, Result<Cid, String>
         .map(|(of, cid)| ((*of).to_owned(), Ok(*cid)))
         .collect();
     stream::iter(all)
-}
-
-/// Has the node read other bytes for one of its blocks.
-async fn damage(net: &Net, node: usize) -> Cid {
-    let cid = net.nodes[node].kept().await[0];
-    let faults = net.nodes[node].faults.as_ref().unwrap();
-    faults.corrupt(&cid, Bytes::from_static(b"rot"));
-    cid
 }
 
 #[tokio::test]
@@ -46,21 +38,67 @@ async fn all_is_well() {
 async fn a_damaged_block_is_counted_and_got_again() {
     let net = net(4).await;
     net.nodes[0].file(1, 9_500).await;
-    let cid = damage(&net, 0).await;
-    let upkeep = net.nodes[0].upkeep(QUIET);
+    let here = &net.nodes[0];
+    for cid in here.kept().await {
+        net.until_kept(&cid).await;
+    }
+    net.until_settled().await;
+    let mut owed = Vec::new();
+    for cid in here.kept().await {
+        if here.owes(&cid).await {
+            owed.push(cid);
+        }
+    }
+    let faults = here.faults.as_ref().unwrap();
+    faults.corrupt(&owed[0], Bytes::from_static(b"rot"));
+    let upkeep = here.upkeep(QUIET);
     let checked = upkeep
         .check(Scope::Here, roots(&[]), &silent)
         .await
         .unwrap();
     assert_eq!((checked.damaged, checked.roots), (1, 0));
-    if net.nodes[0].owes(&cid).await {
-        until(async || net.nodes[0].kept().await.contains(&cid)).await;
-    }
+    until(async || here.kept().await.contains(&owed[0])).await;
     let checked = upkeep
         .check(Scope::Here, roots(&[]), &silent)
         .await
         .unwrap();
-    assert_eq!(checked.damaged, 0);
+    assert_eq!((checked.here, checked.damaged), (11, 0));
+}
+
+#[tokio::test]
+async fn a_damaged_block_of_a_pin_comes_back_though_nobody_owes_it_here() {
+    let net = net(6).await;
+    let file = net.nodes[0].file(1, 9_500).await;
+    for cid in net.nodes[0].kept().await {
+        net.until_kept(&cid).await;
+    }
+    net.until_settled().await;
+    let here = &net.nodes[5];
+    let upkeep = here.upkeep(QUIET);
+    let running = tokio::spawn(upkeep.clone().look_after());
+    upkeep.pin(file.cid, "").await.unwrap();
+    let pin = upkeep.pinned(file.cid, &silent).await.unwrap();
+    let mut free = Vec::new();
+    for cid in here.kept().await {
+        if !here.owes(&cid).await {
+            free.push(cid);
+        }
+    }
+    // One is damaged, another one is lost without anybody having seen it.
+    let faults = here.faults.as_ref().unwrap();
+    faults.corrupt(&free[0], Bytes::from_static(b"rot"));
+    let looked = upkeep.check(Scope::Here, roots(&[]), &silent);
+    assert_eq!(looked.await.unwrap().damaged, 1);
+    until(async || here.kept().await.contains(&free[0])).await;
+    upkeep.pinned(file.cid, &silent).await.unwrap();
+    here.blocks.let_go(&[free[1]]).await.unwrap();
+    let all = roots(&[("cakes", file.cid)]);
+    let checked = upkeep.check(Scope::Everywhere, all, &silent).await.unwrap();
+    assert_eq!((checked.unpinned, checked.lost), (1, 0));
+    until(async || here.kept().await.contains(&free[1])).await;
+    let again = upkeep.pinned(file.cid, &silent).await.unwrap();
+    assert_eq!((again.blocks, again.bytes), (pin.blocks, pin.bytes));
+    running.abort();
 }
 
 #[tokio::test]

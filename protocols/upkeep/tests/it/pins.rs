@@ -237,3 +237,118 @@ async fn what_is_no_block_or_nested_too_deep_is_refused() {
     assert!(matches!(&*removed, PinError::Removed), "{removed}");
     running.abort();
 }
+
+#[tokio::test]
+async fn repeated_blocks_are_counted_once() {
+    let net = net(5).await;
+    let putter = &net.nodes[0];
+    let options = unixfs::Options {
+        chunk_size: 1000,
+        max_links: 60,
+        ..unixfs::Options::default()
+    };
+    // A hundred chunks that are all the same, below three nodes of which two are the same.
+    let zeros = vec![0; 120_000];
+    let file = unixfs::import_reader(&zeros[..], &putter.source, &options);
+    let file = file.await.unwrap();
+    let here = &net.nodes[4];
+    let upkeep = here.upkeep(QUIET);
+    let running = tokio::spawn(upkeep.clone().look_after());
+    upkeep.pin(file.cid, "").await.unwrap();
+    let pin = upkeep.pinned(file.cid, &silent).await.unwrap();
+    // One chunk, one node above sixty of it, the root.
+    assert_eq!(pin.blocks, 3);
+    let kept = here.kept().await;
+    let mut bytes = 0;
+    for cid in &kept {
+        bytes += here.blocks.store().size(cid).await.unwrap().unwrap();
+    }
+    assert_eq!((kept.len() as u64, bytes), (pin.blocks, pin.bytes));
+    running.abort();
+}
+
+#[tokio::test]
+async fn what_properties_name_is_got_whole_where_it_is_the_content_too() {
+    let net = net(6).await;
+    let putter = &net.nodes[0];
+    let owner = Keypair::generate_ed25519();
+    let content = putter.file(8, 9000).await;
+    let properties = linking(&[content.cid]);
+    putter.blocks.put(properties.clone()).await.unwrap();
+    let fields = Fields {
+        name: Name::new("cakes").unwrap(),
+        seq: 1,
+        previous: Vec::new(),
+        root: Some(content.cid),
+        size: 9000,
+        time: 0,
+        properties: Some(*properties.cid()),
+    };
+    let record = Record::sign(&owner, fields).unwrap();
+    let block = Block::new(record.vguid(), record.encoded().clone()).unwrap();
+    putter.blocks.put(block).await.unwrap();
+    let here = &net.nodes[5];
+    let upkeep = here.upkeep(QUIET);
+    let running = tokio::spawn(upkeep.clone().look_after());
+    upkeep.pin(record.vguid(), "cakes@v1").await.unwrap();
+    let pin = upkeep.pinned(record.vguid(), &silent).await.unwrap();
+    // Nine chunks, the node above them, the properties, the record.
+    assert_eq!(pin.blocks, 12);
+    let all = net.nodes[0].kept().await;
+    assert!(has_all(here, &all).await);
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_root_that_is_pinned_again_at_once_is_another_pin() {
+    let net = net(6).await;
+    let file = net.nodes[0].file(9, 5000).await;
+    let here = &net.nodes[5];
+    let upkeep = here.upkeep(QUIET);
+    // Nothing is given: the first pin is in work when it is removed.
+    here.source.turns.forget_permits(Semaphore::MAX_PERMITS);
+    let running = tokio::spawn(upkeep.clone().look_after());
+    upkeep.pin(file.cid, "first").await.unwrap();
+    crate::net::until(async || here.source.asked.load(Ordering::SeqCst) > 0).await;
+    assert!(upkeep.unpin(file.cid).await.unwrap());
+    let again = upkeep.pin(file.cid, "second").await.unwrap();
+    assert_eq!(again.label, "second");
+    here.source.turns.add_permits(1_000_000);
+    let pin = upkeep.pinned(file.cid, &silent).await.unwrap();
+    assert_eq!((pin.blocks, pin.label.as_str()), (6, "second"));
+    // Once that is removed as well nothing is pinned any more.
+    assert!(upkeep.unpin(file.cid).await.unwrap());
+    for cid in net.nodes[0].kept().await {
+        net.until_kept(&cid).await;
+    }
+    let collected = upkeep.collect(true, &silent).await.unwrap();
+    assert_eq!(collected.pinned, 0);
+    running.abort();
+}
+
+#[tokio::test]
+async fn more_pins_than_are_in_work_come_to_their_end() {
+    let net = net(5).await;
+    let here = &net.nodes[4];
+    let upkeep = here.upkeep(QUIET);
+    let mut roots = Vec::new();
+    for seed in 20..27 {
+        roots.push(net.nodes[0].file(seed, 3000).await.cid);
+    }
+    // One that never ends, as nobody gives its root.
+    let missing = *raw(99, 10).cid();
+    upkeep.pin(missing, "").await.unwrap();
+    for root in &roots {
+        upkeep.pin(*root, "").await.unwrap();
+    }
+    let running = tokio::spawn(upkeep.clone().look_after());
+    for root in &roots {
+        let pin = upkeep.pinned(*root, &silent).await.unwrap();
+        assert_eq!(pin.blocks, 4);
+    }
+    let pins = upkeep.pins().await.unwrap();
+    assert_eq!(pins.len(), 8);
+    assert_eq!(pins[0].root, missing);
+    assert!(matches!(pins[0].state, PinState::Failed(_)), "{pins:?}");
+    running.abort();
+}
