@@ -131,6 +131,48 @@ impl hyper::body::Body for Watched {
     }
 }
 
+/// A body that calls `end` when all of it has been taken, or nobody takes it any more.
+pub(crate) fn with_end(body: Body, end: impl FnOnce() + Send + 'static) -> Body {
+    let end = Some(end);
+    Ended { body, end }.boxed_unsync()
+}
+
+struct Ended<F: FnOnce()> {
+    body: Body,
+    end: Option<F>,
+}
+
+// The body is in a box of its own.
+impl<F: FnOnce()> Unpin for Ended<F> {}
+
+impl<F: FnOnce()> hyper::body::Body for Ended<F> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<F: FnOnce()> Drop for Ended<F> {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end();
+        }
+    }
+}
+
 /// An origin's body, on its way to a client, that breaks off when nothing comes for `stall`.
 pub(crate) fn of_origin(body: Incoming, stall: Duration) -> Body {
     if body.is_end_stream() {
