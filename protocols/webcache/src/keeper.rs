@@ -26,7 +26,7 @@ use crate::{
     digest::{self, Check, Known},
     file::BodyFile,
     headers::directives,
-    receiving::{self, Broken, Limits},
+    receiving::{self, Broken, Limits, Writer},
     rules,
     stats::Counters,
     store::{self, Meta, Promise, Stored},
@@ -228,11 +228,12 @@ impl Keeper {
                 most: keeper.store.largest(),
                 stall: keeper.stall,
                 least: hurry.then_some(receiving::LEAST_RATE),
-                memory: keeper.store.memory().lend(window_of(length)),
+                loan: keeper.store.memory().lend(window_of(length)),
             };
             let window = &arriving.window;
+            let writer = Writer::new(open, checks, Arc::clone(keeper.store.memory()));
             let received =
-                receiving::receive(body, checks, open, limits, &mut promise, window, &sender).await;
+                receiving::receive(body, writer, limits, &mut promise, window, &sender).await;
             drop(promise);
             let end = match received {
                 Ok(size) => keeper.whole(&arriving, size).await,

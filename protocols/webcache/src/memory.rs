@@ -1,11 +1,19 @@
-//! Memory for bodies on their way: large pieces for a few, small ones for each of many.
+//! Memory for bodies on their way, large pieces for a few, small ones for each of many; and turns
+//! of the threads that read and write them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinHandle, spawn_blocking},
+};
 
 /// Bytes of all that is on loan together.
 const ROOM: usize = 32 * 1024 * 1024;
@@ -17,17 +25,52 @@ const PIECE: usize = 256 * 1024;
 /// A piece that is not reckoned with.
 const LEAST: usize = 32 * 1024;
 
+/// Files that are read and written at a time. More threads would not make a disk faster, and each
+/// has memory of its own.
+const TURNS: usize = 16;
+
 /// What bodies on their way may take beside the little that each has.
 #[derive(Debug)]
 pub(crate) struct Memory {
     left: AtomicUsize,
+    turns: Arc<Semaphore>,
+}
+
+/// The right to have a file read or written.
+#[derive(Debug)]
+pub(crate) struct Permit(OwnedSemaphorePermit);
+
+impl Permit {
+    /// Does it, on a thread that may wait.
+    pub(crate) fn spend<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        spawn_blocking(move || {
+            let _permit = self.0;
+            work()
+        })
+    }
 }
 
 impl Memory {
     pub(crate) fn new() -> Arc<Memory> {
         Arc::new(Memory {
             left: AtomicUsize::new(ROOM),
+            turns: Arc::new(Semaphore::new(TURNS)),
         })
+    }
+
+    /// A turn, if there is one now.
+    pub(crate) fn turn_now(&self) -> Option<Permit> {
+        let permit = Arc::clone(&self.turns).try_acquire_owned();
+        permit.ok().map(Permit)
+    }
+
+    /// A turn, after those who wait already.
+    pub(crate) async fn turn(&self) -> io::Result<Permit> {
+        let permit = Arc::clone(&self.turns).acquire_owned().await;
+        permit.map(Permit).map_err(io::Error::other)
     }
 
     /// So many bytes, if there are as many left.

@@ -7,9 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
-use crate::{file::BodyFile, memory::Piece};
+use crate::{
+    file::BodyFile,
+    memory::{Permit, Piece},
+};
 
 /// The bytes of a file between two places, one part after the other; where there is memory for
 /// it the next is read while the one before is on its way.
@@ -52,20 +55,25 @@ impl Parts {
         }
         let reading = match std::mem::replace(&mut self.state, State::Idle(None)) {
             State::Reading(reading) => reading,
-            State::Idle(open) => self.read(open),
+            State::Idle(open) => {
+                let turn = self.file.memory().turn().await?;
+                self.read(open, turn)
+            }
         };
         let (open, piece) = reading.await.map_err(io::Error::other)??;
         self.at += piece.bytes.len() as u64;
-        self.state = match piece.is_lent() && !self.is_done() {
-            true => State::Reading(self.read(Some(open))),
-            false => State::Idle(Some(open)),
+        let ahead = piece.is_lent() && !self.is_done();
+        let turn = ahead.then(|| self.file.memory().turn_now()).flatten();
+        self.state = match turn {
+            Some(turn) => State::Reading(self.read(Some(open), turn)),
+            None => State::Idle(Some(open)),
         };
         Ok(Some(piece.into_bytes()))
     }
 
-    fn read(&self, open: Option<File>) -> JoinHandle<io::Result<(File, Piece)>> {
+    fn read(&self, open: Option<File>, turn: Permit) -> JoinHandle<io::Result<(File, Piece)>> {
         let (file, at, left) = (Arc::clone(&self.file), self.at, self.to - self.at);
-        spawn_blocking(move || {
+        turn.spend(move || {
             let mut open = match open {
                 Some(open) => open,
                 None => {

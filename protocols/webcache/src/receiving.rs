@@ -4,23 +4,20 @@
 use std::{
     fs::File,
     io::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use thiserror::Error;
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, spawn_blocking},
-    time::Instant,
-};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{
     arriving::Progress,
     body::{Body, BoxError},
     digest::Check,
-    memory::Loan,
+    memory::{Loan, Memory, Permit},
     store::Promise,
     window::Window,
 };
@@ -50,7 +47,7 @@ pub(crate) struct Limits {
     /// Bytes a second that must come at least, all in all.
     pub(crate) least: Option<u64>,
     /// Memory for what is not written yet; without it one piece at a time is.
-    pub(crate) memory: Option<Loan>,
+    pub(crate) loan: Option<Loan>,
 }
 
 impl Limits {
@@ -71,8 +68,7 @@ impl Limits {
 /// it has to have.
 pub(crate) async fn receive(
     mut body: Body,
-    checks: Vec<Check>,
-    file: File,
+    mut writer: Writer,
     limits: Limits,
     promise: &mut Promise,
     window: &Window,
@@ -80,8 +76,7 @@ pub(crate) async fn receive(
 ) -> Result<u64, Broken> {
     let Limits { length, most, .. } = limits;
     // Not 0: what comes must come to be written.
-    let room = limits.memory.as_ref().map_or(1, Loan::bytes).max(1);
-    let mut writer = Writer::new(file, checks);
+    let room = limits.loan.as_ref().map_or(1, Loan::bytes).max(1);
     let start = Instant::now();
     let mut ready = start;
     let mut left_alone = None;
@@ -148,7 +143,9 @@ pub(crate) async fn receive(
 
 /// Writes a file, and holds what it writes against digests, on threads that may wait: one turn for
 /// all that has come during the one before.
-struct Writer {
+#[derive(Debug)]
+pub(crate) struct Writer {
+    memory: Arc<Memory>,
     /// With the turn while there is one.
     file: Option<File>,
     checks: Vec<Check>,
@@ -162,6 +159,7 @@ struct Writer {
 }
 
 /// What comes back from a turn: what went there, how much was written, and how that ended.
+#[derive(Debug)]
 struct Turn {
     file: File,
     checks: Vec<Check>,
@@ -170,8 +168,9 @@ struct Turn {
 }
 
 impl Writer {
-    fn new(file: File, checks: Vec<Check>) -> Writer {
+    pub(crate) fn new(file: File, checks: Vec<Check>, memory: Arc<Memory>) -> Writer {
         Writer {
+            memory,
             file: Some(file),
             checks,
             turn: None,
@@ -182,19 +181,27 @@ impl Writer {
         }
     }
 
+    /// Whether something is not written yet.
     fn is_busy(&self) -> bool {
-        self.turn.is_some()
+        self.chunks > 0
     }
 
     fn take(&mut self, chunk: Bytes) {
         self.waiting += chunk.len();
         self.chunks += 1;
         self.next.push(chunk);
-        self.go_on();
+        if let Some(turn) = self.memory.turn_now() {
+            self.go_on(turn);
+        }
     }
 
-    /// Waits for the turn under way, and says how many bytes it has written.
+    /// Waits for the turn under way, or for one and for that, and says how many bytes it has
+    /// written. May be given up and waited for again.
     async fn written(&mut self) -> io::Result<u64> {
+        if self.turn.is_none() {
+            let turn = self.memory.turn().await?;
+            self.go_on(turn);
+        }
         let Some(turn) = &mut self.turn else {
             return Ok(0);
         };
@@ -207,11 +214,13 @@ impl Writer {
         self.chunks -= done.chunks.len();
         self.at += bytes as u64;
         (self.file, self.checks) = (Some(done.file), done.checks);
-        self.go_on();
+        if let Some(turn) = self.memory.turn_now() {
+            self.go_on(turn);
+        }
         Ok(bytes as u64)
     }
 
-    fn go_on(&mut self) {
+    fn go_on(&mut self, turn: Permit) {
         if self.next.is_empty() {
             return;
         }
@@ -222,7 +231,7 @@ impl Writer {
             std::mem::take(&mut self.next),
             std::mem::take(&mut self.checks),
         );
-        self.turn = Some(spawn_blocking(move || {
+        self.turn = Some(turn.spend(move || {
             let mut write = || {
                 for chunk in &chunks {
                     for check in &mut checks {
@@ -292,11 +301,11 @@ mod tests {
             most: length,
             stall: Duration::from_secs(60),
             least,
-            memory: None,
+            loan: None,
         };
         let (start, window) = (Instant::now(), Window::default());
-        let checks = Vec::new();
-        let end = receive(body, checks, file, limits, &mut promise, &window, &sender).await;
+        let writer = Writer::new(file, Vec::new(), Arc::clone(store.memory()));
+        let end = receive(body, writer, limits, &mut promise, &window, &sender).await;
         drop(reader);
         (end.is_ok(), start.elapsed().as_secs())
     }
@@ -321,7 +330,7 @@ mod tests {
 
     /// A body that is said to be `length` bytes long comes in pieces of `size`, and is read by
     /// nobody but who waits for it.
-    async fn kept(length: usize, size: usize, memory: Option<Loan>) -> Window {
+    async fn kept(length: usize, size: usize, loan: Option<Loan>) -> Window {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let store = Store::open(folder.path(), 64 << 20).unwrap();
@@ -342,11 +351,11 @@ mod tests {
             most: length as u64,
             stall: Duration::from_secs(60),
             least: None,
-            memory,
+            loan,
         };
         let (file, window) = (File::create(&path).unwrap(), Window::default());
-        let checks = Vec::new();
-        let end = receive(body, checks, file, limits, &mut promise, &window, &sender).await;
+        let writer = Writer::new(file, Vec::new(), Arc::clone(store.memory()));
+        let end = receive(body, writer, limits, &mut promise, &window, &sender).await;
         assert_eq!(end.unwrap(), length as u64);
         drop((flight, reader));
         assert!(std::fs::read(&path).unwrap() == all, "another body");
@@ -355,7 +364,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_is_what_came_and_memory_is_given_back() {
-        let memory = crate::memory::Memory::new();
+        let memory = Memory::new();
         for (length, size) in [
             (0, 1),
             (10, 1),
@@ -380,7 +389,7 @@ mod tests {
         let path = folder.path().join("x");
         std::fs::write(&path, "").unwrap();
         // For reading only.
-        let mut writer = Writer::new(File::open(&path).unwrap(), Vec::new());
+        let mut writer = Writer::new(File::open(&path).unwrap(), Vec::new(), Memory::new());
         writer.take(Bytes::from_static(b"x"));
         assert!(writer.written().await.is_err());
     }
