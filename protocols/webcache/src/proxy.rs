@@ -32,8 +32,8 @@ use crate::{
     warm::{self, BadUrl, Warmed},
 };
 
-/// Longest head of a request, and most fields of it.
-const MAX_HEAD: usize = 64 * 1024;
+/// Longest head of a request, and most fields of it. So much of an answer waits for its client, too.
+const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 100;
 
 /// After an error of the listener, which is one of this machine's limits.
@@ -276,7 +276,7 @@ impl Shared {
         if headers::size(request.headers()) > MAX_HEAD {
             // hyper's own bound is that of a buffer, which may be larger.
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return self.refuse(status, "the fields of the request are longer than 64 KiB");
+            return self.refuse(status, "the fields of the request are longer than 32 KiB");
         }
         if headers::has_passed(request.headers(), &self.config.name) {
             let why = "the request has been here before: a loop of proxies";

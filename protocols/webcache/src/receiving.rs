@@ -33,8 +33,9 @@ const ALONE: Duration = Duration::from_secs(10);
 /// client that is no further behind does not read the file.
 pub(crate) const WINDOW: usize = 1024 * 1024;
 
-/// Pieces of them: each may hold on to the buffer that it came in, which is larger than it.
-const CHUNKS: usize = 16;
+/// Pieces of them: each of an origin's may hold on to the buffer that it came in, which is larger
+/// than it.
+const CHUNKS: usize = 64;
 
 /// What a body must keep to.
 #[derive(Debug)]
