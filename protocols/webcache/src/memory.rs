@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// Bytes of all that is on loan together.
-const ROOM: usize = 32 * 1024 * 1024;
+const ROOM: usize = 16 * 1024 * 1024;
 
 /// A piece of a file where there is room for it: each takes one turn of a thread that waits for
 /// the disk.
