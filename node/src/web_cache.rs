@@ -7,12 +7,16 @@ use std::{
 };
 
 use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use webcache::{Behaviour, Config, Peers, PeersConfig, Proxy, Roots, Store, Trust};
 
 use crate::config::WebCache;
 
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
+
+/// Files that a node may have open: as many as the proxy's places, and as many again.
+const MOST_FILES: u64 = 16 * 1024;
 
 /// A proxy that listens, and its part in the cache that nodes share.
 pub(crate) struct WebCacheParts {
@@ -60,6 +64,7 @@ pub(crate) async fn open(
         registries: settings.registries.clone(),
         ..Config::default()
     };
+    more_files();
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
     let (bound, behaviour) = match settings.peers {
         Trust::None => (Proxy::bind(listen, config, store).await, None),
@@ -80,4 +85,20 @@ pub(crate) async fn open(
         format!("the web cache cannot listen on {listen} (see --webcache-port)")
     })?;
     Ok(Some(WebCacheParts { proxy, behaviour }))
+}
+
+/// Each client of the proxy may need three files: many systems let a process open 1024 of them
+/// unless it asks for more.
+fn more_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let most = hard.min(MOST_FILES);
+        match soft < most {
+            true => setrlimit(Resource::RLIMIT_NOFILE, most, hard),
+            false => Ok(()),
+        }
+    });
+    // Then it has fewer places for clients.
+    if let Err(error) = raised {
+        tracing::info!(%error, "no more files may be open than before");
+    }
 }

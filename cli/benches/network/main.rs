@@ -3,7 +3,8 @@
 //! nothing to do.
 //!
 //! `cargo bench -p cli --bench network -- all` measures everything and prints a table for
-//! each; `startup`, `latency`, `lookups`, `followers`, `memory`, `web-cache` and `idle` measure one thing. Nodes run in
+//! each; `startup`, `latency`, `lookups`, `followers`, `memory`, `web-cache`,
+//! `web-cache-downloads`, `web-cache-connections` and `idle` measure one thing. Nodes run in
 //! the lab, each in a network namespace of its own on one bridge. Run as a test, everything is done
 //! once and small, so that the measurements cannot rot.
 
@@ -52,6 +53,10 @@ enum What {
     Idle(idle::Options),
     /// Hits in the web cache: at another node, and in the own one beside Squid
     WebCache(web_cache::Options),
+    /// Memory while many large downloads run through one web cache
+    WebCacheDownloads(web_cache::DownloadOptions),
+    /// Many connections of clients at one web cache
+    WebCacheConnections(web_cache::ConnectionOptions),
     /// All of these, one after the other
     All,
     /// A node that lookups are measured on
@@ -63,6 +68,9 @@ enum What {
     /// A client of a web cache
     #[command(hide = true)]
     WebClient(web_cache::ClientOptions),
+    /// Many clients of a web cache
+    #[command(hide = true)]
+    WebCrowd(web_cache::CrowdOptions),
 }
 
 impl What {
@@ -70,7 +78,7 @@ impl What {
     fn is_part(&self) -> bool {
         matches!(
             self,
-            What::LookupNode(_) | What::WebOrigin(_) | What::WebClient(_)
+            What::LookupNode(_) | What::WebOrigin(_) | What::WebClient(_) | What::WebCrowd(_)
         )
     }
 }
@@ -95,6 +103,9 @@ fn main() -> ExitCode {
             Some(What::Memory(options)) => memory::measure(&options).await,
             Some(What::Idle(options)) => idle::measure(&options).await,
             Some(What::WebCache(options)) => web_cache::measure(&options).await,
+            Some(What::WebCacheDownloads(options)) => web_cache::downloads(&options).await,
+            Some(What::WebCacheConnections(options)) => web_cache::connections(&options).await,
+            Some(What::WebCrowd(options)) => web_cache::run_crowd(options).await,
             Some(What::WebOrigin(options)) => web_cache::run_origin(&options),
             Some(What::WebClient(options)) => web_cache::run_client(&options),
             Some(What::All) => everything().await,
@@ -118,6 +129,8 @@ async fn everything() -> anyhow::Result<()> {
     followers::measure(&followers::Options::default()).await?;
     idle::measure(&idle::Options::default()).await?;
     web_cache::measure(&web_cache::Options::default()).await?;
+    web_cache::downloads(&web_cache::DownloadOptions::default()).await?;
+    web_cache::connections(&web_cache::ConnectionOptions::default()).await?;
     memory::measure(&memory::Options::default()).await
 }
 
@@ -165,6 +178,17 @@ async fn smallest() -> anyhow::Result<()> {
         rounds: 3,
         // Who builds the project need not have Squid.
         seconds: 0,
+    })
+    .await?;
+    web_cache::downloads(&web_cache::DownloadOptions {
+        downloads: 20,
+        size: 1 << 20,
+        taken: 1 << 19,
+    })
+    .await?;
+    web_cache::connections(&web_cache::ConnectionOptions {
+        connections: 100,
+        others: 5,
     })
     .await?;
     memory::measure(&memory::Options {

@@ -13,17 +13,9 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http_body_util::{BodyExt, BodyStream, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt},
-    sync::watch,
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
-use crate::file::BodyFile;
-
-/// Read from a file at a time; each answer on its way holds one or two of these.
-const CHUNK: usize = 64 * 1024;
+use crate::{file::BodyFile, parts::Parts};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -139,6 +131,48 @@ impl hyper::body::Body for Watched {
     }
 }
 
+/// A body that calls `end` when all of it has been taken, or nobody takes it any more.
+pub(crate) fn with_end(body: Body, end: impl FnOnce() + Send + 'static) -> Body {
+    let end = Some(end);
+    Ended { body, end }.boxed_unsync()
+}
+
+struct Ended<F: FnOnce()> {
+    body: Body,
+    end: Option<F>,
+}
+
+// The body is in a box of its own.
+impl<F: FnOnce()> Unpin for Ended<F> {}
+
+impl<F: FnOnce()> hyper::body::Body for Ended<F> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<F: FnOnce()> Drop for Ended<F> {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end();
+        }
+    }
+}
+
 /// An origin's body, on its way to a client, that breaks off when nothing comes for `stall`.
 pub(crate) fn of_origin(body: Incoming, stall: Duration) -> Body {
     if body.is_end_stream() {
@@ -157,36 +191,21 @@ pub(crate) async fn drain(mut body: Body) {
     while let Some(Ok(_)) = body.frame().await {}
 }
 
-/// Bytes `from` to before `to` of a file.
+/// Bytes `from` to before `to` of a file, of which the first have been read.
+///
+/// # Errors
+/// The disk's.
 pub(crate) async fn of_file(file: Arc<BodyFile>, from: u64, to: u64) -> io::Result<Body> {
-    let mut open = File::open(file.path()).await?;
-    if from > 0 {
-        open.seek(io::SeekFrom::Start(from)).await?;
-    }
     // The file's owner goes along, so that it stays until it is read.
-    let start = (open, to - from, file);
-    let chunks = stream::try_unfold(start, |(mut open, left, file)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let chunk = read_chunk(&mut open, left).await?;
-        let left = left - chunk.len() as u64;
-        Ok::<_, BoxError>(Some((Frame::data(chunk), (open, left, file))))
-    });
-    Ok(StreamBody::new(chunks).boxed_unsync())
-}
-
-/// The next bytes of a file that has `left` more.
-pub(crate) async fn read_chunk(file: &mut File, left: u64) -> io::Result<Bytes> {
-    let most = left.min(CHUNK as u64) as usize;
-    let mut chunk = vec![0; most];
-    let count = file.read(&mut chunk).await?;
-    if count == 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "a body of the web cache is shorter than it was",
-        ));
+    let mut parts = Parts::new(file, from, to);
+    let first = parts.next().await?.unwrap_or_default();
+    if parts.is_done() {
+        return Ok(bytes(first));
     }
-    chunk.truncate(count);
-    Ok(Bytes::from(chunk))
+    let rest = stream::try_unfold(parts, async |mut parts| {
+        let chunk = parts.next().await?;
+        Ok::<_, BoxError>(chunk.map(|chunk| (Frame::data(chunk), parts)))
+    });
+    let first = stream::iter([Ok(Frame::data(first))]);
+    Ok(StreamBody::new(first.chain(rest)).boxed_unsync())
 }

@@ -12,8 +12,13 @@ const MOST_ROOM: u64 = 10 * 1024 * 1024 * 1024;
 pub struct Config {
     /// What it calls itself in `Via` and `Cache-Status`: a token of RFC 9110.
     pub name: String,
-    /// Connections of clients at a time; further ones wait to be accepted.
+    /// Connections of clients at a time, and fewer where the process may have few files open.
+    /// Those without a request give way to further ones.
     pub max_connections: usize,
+    /// Connections that wait for a place; further ones are refused.
+    pub max_waiting: usize,
+    /// How long they wait before they are refused.
+    pub place_timeout: Duration,
     /// How long a client may take for the head of a request, and be idle between two.
     pub header_timeout: Duration,
     /// How long nothing may move while a client takes its answer, or an origin sends one.
@@ -35,7 +40,9 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             name: "hedgerow".to_owned(),
-            max_connections: 512,
+            max_connections: 1024,
+            max_waiting: 1024,
+            place_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),

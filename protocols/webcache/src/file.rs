@@ -9,17 +9,29 @@ use std::{
     },
 };
 
+use crate::memory::Memory;
+
 /// The files of one body. When the last of its users drops it the files are removed, unless
 /// the store is closing: then they are there at the next start.
 #[derive(Debug)]
 pub(crate) struct BodyFile {
     path: PathBuf,
     closing: Arc<AtomicBool>,
+    memory: Arc<Memory>,
 }
 
 impl BodyFile {
-    pub(crate) fn new(path: PathBuf, closing: Arc<AtomicBool>) -> BodyFile {
-        BodyFile { path, closing }
+    pub(crate) fn new(path: PathBuf, closing: Arc<AtomicBool>, memory: Arc<Memory>) -> BodyFile {
+        BodyFile {
+            path,
+            closing,
+            memory,
+        }
+    }
+
+    /// What those who read it have to share.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     pub(crate) fn path(&self) -> &Path {

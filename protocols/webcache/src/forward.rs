@@ -30,8 +30,9 @@ const IDLE_PER_HOST: usize = 8;
 /// How long they wait.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Longest head of an answer.
-const MAX_HEAD: usize = 64 * 1024;
+/// Longest head of an answer. Bodies come in pieces of as much, and each that is on its way keeps
+/// several of these.
+const MAX_HEAD: usize = 16 * 1024;
 
 /// Why an origin gave no answer.
 #[derive(Clone, Debug, Error)]

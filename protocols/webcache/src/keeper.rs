@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     io,
     net::SocketAddr,
     sync::Arc,
@@ -13,18 +14,19 @@ use guid::Guid;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
 use http_cache_semantics::{AfterResponse, BeforeRequest, CachePolicy};
 use parking_lot::Mutex;
-use tokio::{fs::File, sync::watch};
+use tokio::{sync::watch, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use webcache_core::object_id;
 
 use crate::{
     Store,
     addresses::Networks,
-    arriving::{self, Arriving, Broken, End, Limits, Progress, Reading},
+    arriving::{Arriving, End, Progress, Reading},
     body::Body,
     digest::{self, Check, Known},
     file::BodyFile,
     headers::directives,
+    receiving::{self, Broken, Limits, Writer},
     rules,
     stats::Counters,
     store::{self, Meta, Promise, Stored},
@@ -190,7 +192,7 @@ impl Keeper {
         };
         let (checks, held) = checks(from, &meta, &head, length);
         let (sender, progress) = watch::channel(Progress {
-            written: 0,
+            arrived: 0,
             end: None,
         });
         let arriving = Arc::new(Arriving {
@@ -198,18 +200,19 @@ impl Keeper {
             head,
             length,
             file: Arc::new(self.store.new_file()),
+            window: Arc::default(),
             progress,
             done: CancellationToken::new(),
             held,
         });
-        let opened = match File::create_new(arriving.file.path()).await {
-            Ok(open) => arriving.body().await.map(|given| (open, given)),
-            Err(error) => Err(error),
-        };
-        let (open, given) = match opened {
-            Ok(opened) => opened,
+        let file = Arc::clone(&arriving.file);
+        let opening = spawn_blocking(move || File::create_new(file.path()));
+        let opened = opening.await.map_err(io::Error::other);
+        let open = match opened.flatten() {
+            Ok(open) => open,
             Err(error) => return Err((error, body)),
         };
+        let given = arriving.body();
         // Before any byte comes, so that the first is not for nobody.
         let reading = Reading::new(Arc::clone(&arriving));
         let plain = object_id(&arriving.meta.url, []);
@@ -224,10 +227,13 @@ impl Keeper {
                 length,
                 most: keeper.store.largest(),
                 stall: keeper.stall,
-                least: hurry.then_some(arriving::LEAST_RATE),
+                least: hurry.then_some(receiving::LEAST_RATE),
+                loan: keeper.store.memory().lend(window_of(length)),
             };
+            let window = &arriving.window;
+            let writer = Writer::new(open, checks, Arc::clone(keeper.store.memory()));
             let received =
-                arriving::receive(body, checks, open, limits, &mut promise, &sender).await;
+                receiving::receive(body, writer, limits, &mut promise, window, &sender).await;
             drop(promise);
             let end = match received {
                 Ok(size) => keeper.whole(&arriving, size).await,
@@ -409,6 +415,12 @@ fn checks(
         from == From::Peer && known.is_some() && length.is_some_and(|length| length <= MAX_HELD);
     let said = Known::of_answer(fields).into_iter();
     (said.chain(known).map(Check::from).collect(), held)
+}
+
+/// Memory that the last bytes of such a body have use for.
+fn window_of(length: Option<u64>) -> usize {
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    length.map_or(receiving::WINDOW, |length| length.min(receiving::WINDOW))
 }
 
 /// Whether a stored answer is the one to such a request.

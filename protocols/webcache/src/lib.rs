@@ -3,7 +3,7 @@
 //! [`Proxy`] is an HTTP/1.1 forward proxy for the clients of one machine. What may be kept is
 //! kept in a [`Store`] on disk, by the rules of RFC 9111 as `http-cache-semantics` knows them; a
 //! request for what is on its way already is answered from what has come of it. With [`Peers`] a
-//! miss is asked of other nodes before the origin, and theirs are answered. Rules Q16 to Q44 of
+//! miss is asked of other nodes before the origin, and theirs are answered. Rules Q16 to Q45 of
 //! `docs/specs/webcache.md` are cited where they are obeyed.
 
 mod addresses;
@@ -19,9 +19,13 @@ mod flights;
 mod forward;
 mod headers;
 mod keeper;
+mod memory;
 mod network;
+mod parts;
+mod places;
 mod prefix;
 mod proxy;
+mod receiving;
 mod request;
 mod resolve;
 mod rules;
@@ -31,6 +35,7 @@ mod tls;
 mod tunnel;
 mod wanted;
 mod warm;
+mod window;
 
 pub use addresses::{Networks, NotANetwork};
 pub use config::{Config, default_room};

@@ -3,14 +3,14 @@
 mod fetch;
 mod peers;
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::{
     headers::{self, CacheStatus},
     keeper::Keeper,
     network::Peers,
+    places::{self, Admission, Places, Stay},
     prefix,
     request::{self, Refusal},
     stats::Counters,
@@ -31,12 +32,16 @@ use crate::{
     warm::{self, BadUrl, Warmed},
 };
 
-/// Longest head of a request, and most fields of it.
-const MAX_HEAD: usize = 64 * 1024;
+/// Longest head of a request, and most fields of it. So much of an answer waits for its client, too.
+const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 100;
 
 /// After an error of the listener, which is one of this machine's limits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What an idle connection has left to give way, once it is asked to: its last answer may still be
+/// on its way.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// An HTTP/1.1 forward proxy with a store.
 #[derive(Debug)]
@@ -56,6 +61,7 @@ struct Shared {
     keeper: Arc<Keeper>,
     peers: Option<Peers>,
     documents: Documents,
+    places: Arc<Places>,
     /// Where it listens.
     port: u16,
 }
@@ -91,6 +97,7 @@ impl Proxy {
         let shared = Shared {
             origins: Origins::new(&config),
             documents: Documents::new(&config.registries),
+            places: Places::new(&config),
             config,
             store: Arc::clone(&keeper.store),
             flights: Flights::default(),
@@ -155,55 +162,83 @@ impl Proxy {
 
     /// Serves until `stop`; requests under way are cut off then.
     pub async fn serve(&self, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(self.shared.config.max_connections));
         loop {
-            let next = async {
-                let permit = Arc::clone(&permits).acquire_owned().await;
-                let permit = permit.expect("the semaphore is never closed");
-                (self.listener.accept().await, permit)
-            };
-            let (accepted, permit) = tokio::select! {
+            let accepted = tokio::select! {
                 () = stop.cancelled() => return,
-                next = next => next,
+                accepted = self.listener.accept() => accepted,
             };
-            match accepted {
-                Ok((stream, _)) => {
-                    let serving = Arc::clone(&self.shared).serve(stream, Arc::new(permit));
-                    let stop = stop.clone();
-                    tokio::spawn(async move {
-                        tokio::select! {
-                            () = stop.cancelled() => {}
-                            () = serving => {}
-                        }
-                    });
-                }
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "web cache: no connection accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
-            }
+            };
+            let admission = tokio::select! {
+                () = stop.cancelled() => return,
+                admission = self.shared.places.admit() => admission,
+            };
+            let (shared, stop) = (Arc::clone(&self.shared), stop.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = shared.receive(stream, admission) => {}
+                }
+            });
         }
     }
 }
 
 impl Shared {
+    /// A connection of a client, which may have a place or not.
+    async fn receive(self: Arc<Self>, stream: TcpStream, admission: Admission) {
+        let place = match admission {
+            Admission::Place(place) => place,
+            Admission::Wait(waiting) => match self.places.wait().await {
+                Some(place) => {
+                    drop(waiting);
+                    place
+                }
+                None => {
+                    Counters::add(&self.counters.refused);
+                    return places::refuse(stream, &self.config.name).await;
+                }
+            },
+            Admission::Refused(_permit) => {
+                Counters::add(&self.counters.refused);
+                return places::refuse(stream, &self.config.name).await;
+            }
+        };
+        // In a box: what serves is large, and those who wait are many.
+        Box::pin(self.serve(stream, Arc::new(place))).await;
+    }
+
     /// One connection of a client.
-    async fn serve(self: Arc<Self>, stream: TcpStream, permit: Arc<OwnedSemaphorePermit>) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, place: Arc<OwnedSemaphorePermit>) {
         // Answers are written in parts that should not wait for each other.
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.config.stall_timeout));
         let header_timeout = self.config.header_timeout;
+        let stay = self.places.stay();
         let service = service_fn(|request| {
-            let shared = Arc::clone(&self);
-            let permit = Arc::clone(&permit);
+            stay.work();
+            let (shared, stay) = (Arc::clone(&self), Arc::clone(&stay));
+            let place = Arc::clone(&place);
             async move {
                 let waits = request.headers().contains_key(header::EXPECT);
-                let mut response = shared.answer(request, permit).await;
+                let is_tunnel = request.method() == Method::CONNECT;
+                let mut response = shared.answer(request, place).await;
                 if waits && !response.status().is_success() {
                     // Its body may never come (RFC 9110, 10.1.1): what comes would be taken for it.
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
+                }
+                // A tunnel is never idle.
+                if !is_tunnel {
+                    let rest = move || stay.rest_again();
+                    response = response.map(|body| body::with_end(body, rest));
                 }
                 Ok::<_, Infallible>(response)
             }
@@ -215,7 +250,19 @@ impl Shared {
             .max_headers(MAX_FIELDS)
             .serve_connection(TokioIo::new(Box::pin(stream)), service)
             .with_upgrades();
-        if let Err(error) = serving.await {
+        let mut serving = pin!(serving);
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            () = stay.must_leave() => {
+                // What has begun is finished, and nothing new begins.
+                serving.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = &mut serving => ended,
+                    () = left_idle(&stay) => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "a client's connection");
         }
     }
@@ -229,7 +276,7 @@ impl Shared {
         if headers::size(request.headers()) > MAX_HEAD {
             // hyper's own bound is that of a buffer, which may be larger.
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return self.refuse(status, "the fields of the request are longer than 64 KiB");
+            return self.refuse(status, "the fields of the request are longer than 32 KiB");
         }
         if headers::has_passed(request.headers(), &self.config.name) {
             let why = "the request has been here before: a loop of proxies";
@@ -370,6 +417,16 @@ impl Shared {
         tracing::warn!(%error, "web cache");
         let why = format!("the web cache's disk: {error}");
         self.refuse(StatusCode::INTERNAL_SERVER_ERROR, &why)
+    }
+}
+
+/// Comes when a connection that is to end has no request and takes too long for what is left.
+async fn left_idle(stay: &Stay) {
+    loop {
+        tokio::time::sleep(LEAVING).await;
+        if stay.is_idle() {
+            return;
+        }
     }
 }
 

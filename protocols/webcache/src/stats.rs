@@ -43,6 +43,8 @@ pub struct Stats {
     pub not_public: u64,
     /// Objects taken over as their new home.
     pub taken_over: u64,
+    /// Connections of clients for which there was no place.
+    pub refused: u64,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +67,7 @@ pub(crate) struct Counters {
     pub(crate) asked: AtomicU64,
     pub(crate) fetched_for_peers: AtomicU64,
     pub(crate) not_public: AtomicU64,
+    pub(crate) refused: AtomicU64,
 }
 
 impl Counters {
@@ -99,6 +102,7 @@ impl Counters {
             not_public: get(&self.not_public),
             // The core counts these.
             taken_over: 0,
+            refused: get(&self.refused),
         }
     }
 }

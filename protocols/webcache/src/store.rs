@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use webcache_core::object_id;
 
-use crate::{digest::Known, file::BodyFile, wanted::Wanted};
+use crate::{digest::Known, file::BodyFile, memory::Memory, wanted::Wanted};
 
 /// What an object takes beside its body at least: head, names and an inode.
 const OVERHEAD: u64 = 4096;
@@ -138,6 +138,8 @@ pub struct Store {
     next: AtomicU64,
     /// Bytes that bodies on their way will need.
     promised: Arc<AtomicU64>,
+    /// What bodies on their way may take of the machine's memory.
+    memory: Arc<Memory>,
 }
 
 impl Store {
@@ -171,6 +173,7 @@ impl Store {
             closing: Arc::new(AtomicBool::new(false)),
             next: AtomicU64::new(0),
             promised: Arc::new(AtomicU64::new(0)),
+            memory: Memory::new(),
         };
         let mut bodies = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed)? {
@@ -198,7 +201,7 @@ impl Store {
             self.next.fetch_max(number, Ordering::Relaxed);
         }
         // Dropped, with its files, unless all of it is right.
-        let file = BodyFile::new(path, Arc::clone(&self.closing));
+        let file = self.body_file(path);
         let Ok(text) = fs::read(file.meta_path()) else {
             return;
         };
@@ -290,11 +293,19 @@ impl Store {
         (free >= needed).then_some(promise)
     }
 
+    fn body_file(&self, path: PathBuf) -> BodyFile {
+        BodyFile::new(path, Arc::clone(&self.closing), Arc::clone(&self.memory))
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     /// A file for a new body.
     pub(crate) fn new_file(&self) -> BodyFile {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{number}.body"));
-        BodyFile::new(path, Arc::clone(&self.closing))
+        self.body_file(path)
     }
 
     /// The `objectId` of a request, as far as it is known what its answer varies with.

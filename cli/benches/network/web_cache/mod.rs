@@ -1,11 +1,16 @@
-//! Hits in the shared web cache: in the local one beside Squid, and at another node.
+//! Hits in the shared web cache: in the local one beside Squid, and at another node. And crowds of
+//! clients at one proxy.
 
 mod client;
+mod crowd;
+mod crowds;
 mod local;
 mod origin;
 mod peers;
 
 pub(crate) use client::{Options as ClientOptions, run as run_client};
+pub(crate) use crowd::{Options as CrowdOptions, run as run_crowd};
+pub(crate) use crowds::{ConnectionOptions, DownloadOptions, connections, downloads};
 pub(crate) use origin::{Options as OriginOptions, run as run_origin};
 
 use std::{env, time::Duration};
@@ -14,6 +19,7 @@ use clap::Args;
 use lab::Lab;
 
 use crate::net::Net;
+use peers::Transport;
 
 /// Where each node's proxy is.
 const PROXY: &str = "127.0.0.1:3128";
@@ -54,24 +60,33 @@ impl Default for Options {
     }
 }
 
+/// The nodes are one's own, and so is the network that the origin is in.
+const FLAGS: [&str; 8] = [
+    "--webcache-port",
+    "3128",
+    "--webcache-peers",
+    "all",
+    "--webcache-peer-networks",
+    "10.77.0.0/24",
+    "--webcache-max-mib",
+    "4096",
+];
+
 pub(crate) async fn measure(options: &Options) -> anyhow::Result<()> {
-    let flags = [
-        "--webcache-port",
-        "3128",
-        // The nodes are one's own, and so is the network that the origin is in.
-        "--webcache-peers",
-        "all",
-        "--webcache-peer-networks",
-        "10.77.0.0/24",
-        "--webcache-max-mib",
-        "4096",
-    ];
-    let net = Net::joined_with(options.nodes, &flags).await?;
+    let net = Net::joined_with(options.nodes, &FLAGS).await?;
     start_origin(&net.lab)?;
     peers::small(&net, options)?;
-    peers::large(&net, options)?;
     if options.seconds > 0 {
         local::measure(&net, options)?;
+    }
+    drop(net);
+    // Left to themselves, nodes take what stands first.
+    for transport in [Transport::Tcp, Transport::Quic] {
+        let listen = ["--listen", transport.listen()];
+        let flags: Vec<&str> = FLAGS.iter().copied().chain(listen).collect();
+        let net = Net::joined_with(options.nodes, &flags).await?;
+        start_origin(&net.lab)?;
+        peers::large(&net, options, transport)?;
     }
     Ok(())
 }

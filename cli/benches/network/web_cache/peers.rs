@@ -45,9 +45,34 @@ pub(super) fn small(net: &Net, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A large object, and one stream of libp2p beside it.
-pub(super) fn large(net: &Net, options: &Options) -> anyhow::Result<()> {
+/// A transport that nodes may have between them.
+#[derive(Clone, Copy)]
+pub(super) enum Transport {
+    Tcp,
+    Quic,
+}
+
+impl Transport {
+    /// Where a node listens that has no other.
+    pub(super) fn listen(self) -> &'static str {
+        match self {
+            Transport::Tcp => "/ip4/0.0.0.0/tcp/4747",
+            Transport::Quic => "/ip4/0.0.0.0/udp/4747/quic-v1",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Quic => "quic",
+        }
+    }
+}
+
+/// A large object over a transport, and one stream of libp2p over the same beside it.
+pub(super) fn large(net: &Net, options: &Options, transport: Transport) -> anyhow::Result<()> {
     let mut rates = Vec::new();
+    let mut raw = Vec::new();
     // Some objects' home is the reader itself.
     for number in 0..options.rounds * TRIES {
         if rates.len() == options.rounds {
@@ -59,21 +84,24 @@ pub(super) fn large(net: &Net, options: &Options) -> anyhow::Result<()> {
         for got in client::ask(&net.lab, second, &urls)? {
             if is_peer_hit(&got.cache_status) {
                 rates.push(got.bytes as f64 / (1 << 20) as f64 / (got.micros / 1e6));
+                // In turn, so that what else the machine does is the same for both.
+                raw.extend(raw_stream(net, options, transport)?);
             }
         }
     }
-    let raw = raw_stream(net, options)?;
     let rates = Series::new(rates).context("no object was got from another node")?;
+    let raw = Series::new(raw)?;
+    let name = transport.name();
     heading(
         format_args!(
-            "{} MiB from another node's web cache, MiB a second",
+            "{} MiB from another node's web cache over {name}, MiB a second",
             options.large >> 20
         ),
         "what",
     );
     row("a hit at another node", &rates);
     row(
-        "baseline: one stream of libp2p over TCP, in one process over loopback",
+        format_args!("baseline: one stream of libp2p over {name}, in one process over loopback"),
         &raw,
     );
     println!(
@@ -83,17 +111,23 @@ pub(super) fn large(net: &Net, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn raw_stream(net: &Net, options: &Options) -> anyhow::Result<Series> {
-    let (size, runs) = (options.large.to_string(), options.rounds.to_string());
-    let args = ["--json", "bench", "transfer", "--transport", "tcp"];
-    let args = args.into_iter().chain(["--size", &size, "--runs", &runs]);
+fn raw_stream(net: &Net, options: &Options, transport: Transport) -> anyhow::Result<Vec<f64>> {
+    let size = options.large.to_string();
+    let args = [
+        "--json",
+        "bench",
+        "transfer",
+        "--transport",
+        transport.name(),
+    ];
+    let args = args.into_iter().chain(["--size", &size, "--runs", "1"]);
     let said = net.hedgerow(0, &args.collect::<Vec<_>>())?;
     let report: Value = serde_json::from_slice(&said)?;
     let lines = report["results"].as_array().context("a report's results")?;
     let line = lines.iter().find(|line| line["what"] == "raw_stream");
     let rates = line.and_then(|line| line["runs"].as_array());
     let rates = rates.context("runs of raw_stream")?.iter();
-    Series::new(rates.filter_map(Value::as_f64).collect())
+    Ok(rates.filter_map(Value::as_f64).collect())
 }
 
 fn is_peer_hit(cache_status: &str) -> bool {

@@ -4,7 +4,8 @@ use url::Url;
 
 use super::{authority, speaks_for};
 
-const SCHEME: &[u8] = b"https://";
+/// How a link begins; the second as some write it in JSON.
+const SCHEMES: [&[u8]; 2] = [b"https://", br"https:\/\/"];
 
 /// Where a page has links that begin otherwise than with `https://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,9 @@ pub(super) fn lead(
         let (before, behind) = rest.split_at(at + 1);
         led.extend_from_slice(before);
         rest = behind;
-        if let Some(tail) = behind.strip_prefix(SCHEME) {
+        let scheme = SCHEMES.iter().find(|scheme| behind.starts_with(scheme));
+        if let Some(scheme) = scheme {
+            let tail = &behind[scheme.len()..];
             if host(tail).is_some_and(|host| speaks_for(&own, &host)) {
                 led.extend_from_slice(base.as_bytes());
                 rest = tail;
@@ -84,7 +87,12 @@ fn is_quote(byte: u8) -> bool {
 /// The host that a link begins with, behind its scheme, as [`authority`] writes it.
 fn host(link: &[u8]) -> Option<String> {
     let end = |byte: &u8| is_quote(*byte) || matches!(byte, b'/' | b'?' | b'#');
-    let host = &link[..link.iter().position(end)?];
+    let at = link.iter().position(end)?;
+    let host = match link[at] {
+        // The slash may be written as JSON writes it.
+        b'/' => link[..at].strip_suffix(b"\\").unwrap_or(&link[..at]),
+        _ => &link[..at],
+    };
     let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
     let port = host.strip_suffix(":443");
     Some(port.map_or_else(|| host.clone(), str::to_owned))
@@ -111,6 +119,14 @@ mod tests {
             (
                 "\"https://pypi.org/y\"",
                 "\"http://127.0.0.1:3128/https/pypi.org/y\"",
+            ),
+            (
+                r#""https:\/\/pypi.org\/y""#,
+                r#""http://127.0.0.1:3128/https/pypi.org\/y""#,
+            ),
+            (
+                r#""https:\/\/elsewhere.example\/y""#,
+                r#""https:\/\/elsewhere.example\/y""#,
             ),
             (
                 "'https://PyPI.org:443/y'",

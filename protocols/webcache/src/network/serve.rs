@@ -209,7 +209,7 @@ async fn give(
             let arriving = &reading.arriving;
             let (status, fields) = &arriving.head;
             let head = Head::new(*status, fields, arriving.length);
-            (Some(head), arriving.body().await?)
+            (Some(head), arriving.body())
         }
         Copy::Stored(stored) => {
             let wanted = match &wanted {

@@ -104,7 +104,7 @@ impl Shared {
                         && arriving.answers(&wanted.text, &wanted.plain)
                         && arriving.is_fresh(SystemTime::now()) =>
                 {
-                    return self.collapsed(&arriving, why).await;
+                    return self.collapsed(&arriving, why);
                 }
                 Ok(Flight::Failed(origin)) => {
                     let stored = stale.and_then(|(stored, _)| self.instead(&wanted, stored));
@@ -169,7 +169,7 @@ impl Shared {
         }
     }
 
-    async fn collapsed(&self, arriving: &Arriving, why: &'static str) -> Response<Body> {
+    fn collapsed(&self, arriving: &Arriving, why: &'static str) -> Response<Body> {
         Counters::add(&self.counters.collapsed);
         let status = CacheStatus::Forwarded {
             why,
@@ -178,10 +178,7 @@ impl Shared {
             collapsed: true,
             detail: None,
         };
-        match arriving.body().await {
-            Ok(body) => answer::of_arriving(arriving, body, &status, &self.config.name),
-            Err(error) => self.broken(&error),
-        }
+        answer::of_arriving(arriving, arriving.body(), &status, &self.config.name)
     }
 
     /// Asks the origin while the client has the stale answer already (RFC 5861).

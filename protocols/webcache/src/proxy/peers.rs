@@ -64,10 +64,7 @@ impl Shared {
                 self.count(peer);
                 set_status(&mut status, arriving.head.0);
                 let ttl = arriving.meta.policy.time_to_live(SystemTime::now());
-                let given = match arriving.body().await {
-                    Ok(given) => given,
-                    Err(error) => return self.broken(&error),
-                };
+                let given = arriving.body();
                 let mut response = self.give_arriving(&arriving, given, lead, &status);
                 add_peer(&mut response, peer, ttl, &status, &self.config.name);
                 response

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod caching;
+mod crowds;
 mod hostile;
 mod network;
 mod origin;
