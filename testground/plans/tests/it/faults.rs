@@ -108,6 +108,52 @@ fn a_node_that_stands_still_stops_nobody() {
     assert!(passed, "{said}");
 }
 
+/// Two nodes are killed, one after the other, while all fetch.
+const WEB_KILLS: &str = "end = \"9s\"\n\
+    [[fault]]\nkind = \"kill\"\nat = \"2s\"\nfor = \"2s\"\nvictims = [0]\n\
+    [[fault]]\nkind = \"kill\"\nat = \"5s\"\nfor = \"2s\"\nvictims = [1]\n";
+
+#[test]
+fn the_shared_web_cache_is_right_and_shared_while_nodes_are_killed() {
+    for scheme in ["home-store", "directory"] {
+        let case = Case::new();
+        let test =
+            format!("the_shared_web_cache_is_right_and_shared_while_nodes_are_killed {scheme}");
+        let args = ["web-cache", scheme, "--nodes", "4", "--set", "pages=30"];
+        let Some((passed, said)) = case.run(&test, None, &args, WEB_KILLS) else {
+            return;
+        };
+        assert!(passed, "{said}");
+    }
+}
+
+/// A node whose cache is its own alone.
+const LONER: &str = r#"#!/bin/bash
+exec REAL "${@/#all/none}"
+"#;
+
+#[test]
+fn caches_that_are_not_shared_fail_the_plan() {
+    let case = Case::new();
+    let test = "caches_that_are_not_shared_fail_the_plan";
+    let Some(loner) = case.wrapped(test, LONER) else {
+        return;
+    };
+    let args = [
+        "web-cache",
+        "home-store",
+        "--nodes",
+        "4",
+        "--set",
+        "pages=30",
+    ];
+    let Some((passed, said)) = case.run(test, Some(&loner), &args, WEB_KILLS) else {
+        return;
+    };
+    assert!(!passed, "{said}");
+    assert!(said.contains("the caches are not shared"), "{said}");
+}
+
 /// Every node is killed at once. That they are started again is the end of it: how nodes that are back
 /// answer before the ring is whole is what the long version looks at.
 const KILLS: &str = "end = \"2500ms\"\n\
