@@ -1,7 +1,6 @@
 //! Hits at another node.
 
 use anyhow::Context;
-use serde_json::Value;
 
 use super::{Options, client, origin_host};
 use crate::{
@@ -62,7 +61,7 @@ pub(super) fn large(net: &Net, options: &Options) -> anyhow::Result<()> {
             }
         }
     }
-    let raw = raw_stream(net, options)?;
+    let raw = net.raw_stream(options.large as u64, options.rounds)?;
     let rates = Series::new(rates).context("no object was got from another node")?;
     heading(
         format_args!(
@@ -81,19 +80,6 @@ pub(super) fn large(net: &Net, options: &Options) -> anyhow::Result<()> {
         rates.quantile(0.5) / raw.quantile(0.5)
     );
     Ok(())
-}
-
-fn raw_stream(net: &Net, options: &Options) -> anyhow::Result<Series> {
-    let (size, runs) = (options.large.to_string(), options.rounds.to_string());
-    let args = ["--json", "bench", "transfer", "--transport", "tcp"];
-    let args = args.into_iter().chain(["--size", &size, "--runs", &runs]);
-    let said = net.hedgerow(0, &args.collect::<Vec<_>>())?;
-    let report: Value = serde_json::from_slice(&said)?;
-    let lines = report["results"].as_array().context("a report's results")?;
-    let line = lines.iter().find(|line| line["what"] == "raw_stream");
-    let rates = line.and_then(|line| line["runs"].as_array());
-    let rates = rates.context("runs of raw_stream")?.iter();
-    Series::new(rates.filter_map(Value::as_f64).collect())
 }
 
 fn is_peer_hit(cache_status: &str) -> bool {
