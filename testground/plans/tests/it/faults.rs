@@ -154,6 +154,41 @@ fn caches_that_are_not_shared_fail_the_plan() {
     assert!(said.contains("the caches are not shared"), "{said}");
 }
 
+/// A node that, started again, asks no origin and gives what it has, however old.
+const STALE: &str = r#"#!/bin/bash
+case " $* " in
+*" node start "*)
+    [ -e "$2/started" ] && set -- "$@" --webcache-offline true
+    mkdir -p "$2"
+    touch "$2/started" ;;
+esac
+exec REAL "$@"
+"#;
+
+#[test]
+fn a_web_cache_that_gives_stale_answers_fails_the_plan() {
+    let case = Case::new();
+    let test = "a_web_cache_that_gives_stale_answers_fails_the_plan";
+    let Some(stale) = case.wrapped(test, STALE) else {
+        return;
+    };
+    // Few pages, so that each is in the store before its node is killed.
+    let set = ["pages=3", "lasts=2s", "fresh=2s"].map(|set| ["--set", set]);
+    let args = [
+        &["web-cache", "home-store", "--nodes", "3"],
+        set.as_flattened(),
+    ]
+    .concat();
+    let faults = WEB_KILLS.replace("at = \"2s\"", "at = \"8s\"");
+    let faults = faults.replace("at = \"5s\"", "at = \"11s\"");
+    let faults = faults.replace("end = \"9s\"", "end = \"30s\"");
+    let Some((passed, said)) = case.run(test, Some(&stale), &args, &faults) else {
+        return;
+    };
+    assert!(!passed, "{said}");
+    assert!(said.contains("after it was stale"), "{said}");
+}
+
 /// Every node is killed at once. That they are started again is the end of it: how nodes that are back
 /// answer before the ring is whole is what the long version looks at.
 const KILLS: &str = "end = \"2500ms\"\n\
