@@ -1,19 +1,21 @@
 //! What a network of real nodes costs: how soon it stands, how fast a small object is got
-//! and a key looked up, how soon a new version is known, how much memory a large one takes, how fast the web cache is, and what nodes use that have
+//! and a key looked up, how soon a new version is known, how much memory a large one takes, what objects cost by every door, how fast the web cache is, and what nodes use that have
 //! nothing to do.
 //!
 //! `cargo bench -p cli --bench network -- all` measures everything and prints a table for
-//! each; `startup`, `latency`, `lookups`, `followers`, `memory`, `web-cache`,
+//! each; `startup`, `latency`, `lookups`, `followers`, `memory`, `objects`, `web-cache`,
 //! `web-cache-downloads`, `web-cache-connections` and `idle` measure one thing. Nodes run in
 //! the lab, each in a network namespace of its own on one bridge. Run as a test, everything is done
 //! once and small, so that the measurements cannot rot.
 
+mod files;
 mod followers;
 mod idle;
 mod latency;
 mod lookups;
 mod memory;
 mod net;
+mod objects;
 mod report;
 mod startup;
 mod web_cache;
@@ -49,6 +51,8 @@ enum What {
     Followers(followers::Options),
     /// The largest resident memory while a large file is put, replicated and got
     Memory(memory::Options),
+    /// Updates of a part, large and small objects by each door, and very many objects
+    Objects(objects::Options),
     /// What nodes use that have nothing to do
     Idle(idle::Options),
     /// Hits in the web cache: at another node, and in the own one beside Squid
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
             Some(What::LookupNode(options)) => lookups::run_node(options).await,
             Some(What::Followers(options)) => followers::measure(&options).await,
             Some(What::Memory(options)) => memory::measure(&options).await,
+            Some(What::Objects(options)) => objects::measure(&options).await,
             Some(What::Idle(options)) => idle::measure(&options).await,
             Some(What::WebCache(options)) => web_cache::measure(&options).await,
             Some(What::WebCacheDownloads(options)) => web_cache::downloads(&options).await,
@@ -131,6 +136,7 @@ async fn everything() -> anyhow::Result<()> {
     web_cache::measure(&web_cache::Options::default()).await?;
     web_cache::downloads(&web_cache::DownloadOptions::default()).await?;
     web_cache::connections(&web_cache::ConnectionOptions::default()).await?;
+    objects::measure(&objects::Options::default()).await?;
     memory::measure(&memory::Options::default()).await
 }
 
@@ -189,6 +195,15 @@ async fn smallest() -> anyhow::Result<()> {
     web_cache::connections(&web_cache::ConnectionOptions {
         connections: 100,
         others: 5,
+    })
+    .await?;
+    objects::measure(&objects::Options {
+        nodes: 4,
+        size: 3 << 20,
+        updates: 3,
+        rounds: 1,
+        files: 5,
+        names: 20,
     })
     .await?;
     memory::measure(&memory::Options {

@@ -1,16 +1,9 @@
 //! Memory while a large file is put, replicated and got.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Write},
-    path::Path,
-};
-
 use clap::Args;
 use nix::sys::resource::{UsageWho, getrusage};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
+use crate::files::{text, write_file};
 use crate::net::Net;
 use crate::report::{Series, heading, mib, row};
 
@@ -42,7 +35,7 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<()> {
     };
     let before = peaks()?;
     let original = net.lab.home(0).with_extension("original");
-    write_file(&original, options.size)?;
+    write_file(&original, options.size, options.size)?;
     let printed = net.hedgerow(0, &["object", "put", text(&original)?])?;
     let cid = std::str::from_utf8(&printed)?.trim_end();
     let put = peaks()?;
@@ -72,24 +65,4 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<()> {
         mib(u64::try_from(command)? * 1024)
     );
     Ok(())
-}
-
-fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str()
-        .ok_or_else(|| anyhow::anyhow!("{} is no text", path.display()))
-}
-
-/// Bytes that no compression makes smaller.
-fn write_file(path: &Path, size: u64) -> anyhow::Result<()> {
-    let mut random = ChaCha8Rng::seed_from_u64(size);
-    let mut file = BufWriter::new(File::create(path)?);
-    let mut chunk = vec![0; 1 << 20];
-    let mut left = size;
-    while left > 0 {
-        let part = left.min(chunk.len() as u64) as usize;
-        random.fill_bytes(&mut chunk[..part]);
-        file.write_all(&chunk[..part])?;
-        left -= part as u64;
-    }
-    Ok(file.flush()?)
 }

@@ -6,6 +6,9 @@ use anyhow::Context;
 use cli::client::Client;
 use lab::Lab;
 use node::{api::types::NodeStatus, home::Home};
+use serde_json::Value;
+
+use crate::report::Series;
 
 /// The program that is measured.
 pub(crate) const HEDGEROW: &str = env!("CARGO_BIN_EXE_hedgerow");
@@ -99,5 +102,25 @@ impl Net {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(output.stdout)
+    }
+
+    /// The baseline of what is moved: one stream of libp2p over `tcp` or `quic`, in one process
+    /// over loopback, without framing or hashing; MiB a second, of each run.
+    pub(crate) fn raw_stream(
+        &self,
+        transport: &str,
+        size: u64,
+        runs: usize,
+    ) -> anyhow::Result<Vec<f64>> {
+        let (size, runs) = (size.to_string(), runs.to_string());
+        let args = ["--json", "bench", "transfer", "--transport", transport];
+        let args = args.into_iter().chain(["--size", &size, "--runs", &runs]);
+        let said = self.hedgerow(0, &args.collect::<Vec<_>>())?;
+        let report: Value = serde_json::from_slice(&said)?;
+        let lines = report["results"].as_array().context("a report's results")?;
+        let line = lines.iter().find(|line| line["what"] == "raw_stream");
+        let rates = line.and_then(|line| line["runs"].as_array());
+        let rates = rates.context("runs of raw_stream")?.iter();
+        Ok(rates.filter_map(Value::as_f64).collect())
     }
 }

@@ -25,6 +25,7 @@ mod rolling_restart;
 mod slow_node;
 mod team;
 mod two_lans;
+mod web_cache;
 
 use std::process::ExitCode;
 
@@ -98,6 +99,7 @@ async fn run(
         ("flood", "streams") => flood::run(team, Tongue::Libp2p).await,
         ("full-disk", "one") => full_disk::run(team).await,
         ("slow-node", "stopped") => slow_node::run(team).await,
+        ("web-cache", "home-store" | "directory") => web_cache::run(team).await,
         _ => bail!("this program has no case `{case}` of a plan `{plan}`"),
     }
 }

@@ -1,7 +1,6 @@
 //! Hits at another node.
 
 use anyhow::Context;
-use serde_json::Value;
 
 use super::{Options, client, origin_host};
 use crate::{
@@ -85,7 +84,7 @@ pub(super) fn large(net: &Net, options: &Options, transport: Transport) -> anyho
             if is_peer_hit(&got.cache_status) {
                 rates.push(got.bytes as f64 / (1 << 20) as f64 / (got.micros / 1e6));
                 // In turn, so that what else the machine does is the same for both.
-                raw.extend(raw_stream(net, options, transport)?);
+                raw.extend(net.raw_stream(transport.name(), options.large as u64, 1)?);
             }
         }
     }
@@ -109,25 +108,6 @@ pub(super) fn large(net: &Net, options: &Options, transport: Transport) -> anyho
         rates.quantile(0.5) / raw.quantile(0.5)
     );
     Ok(())
-}
-
-fn raw_stream(net: &Net, options: &Options, transport: Transport) -> anyhow::Result<Vec<f64>> {
-    let size = options.large.to_string();
-    let args = [
-        "--json",
-        "bench",
-        "transfer",
-        "--transport",
-        transport.name(),
-    ];
-    let args = args.into_iter().chain(["--size", &size, "--runs", "1"]);
-    let said = net.hedgerow(0, &args.collect::<Vec<_>>())?;
-    let report: Value = serde_json::from_slice(&said)?;
-    let lines = report["results"].as_array().context("a report's results")?;
-    let line = lines.iter().find(|line| line["what"] == "raw_stream");
-    let rates = line.and_then(|line| line["runs"].as_array());
-    let rates = rates.context("runs of raw_stream")?.iter();
-    Ok(rates.filter_map(Value::as_f64).collect())
 }
 
 fn is_peer_hit(cache_status: &str) -> bool {

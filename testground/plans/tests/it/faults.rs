@@ -108,6 +108,87 @@ fn a_node_that_stands_still_stops_nobody() {
     assert!(passed, "{said}");
 }
 
+/// Two nodes are killed, one after the other, while all fetch.
+const WEB_KILLS: &str = "end = \"9s\"\n\
+    [[fault]]\nkind = \"kill\"\nat = \"2s\"\nfor = \"2s\"\nvictims = [0]\n\
+    [[fault]]\nkind = \"kill\"\nat = \"5s\"\nfor = \"2s\"\nvictims = [1]\n";
+
+#[test]
+fn the_shared_web_cache_is_right_and_shared_while_nodes_are_killed() {
+    for scheme in ["home-store", "directory"] {
+        let case = Case::new();
+        let test =
+            format!("the_shared_web_cache_is_right_and_shared_while_nodes_are_killed {scheme}");
+        let args = ["web-cache", scheme, "--nodes", "4", "--set", "pages=30"];
+        let Some((passed, said)) = case.run(&test, None, &args, WEB_KILLS) else {
+            return;
+        };
+        assert!(passed, "{said}");
+    }
+}
+
+/// A node whose cache is its own alone.
+const LONER: &str = r#"#!/bin/bash
+exec REAL "${@/#all/none}"
+"#;
+
+#[test]
+fn caches_that_are_not_shared_fail_the_plan() {
+    let case = Case::new();
+    let test = "caches_that_are_not_shared_fail_the_plan";
+    let Some(loner) = case.wrapped(test, LONER) else {
+        return;
+    };
+    let args = [
+        "web-cache",
+        "home-store",
+        "--nodes",
+        "4",
+        "--set",
+        "pages=30",
+    ];
+    let Some((passed, said)) = case.run(test, Some(&loner), &args, WEB_KILLS) else {
+        return;
+    };
+    assert!(!passed, "{said}");
+    assert!(said.contains("the caches are not shared"), "{said}");
+}
+
+/// A node that, started again, asks no origin and gives what it has, however old.
+const STALE: &str = r#"#!/bin/bash
+case " $* " in
+*" node start "*)
+    [ -e "$2/started" ] && set -- "$@" --webcache-offline true
+    mkdir -p "$2"
+    touch "$2/started" ;;
+esac
+exec REAL "$@"
+"#;
+
+#[test]
+fn a_web_cache_that_gives_stale_answers_fails_the_plan() {
+    let case = Case::new();
+    let test = "a_web_cache_that_gives_stale_answers_fails_the_plan";
+    let Some(stale) = case.wrapped(test, STALE) else {
+        return;
+    };
+    // Few pages, so that each is in the store before its node is killed.
+    let set = ["pages=3", "lasts=2s", "fresh=2s"].map(|set| ["--set", set]);
+    let args = [
+        &["web-cache", "home-store", "--nodes", "3"],
+        set.as_flattened(),
+    ]
+    .concat();
+    let faults = WEB_KILLS.replace("at = \"2s\"", "at = \"8s\"");
+    let faults = faults.replace("at = \"5s\"", "at = \"11s\"");
+    let faults = faults.replace("end = \"9s\"", "end = \"30s\"");
+    let Some((passed, said)) = case.run(test, Some(&stale), &args, &faults) else {
+        return;
+    };
+    assert!(!passed, "{said}");
+    assert!(said.contains("after it was stale"), "{said}");
+}
+
 /// Every node is killed at once. That they are started again is the end of it: how nodes that are back
 /// answer before the ring is whole is what the long version looks at.
 const KILLS: &str = "end = \"2500ms\"\n\

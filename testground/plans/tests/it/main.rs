@@ -190,7 +190,8 @@ fn every_plan_has_a_manifest_that_can_be_run_as_it_is_and_a_page() {
             "partition-heal",
             "rolling-restart",
             "slow-node",
-            "two-lans"
+            "two-lans",
+            "web-cache"
         ]
     );
     for plan in plans {
