@@ -8,8 +8,6 @@ use lab::Lab;
 use node::{api::types::NodeStatus, home::Home};
 use serde_json::Value;
 
-use crate::report::Series;
-
 /// The program that is measured.
 pub(crate) const HEDGEROW: &str = env!("CARGO_BIN_EXE_hedgerow");
 
