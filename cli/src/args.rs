@@ -274,6 +274,9 @@ pub(crate) enum Object {
         /// Only if the newest version has this number; 0: only if there is none
         #[arg(long, value_name = "N", requires = "name")]
         if_version: Option<u64>,
+        /// Where files are cut: size-BYTES, or fastcdc[-BYTES], where the content says so
+        #[arg(long, default_value_t = unixfs::Chunking::default())]
+        chunker: unixfs::Chunking,
     },
     /// Fetch a file or a directory
     Get {

@@ -35,11 +35,22 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
             path,
             name,
             if_version,
+            chunker,
         } => {
             let name = name.as_deref().map(named::own_name).transpose()?;
-            interruptible(put(&path, name, if_version, client, output), || {
-                Failure::other("interrupted: nothing is lost, putting it again goes on from here")
-            })
+            let options = Options {
+                concurrency: IN_FLIGHT,
+                chunking: chunker,
+                ..Options::default()
+            };
+            interruptible(
+                put(&path, name, if_version, &options, client, output),
+                || {
+                    Failure::other(
+                        "interrupted: nothing is lost, putting it again goes on from here",
+                    )
+                },
+            )
             .await
         }
         Object::Get {
@@ -187,21 +198,18 @@ async fn put(
     path: &Path,
     name: Option<Name>,
     if_version: Option<u64>,
+    options: &Options,
     client: &Client,
     output: &Output,
 ) -> Result<(), Failure> {
     let blocks = ApiBlocks::new(client.clone());
-    let options = Options {
-        concurrency: IN_FLIGHT,
-        ..Options::default()
-    };
     let imported = if path == Path::new("-") {
-        unixfs::import_reader(tokio::io::stdin(), &blocks, &options).await
+        unixfs::import_reader(tokio::io::stdin(), &blocks, options).await
     } else {
         let total = std::fs::metadata(path).ok().filter(|meta| meta.is_file());
         let bar = output.bar(total.map(|meta| meta.len()), "putting");
         let count = Counter::new(&bar);
-        let imported = unixfs::import_path(path, &blocks, &options, &|step| count.add(step)).await;
+        let imported = unixfs::import_path(path, &blocks, options, &|step| count.add(step)).await;
         bar.done();
         imported
     };

@@ -1,11 +1,11 @@
 //! Files and directories among nodes.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use lab::Lab;
 
 use crate::{
-    net::{Net, random_file, same},
+    net::{Net, random_file, same, text},
     support::stderr,
 };
 
@@ -66,4 +66,41 @@ fn what_is_put_at_one_node_is_got_at_another() {
     let held = held.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let held = held.unwrap().trim().strip_suffix(" kB").unwrap();
     assert!(held.parse::<u64>().unwrap() < 32 << 10, "{held} kB held");
+}
+
+#[test]
+fn files_are_cut_where_their_content_says() {
+    if !Lab::available_or_skip("files_are_cut_where_their_content_says") {
+        return;
+    }
+    let net = Net::start(Lab::builder().nodes(1));
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = (folder.path().join("before"), folder.path().join("after"));
+    random_file(&before, 3_000_000, 1);
+    let mut bytes = fs::read(&before).unwrap();
+    bytes.splice(1000..1000, *b"inserted");
+    fs::write(&after, bytes).unwrap();
+    let put = |file: &Path| {
+        let file = file.to_str().unwrap();
+        text(&net.json(0, &["object", "put", file, "--chunker", "fastcdc-65536"])["cid"])
+    };
+    let (one, other) = (put(&before), put(&after));
+    let copy = folder.path().join("copy");
+    net.ok(0, &["object", "get", &other, "-o", copy.to_str().unwrap()]);
+    assert!(same(&after, &copy));
+    // All but the chunk with the insertion, and perhaps the one behind it, is shared: a second
+    // version takes the room of what is new.
+    let stored = net.json(0, &["node", "status"])["block_bytes"].clone();
+    let stored = stored.as_u64().unwrap();
+    assert!(stored > 3_000_000 && stored < 3_600_000, "{stored}");
+    assert_ne!(one, other);
+    for (chunker, said) in [
+        ("rabin", "is none of size-BYTES, fastcdc and fastcdc-BYTES"),
+        ("size-100", "at least 4096 bytes"),
+    ] {
+        let file = before.to_str().unwrap();
+        let refused = net.run(0, &["object", "put", file, "--chunker", chunker]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(said), "{}", stderr(&refused));
+    }
 }

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::{
     App,
     failure::ApiError,
-    objects::{IN_FLIGHT, describe, describe_keeper, export_failed, file, import},
+    objects::{HowToCut, IN_FLIGHT, describe, describe_keeper, export_failed, file, import},
     outcome,
     types::{
         Diff, DiffRange, DiffSide, Failure, NamedStat, ObjectVersion, ObjectVersions,
@@ -190,7 +190,7 @@ pub(crate) async fn versions(
 
 /// Makes the body the newest version. `If-Match` (`v3` or a VGUID) and `If-None-Match: *` say
 /// of which.
-#[utoipa::path(put, path = "/api/v1/named/{reference}", params(("reference" = String, Path)),
+#[utoipa::path(put, path = "/api/v1/named/{reference}", params(("reference" = String, Path), HowToCut),
     request_body(content_type = "application/octet-stream", content = Vec<u8>), responses(
     (status = 200, body = ObjectWritten), (status = 400, body = Failure),
     (status = 403, body = Failure), (status = 409, body = Failure), (status = 412, body = Failure),
@@ -198,12 +198,13 @@ pub(crate) async fn versions(
 pub(crate) async fn put(
     State(app): State<App>,
     Path(reference): Path<String>,
+    Query(how): Query<HowToCut>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ObjectWritten>, ApiError> {
     let name = own_name(&app, &reference).await?;
     let conditions = conditions(&headers)?;
-    let imported = import(&app, body).await?;
+    let imported = import(&app, &how, body).await?;
     let provided = app.provided.add(imported.cid).await;
     provided.map_err(ApiError::internal)?;
     let update = Update::when(conditions, vec![Action::Set(imported.cid)]);

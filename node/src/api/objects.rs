@@ -6,15 +6,16 @@ use std::time::Duration;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::header,
     response::{IntoResponse, Response},
 };
 use cid::Cid;
 use futures::TryStreamExt;
+use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::StreamReader;
-use unixfs::{ExportError, ImportError, Kind, Options, RootOnce};
+use unixfs::{Chunking, ExportError, ImportError, Kind, Options, RootOnce};
 
 use super::{
     App,
@@ -32,13 +33,26 @@ pub(super) const PIPE: usize = 1024 * 1024;
 /// How long `stat` looks for copies: it answers people, who have what it is for already.
 const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How a body is cut.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HowToCut {
+    /// `size-BYTES`, or `fastcdc` or `fastcdc-BYTES`, where the content says so; every 1 MiB
+    /// unless given.
+    chunker: Option<String>,
+}
+
 /// Stores the body as a file, streaming.
-#[utoipa::path(post, path = "/api/v1/objects",
+#[utoipa::path(post, path = "/api/v1/objects", params(HowToCut),
     request_body(content_type = "application/octet-stream", content = Vec<u8>), responses(
     (status = 200, body = Imported), (status = 400, body = Failure),
     (status = 503, body = Failure), (status = 507, body = Failure)))]
-pub(crate) async fn put(State(app): State<App>, body: Body) -> Result<Json<Imported>, ApiError> {
-    let imported = import(&app, body).await?;
+pub(crate) async fn put(
+    State(app): State<App>,
+    Query(how): Query<HowToCut>,
+    body: Body,
+) -> Result<Json<Imported>, ApiError> {
+    let imported = import(&app, &how, body).await?;
     app.provided
         .add(imported.cid)
         .await
@@ -51,10 +65,19 @@ pub(crate) async fn put(State(app): State<App>, body: Body) -> Result<Json<Impor
 }
 
 /// Cuts a body into a file whose blocks are on their replicas when this returns.
-pub(super) async fn import(app: &App, body: Body) -> Result<unixfs::Imported, ApiError> {
+pub(super) async fn import(
+    app: &App,
+    how: &HowToCut,
+    body: Body,
+) -> Result<unixfs::Imported, ApiError> {
+    let chunking = match &how.chunker {
+        Some(text) => text.parse().map_err(ApiError::bad_request)?,
+        None => Chunking::default(),
+    };
     let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
     let options = Options {
         concurrency: IN_FLIGHT,
+        chunking,
         ..Options::default()
     };
     unixfs::import_reader(std::pin::pin!(reader), &app.node_blocks, &options)

@@ -189,7 +189,7 @@ impl Handle {
                     "fragments are where they belong, and no more here"
                 ),
                 Err(error) => {
-                    tracing::warn!(%error, "fragments that belong elsewhere are still here")
+                    tracing::warn!(%error, "fragments that belong elsewhere are still here");
                 }
             }
             sleep(every).await;

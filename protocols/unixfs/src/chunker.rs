@@ -1,4 +1,4 @@
-//! Cuts a reader into chunks of one size, the last one shorter (rule U2).
+//! Cuts a reader into chunks (rules U2 and U19).
 
 use std::io;
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::chunking::Chunking;
 
 /// A chunk, and its share of the memory that the import may use.
 pub(crate) struct Chunk {
@@ -15,20 +17,23 @@ pub(crate) struct Chunk {
 
 pub(crate) struct Chunker<R> {
     reader: R,
-    size: usize,
+    chunking: Chunking,
     partial: BytesMut,
     permit: Option<OwnedSemaphorePermit>,
     memory: Arc<Semaphore>,
+    /// The reader has no more bytes.
+    at_end: bool,
     /// The last call returned no chunk, or the last chunk.
     pub(crate) ended: bool,
 }
 
 impl<R: AsyncRead + Unpin> Chunker<R> {
     /// Each chunk in memory holds one permit of `memory`.
-    pub(crate) fn new(reader: R, size: usize, memory: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(reader: R, chunking: Chunking, memory: Arc<Semaphore>) -> Self {
         Chunker {
             reader,
-            size,
+            chunking,
+            at_end: false,
             partial: BytesMut::new(),
             permit: None,
             memory,
@@ -42,8 +47,9 @@ impl<R: AsyncRead + Unpin> Chunker<R> {
             let permit = Arc::clone(&self.memory).acquire_owned().await;
             self.permit = Some(permit.expect("the semaphore is never closed"));
         }
-        while self.partial.len() < self.size {
-            let room = self.size - self.partial.len();
+        let longest = self.chunking.longest();
+        while !self.at_end && self.partial.len() < longest {
+            let room = longest - self.partial.len();
             if self.partial.capacity() == self.partial.len() {
                 // Small files get small buffers; from then on grow to a whole chunk.
                 let grow = if self.partial.is_empty() {
@@ -59,16 +65,28 @@ impl<R: AsyncRead + Unpin> Chunker<R> {
                 .await?
                 == 0
             {
-                self.ended = true;
-                break;
+                self.at_end = true;
             }
         }
         let permit = self.permit.take().expect("taken above");
         if self.partial.is_empty() {
+            self.ended = true;
             return Ok(None);
         }
+        let bytes = match self.chunking {
+            // All of it: no copy is made of what follows.
+            Chunking::Size(_) => std::mem::take(&mut self.partial),
+            Chunking::FastCdc(_) => {
+                let end = self.chunking.first(&self.partial);
+                let rest = BytesMut::from(&self.partial[end..]);
+                let mut chunk = std::mem::replace(&mut self.partial, rest);
+                chunk.truncate(end);
+                chunk
+            }
+        };
+        self.ended = self.at_end && self.partial.is_empty();
         Ok(Some(Chunk {
-            bytes: std::mem::take(&mut self.partial).freeze(),
+            bytes: bytes.freeze(),
             permit,
         }))
     }

@@ -74,7 +74,7 @@ pub(crate) struct Stored {
 
 impl<S: BlockSink + ?Sized> Context<'_, S> {
     pub(crate) fn chunker<R: AsyncRead + Unpin>(&self, reader: R) -> Chunker<R> {
-        Chunker::new(reader, self.options.chunk_size, Arc::clone(&self.memory))
+        Chunker::new(reader, self.options.chunking, Arc::clone(&self.memory))
     }
 
     /// Reads to the end and stores the file.

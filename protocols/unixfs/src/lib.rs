@@ -24,6 +24,7 @@
 mod balanced;
 mod blocks;
 mod chunker;
+mod chunking;
 mod concat;
 mod dagpb;
 mod data;
@@ -49,6 +50,7 @@ mod tree;
 mod walk;
 
 pub use blocks::{BlockSink, BlockSource, BoxError, MemoryBlocks};
+pub use chunking::{Chunking, ChunkingError, MAX_AVERAGE, MIN_CHUNK};
 pub use concat::concat;
 pub use data::Kind;
 pub use diff::{Difference, MAX_DIFFERENCES, diff};

@@ -1,5 +1,6 @@
 //! The numbers of the `unixfs-v1-2025` profile, and the bounds on what is read.
 
+use crate::chunking::Chunking;
 use crate::error::ImportError;
 
 /// Bytes in a chunk of a file (rule U2).
@@ -42,8 +43,8 @@ pub const MAX_SYMLINK: usize = 4096;
 /// How files are cut and how much is in flight. The default is the profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes in a chunk, 1 to [`MAX_BLOCK`].
-    pub chunk_size: usize,
+    /// Where files are cut.
+    pub chunking: Chunking,
     /// Links in a node of a file, 2 to [`MAX_FILE_LINKS`].
     pub max_links: usize,
     /// Chunks in memory at a time, being read, hashed or handed to the sink; at least 1.
@@ -53,7 +54,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            chunk_size: CHUNK_SIZE,
+            chunking: Chunking::default(),
             max_links: MAX_LINKS,
             concurrency: 16,
         }
@@ -63,11 +64,7 @@ impl Default for Options {
 impl Options {
     /// Whether the numbers are in range.
     pub fn validate(&self) -> Result<(), ImportError> {
-        if !(1..=MAX_BLOCK).contains(&self.chunk_size) {
-            return Err(ImportError::Options(
-                "chunk_size must be 1 to 2097152 bytes",
-            ));
-        }
+        self.chunking.check().map_err(ImportError::Options)?;
         if !(2..=MAX_FILE_LINKS).contains(&self.max_links) {
             return Err(ImportError::Options("max_links must be 2 to 16384"));
         }

@@ -13,10 +13,11 @@ use futures::future::BoxFuture;
 
 use crate::balanced::{Subtree, file_node};
 use crate::blocks::{BlockSink, BlockSource, BoxError};
+use crate::chunking::Chunking;
 use crate::error::{ExportError, ImportError, Malformed};
 use crate::export::export_to_writer;
 use crate::fetch::{DAG_PB, RAW, hash_chunk, sha256_cid};
-use crate::profile::{MAX_FILE_DEPTH, Options};
+use crate::profile::{CHUNK_SIZE, MAX_FILE_DEPTH, Options};
 use crate::tree::{Opened, open, open_root};
 
 /// Leaves of a file that is inserted into another: 256 GiB of whole chunks. They are in
@@ -100,7 +101,44 @@ pub async fn splice<S: BlockSource + BlockSink + ?Sized>(
     insert: Insert,
     blocks: &S,
 ) -> Result<Spliced, SpliceError> {
-    splice_with(root, range, insert, blocks, &Options::default()).await
+    let options = Options {
+        chunking: chunking_of(root, blocks).await?,
+        ..Options::default()
+    };
+    splice_with(root, range, insert, blocks, &options).await
+}
+
+/// About how long the leaves of a file are (U17): a power of two, as long as the longest of the
+/// first few at least, and a chunk of the profile at most. So small leaves stay small where a file
+/// is changed again and again.
+async fn chunking_of<S: BlockSource + ?Sized>(
+    root: &Cid,
+    blocks: &S,
+) -> Result<Chunking, SpliceError> {
+    let mut part = Subtree {
+        cid: *root,
+        size: open_root(root, blocks).await?.0,
+        tsize: 0,
+    };
+    for depth in 0..MAX_FILE_DEPTH {
+        if part.cid.codec() == RAW {
+            break;
+        }
+        let Opened::Node(_, children) = open(&part, depth, blocks).await? else {
+            break;
+        };
+        let Some(first) = children.first().cloned() else {
+            break;
+        };
+        if first.cid.codec() == RAW {
+            let longest = children.iter().map(|leaf| leaf.size).max().unwrap_or(0);
+            let longest = usize::try_from(longest).unwrap_or(CHUNK_SIZE);
+            let chunk = longest.clamp(LEAST_CHUNK, CHUNK_SIZE).next_power_of_two();
+            return Ok(Chunking::Size(chunk));
+        }
+        part = first;
+    }
+    Ok(Chunking::default())
 }
 
 /// [`splice`] where leaves have another length, or nodes another width, than the profile's:
@@ -113,7 +151,7 @@ pub async fn splice_with<S: BlockSource + BlockSink + ?Sized>(
     options: &Options,
 ) -> Result<Spliced, SpliceError> {
     options.validate().map_err(SpliceError::Options)?;
-    let (chunk, width) = (options.chunk_size, options.max_links);
+    let (chunk, width) = (options.chunking.longest(), options.max_links);
     let (size, _) = open_root(root, blocks).await?;
     if range.start > range.end || range.end > size {
         return Err(SpliceError::BeyondEnd {
@@ -208,6 +246,9 @@ impl Tree {
         }
     }
 }
+
+/// Leaves of a file that has small ones do not become smaller than this.
+const LEAST_CHUNK: usize = 64 * 1024;
 
 /// What is inserted, as leaves, and its length.
 async fn pieces<S: BlockSource + ?Sized>(

@@ -163,7 +163,7 @@ async fn many_are_removed_while_others_and_the_same_are_put() {
     assert_eq!(new.unwrap(), 100);
     // Each was removed once, and those that came back in between perhaps once more.
     let removed = first.unwrap() + second.unwrap();
-    assert!(removed >= 500_000 && removed <= 510_000, "{removed}");
+    assert!((500_000..=510_000).contains(&removed), "{removed}");
     let usage = store.usage();
     assert_eq!(usage.bytes, (600 + 100 + back) * 1000 - removed);
     assert_eq!(usage.blocks * 1000, usage.bytes);

@@ -70,7 +70,7 @@ async fn parts_of_any_length_and_shape_keep_their_order() {
     let options = Options::default();
     // Nodes of three links make trees of several levels.
     let narrow = Options {
-        chunk_size: 1000,
+        chunking: unixfs::Chunking::Size(1000),
         max_links: 3,
         ..Options::default()
     };

@@ -8,7 +8,7 @@ use unixfs::{ExportError, ExportOptions, MemoryBlocks, Options, part_path};
 use crate::support::{Counting, export, import, splitmix64};
 
 const SMALL: Options = Options {
-    chunk_size: 1000,
+    chunking: unixfs::Chunking::Size(1000),
     max_links: 10,
     concurrency: 4,
 };

@@ -68,11 +68,11 @@ async fn options_out_of_range() {
     let good = Options::default();
     for bad in [
         Options {
-            chunk_size: 0,
+            chunking: unixfs::Chunking::Size(0),
             ..good
         },
         Options {
-            chunk_size: unixfs::MAX_BLOCK + 1,
+            chunking: unixfs::Chunking::Size(unixfs::MAX_BLOCK + 1),
             ..good
         },
         Options {
@@ -106,7 +106,7 @@ impl BlockSink for Full {
 #[tokio::test]
 async fn a_sink_that_fails() {
     let options = Options {
-        chunk_size: 10,
+        chunking: unixfs::Chunking::Size(10),
         max_links: 2,
         concurrency: 4,
     };
@@ -140,7 +140,7 @@ impl BlockSink for Slow {
 #[tokio::test]
 async fn never_more_in_flight_than_allowed() {
     let options = Options {
-        chunk_size: 100,
+        chunking: unixfs::Chunking::Size(100),
         max_links: 10,
         concurrency: 7,
     };

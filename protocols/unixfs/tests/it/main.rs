@@ -4,6 +4,7 @@
     reason = "a helper of a test that fails is a test that fails"
 )]
 
+mod chunking;
 mod concat;
 mod export;
 mod golden;

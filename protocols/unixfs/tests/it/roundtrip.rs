@@ -18,7 +18,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let blocks = MemoryBlocks::default();
-            let options = Options { chunk_size, max_links, concurrency };
+            let options = Options { chunking: unixfs::Chunking::Size(chunk_size), max_links, concurrency };
             let imported = unixfs::import_reader(&content[..], &blocks, &options).await.unwrap();
             prop_assert_eq!(imported.size, content.len() as u64);
             prop_assert_eq!(read(&imported.cid, &blocks).await.unwrap(), content.clone());

@@ -62,7 +62,7 @@ proptest! {
         changes in prop::collection::vec(change(), 1..8),
     ) {
         runtime().block_on(async {
-            let options = Options { chunk_size: chunk, max_links: width, ..Options::default() };
+            let options = Options { chunking: unixfs::Chunking::Size(chunk), max_links: width, ..Options::default() };
             let blocks = MemoryBlocks::default();
             let mut model = splitmix64(size);
             let mut cid = import(&model, &blocks, &options).await;

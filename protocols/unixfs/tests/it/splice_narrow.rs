@@ -88,7 +88,7 @@ proptest! {
         ranges in prop::collection::vec((0.0..1.0, 0.0..1.0), 4),
     ) {
         runtime().block_on(async {
-            let options = Options { chunk_size: CHUNK, max_links: width, ..Options::default() };
+            let options = Options { chunking: unixfs::Chunking::Size(CHUNK), max_links: width, ..Options::default() };
             let blocks = MemoryBlocks::default();
             let import = async |bytes: &[u8]| {
                 import_reader(bytes, &blocks, &options).await.unwrap().cid
@@ -132,7 +132,7 @@ proptest! {
         more in prop::collection::vec(1usize..(40 * CHUNK), 1..6),
     ) {
         runtime().block_on(async {
-            let options = Options { chunk_size: CHUNK, max_links: width, ..Options::default() };
+            let options = Options { chunking: unixfs::Chunking::Size(CHUNK), max_links: width, ..Options::default() };
             let blocks = MemoryBlocks::default();
             let mut model = splitmix64(size);
             let mut cid = import_reader(&model[..], &blocks, &options).await.unwrap().cid;
@@ -155,7 +155,7 @@ proptest! {
 async fn changes_at_one_place_do_not_make_a_narrow_tree_deeper_and_deeper() {
     for width in 2..=4 {
         let options = Options {
-            chunk_size: CHUNK,
+            chunking: unixfs::Chunking::Size(CHUNK),
             max_links: width,
             ..Options::default()
         };
@@ -212,7 +212,7 @@ async fn numbers_out_of_range_are_refused() {
     let hello = import_reader(&b"hello"[..], &blocks, &Options::default()).await;
     for (chunk_size, max_links) in [(0, 2), (1, 1), (1, 1 << 20)] {
         let options = Options {
-            chunk_size,
+            chunking: unixfs::Chunking::Size(chunk_size),
             max_links,
             ..Options::default()
         };

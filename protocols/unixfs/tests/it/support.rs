@@ -15,7 +15,11 @@ use unixfs::{
 
 /// The content of the vectors: SplitMix64 from state 0, little-endian.
 pub(crate) fn splitmix64(size: usize) -> Vec<u8> {
-    let mut state = 0u64;
+    noise(0, size)
+}
+
+/// The same from another state.
+pub(crate) fn noise(mut state: u64, size: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -144,7 +144,7 @@ impl Node {
     /// A file of so many bytes, put by this node in chunks of 1000 bytes.
     pub(crate) async fn file(&self, seed: u64, length: usize) -> Imported {
         let options = unixfs::Options {
-            chunk_size: 1000,
+            chunking: unixfs::Chunking::Size(1000),
             max_links: 60,
             ..unixfs::Options::default()
         };

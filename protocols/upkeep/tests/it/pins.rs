@@ -243,7 +243,7 @@ async fn repeated_blocks_are_counted_once() {
     let net = net(5).await;
     let putter = &net.nodes[0];
     let options = unixfs::Options {
-        chunk_size: 1000,
+        chunking: unixfs::Chunking::Size(1000),
         max_links: 60,
         ..unixfs::Options::default()
     };
