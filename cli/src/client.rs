@@ -205,7 +205,10 @@ impl Client {
     fn no_node(&self, error: &io::Error) -> Failure {
         let home = self.0.home.root().display();
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            // Reset: the node closed its door while this connection waited at it.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset => {
                 Failure::new(Code::NotRunning, format!("no node is running in {home}"))
                     .with_hint(format!("start one with: hedgerow --home {home} node start"))
             }
@@ -312,5 +315,25 @@ fn refusal(status: StatusCode, body: &[u8]) -> Failure {
     match serde_json::from_slice::<types::Failure>(body) {
         Ok(failure) => failure.into(),
         Err(_) => Failure::other(format!("the node answered {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_that_is_closed_or_being_closed_is_that_of_no_node() {
+        let client = Client::new(Home::at("/nowhere"));
+        for kind in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::ConnectionReset,
+        ] {
+            let failure = client.no_node(&kind.into());
+            assert_eq!(failure.code, Code::NotRunning, "{kind}");
+        }
+        let failure = client.no_node(&io::ErrorKind::PermissionDenied.into());
+        assert_eq!(failure.code, Code::Refused);
     }
 }
