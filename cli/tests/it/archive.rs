@@ -1,6 +1,6 @@
 //! Archived versions on real nodes.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use lab::Lab;
 use serde_json::Value;
@@ -260,6 +260,7 @@ fn names_are_archived_by_themselves() {
     // It outlives the node, and what is not to be archived any more is not.
     assert!(net.lab.stop(0).unwrap().success());
     net.lab.start(0).unwrap();
+    net.lab.wait_ready(0, Duration::from_secs(60)).unwrap();
     net.until_settled(&[0, 1, 2]);
     put(&net, 0, "photos/newer", &file);
     net.until("photos/newer is archived", || is_archived("photos/newer"));
