@@ -2,7 +2,7 @@
 //! `docs/specs/archive.md`).
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -18,8 +18,10 @@ use tokio::{
 
 use crate::archive_policy::ArchivePolicy;
 
-/// How long until what was not archived is tried again.
-const AGAIN: Duration = Duration::from_secs(600);
+/// How long until what was not archived is tried again: first, and at most. It is twice as long
+/// each time.
+const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(600);
 
 /// How often all names are looked at, in case a write was missed.
 const LOOK_EVERY: Duration = Duration::from_secs(86_400);
@@ -86,6 +88,8 @@ impl Archiving {
         let mut changes = self.0.policy.changes();
         // When the newest version of each of these names is to be archived.
         let mut due: BTreeMap<String, Instant> = BTreeMap::new();
+        // How often they failed one after the other.
+        let mut failures: HashMap<String, u32> = HashMap::new();
         let mut look = Instant::now() + FIRST_LOOK;
         let mut working: Option<BoxFuture<'_, (String, Outcome)>> = None;
         loop {
@@ -104,12 +108,18 @@ impl Archiving {
                 Ok(()) = changes.changed() => {
                     changes.borrow_and_update();
                     due.retain(|name, _| self.0.policy.covers(name));
+                    failures.retain(|name, _| self.0.policy.covers(name));
                     look = Instant::now();
                 }
                 Some((name, outcome)) = OptionFuture::from(working.as_mut()) => {
                     working = None;
                     if self.ended(&name, outcome) {
-                        due.entry(name).or_insert(Instant::now() + AGAIN);
+                        let count = failures.entry(name.clone()).or_default();
+                        let pause = AGAIN.saturating_mul(1 << (*count).min(16));
+                        *count += 1;
+                        due.entry(name).or_insert(Instant::now() + pause.min(AGAIN_AT_MOST));
+                    } else {
+                        failures.remove(&name);
                     }
                 }
                 () = sleep_until(wake), if idle => match next {
@@ -119,9 +129,8 @@ impl Archiving {
                     }
                     _ => {
                         look = Instant::now() + LOOK_EVERY;
-                        for name in self.names().await {
-                            due.entry(name).or_insert_with(Instant::now);
-                        }
+                        let now = Instant::now();
+                        due.extend(self.names().await.into_iter().map(|name| (name, now)));
                     }
                 },
             }
@@ -168,7 +177,7 @@ impl Archiving {
         let aguid = objects::aguid(&self.0.objects.owner(), &known);
         let record = match self.0.objects.version(aguid, Version::Newest).await {
             Ok(record) => record,
-            Err(ReadError::Removed { .. } | ReadError::NotFound { .. }) => return Outcome::Nothing,
+            Err(ReadError::Removed { .. }) => return Outcome::Nothing,
             Err(error) => return Outcome::Later(error.to_string()),
         };
         // Also where it is archived already: only this sees that its manifest is kept well.
