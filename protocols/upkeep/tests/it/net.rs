@@ -14,7 +14,7 @@ use libp2p_swarm::Swarm;
 use libp2p_swarm_test::SwarmExt;
 use overlay::Contact;
 use parking_lot::Mutex;
-use replicas::{Placement, PlacementError};
+use replicas::{Placement, PlacementError, StoreError};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, watch};
 use unixfs::{BlockSink, BlockSource, BoxError, Imported};
@@ -124,7 +124,16 @@ pub(crate) const QUIET: Config = Config {
 impl Node {
     /// Its upkeep, as after a start.
     pub(crate) fn upkeep(&self, config: Config) -> Handle {
-        let ledger = Ledger::open(self.folder.path()).unwrap();
+        // A call that was given up may still be at work on another thread, and holds it.
+        let open = || match Ledger::open(self.folder.path()) {
+            Err(StoreError::Locked) => {
+                std::thread::sleep(Duration::from_millis(10));
+                None
+            }
+            opened => Some(opened.unwrap()),
+        };
+        let ledger = (0..1000).find_map(|_| open());
+        let ledger = ledger.expect("it is let go of");
         let source = Arc::new(self.source.clone());
         Handle::new(self.blocks.clone(), source, ledger, config)
     }
