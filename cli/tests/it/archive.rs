@@ -1,32 +1,14 @@
 //! Archived versions on real nodes.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use lab::Lab;
 use serde_json::Value;
 
 use crate::{
-    net::{Net, random_file, same, text},
+    net::{Net, random_file, text},
     support::stderr,
 };
-
-/// Puts a file of so many bytes under a name; its CID.
-fn put(net: &Net, node: usize, name: &str, file: &Path) -> String {
-    let put = net.json(node, &["object", "put", file.to_str().unwrap(), name]);
-    text(&put["cid"])
-}
-
-/// Whether the node reads all of a file.
-fn reads(net: &Net, node: usize, reference: &str, original: &Path) -> bool {
-    let copy = net.lab.home(node).with_extension("copy");
-    let _ = fs::remove_file(&copy);
-    let to = copy.to_str().unwrap();
-    let got = net.run(
-        node,
-        &["object", "get", reference, "-o", to, "--timeout", "20s"],
-    );
-    got.status.success() && same(original, &copy)
-}
 
 /// The nodes that keep a block, as one of them sees it.
 fn keepers(net: &Net, cid: &str) -> Vec<usize> {
@@ -74,7 +56,7 @@ fn a_version_outlives_all_replicas_of_its_blocks() {
         })
         .unwrap();
     assert_eq!(lost.len(), 3);
-    let cid = put(&net, 0, "photos/cat.jpg", &original);
+    let cid = net.put(0, "photos/cat.jpg", &original);
     let said = net.ok(0, &["archive", "add", "photos/cat.jpg"]);
     assert_eq!(said, "photos/cat.jpg@v1  6 nodes: any 3 of 6 fragments");
     let owner = net.peer_id(0);
@@ -96,7 +78,7 @@ fn a_version_outlives_all_replicas_of_its_blocks() {
     }
     net.until_settled(&left);
     assert!(
-        !reads(&net, left[0], &cid, &original),
+        !net.reads(left[0], &cid, &original),
         "no node has the root any more"
     );
     // Heads and record may be gone as well: the archive is found without them.
@@ -105,7 +87,7 @@ fn a_version_outlives_all_replicas_of_its_blocks() {
     // Five chunks, the node above them, the record.
     assert_eq!(restored["blocks"], 7);
     for node in &left {
-        assert!(reads(&net, *node, &cid, &original), "node {node}");
+        assert!(net.reads(*node, &cid, &original), "node {node}");
     }
     // Also by the VGUID alone.
     assert_eq!(net.ok(left[2], &["archive", "restore", &vguid]), cid);
@@ -130,7 +112,7 @@ fn sweeps_make_lost_fragments_anew() {
     net.until_settled(&alive);
     let original = net.lab.home(0).with_extension("original");
     random_file(&original, 2_000_000, 9);
-    let cid = put(&net, 0, "photos/dog.jpg", &original);
+    let cid = net.put(0, "photos/dog.jpg", &original);
     net.ok(0, &["archive", "add", "photos/dog.jpg"]);
     let theirs = format!("{}:photos/dog.jpg", net.peer_id(0));
     let peers: Vec<String> = (0..6).map(|node| net.peer_id(node)).collect();
@@ -160,7 +142,7 @@ fn sweeps_make_lost_fragments_anew() {
     assert!(looked, "one of those that are left looks after it");
     let restored = net.ok(alive[1], &["archive", "restore", &theirs]);
     assert_eq!(restored, cid);
-    assert!(reads(&net, alive[0], &cid, &original));
+    assert!(net.reads(alive[0], &cid, &original));
 }
 
 #[test]
@@ -178,7 +160,7 @@ fn what_is_not_archived_or_restored_says_why() {
     };
     let file = net.lab.home(0).with_extension("file");
     random_file(&file, 10, 1);
-    put(&net, 0, "cat", &file);
+    net.put(0, "cat", &file);
     let theirs = format!("{}:cat", net.peer_id(0));
     fails(0, &["archive", "add", "cta"], 4, "did you mean cat?");
     fails(0, &["archive", "add", "cat@v7"], 4, "object versions");
@@ -218,7 +200,7 @@ fn what_is_not_archived_or_restored_says_why() {
     net.ok(0, &["object", "rm", "cat"]);
     fails(0, &["archive", "add", "cat@v2"], 4, "removed");
     // Alone there is nobody to give fragments to.
-    put(&net, 0, "dog", &file);
+    net.put(0, "dog", &file);
     net.lab.kill(1).unwrap();
     net.until_settled(&[0]);
     fails(0, &["archive", "add", "dog"], 5, "at least 2");
@@ -235,7 +217,7 @@ fn names_are_archived_by_themselves() {
     let file = net.lab.home(0).with_extension("original");
     random_file(&file, 300_000, 1);
     for name in ["photos/old", "notes/old", "first"] {
-        put(&net, 0, name, &file);
+        net.put(0, name, &file);
     }
     // Nodes that have just come do not say yet what the newest of anything is, and then it is
     // tried again later and later.
@@ -253,10 +235,10 @@ fn names_are_archived_by_themselves() {
     net.ok(0, &["archive", "policy", "add", "photos/"]);
     // What was there before, what is new, and each version of it.
     net.until("photos/old is archived", || is_archived("photos/old"));
-    put(&net, 0, "photos/new", &file);
+    net.put(0, "photos/new", &file);
     net.until("photos/new is archived", || is_archived("photos/new@v1"));
     random_file(&file, 300_000, 2);
-    put(&net, 0, "photos/new", &file);
+    net.put(0, "photos/new", &file);
     net.until("its second version is", || is_archived("photos/new@v2"));
     let policy = net.json(0, &["archive", "policy", "ls"]);
     assert_eq!(policy["prefixes"][0], "photos/");
@@ -272,10 +254,10 @@ fn names_are_archived_by_themselves() {
     net.lab.wait_ready(0, Duration::from_secs(60)).unwrap();
     net.until_settled(&[0, 1, 2]);
     until_it_works();
-    put(&net, 0, "photos/newer", &file);
+    net.put(0, "photos/newer", &file);
     net.until("photos/newer is archived", || is_archived("photos/newer"));
     net.ok(0, &["archive", "policy", "rm", "photos/"]);
-    put(&net, 0, "photos/last", &file);
+    net.put(0, "photos/last", &file);
     let policy = net.json(0, &["archive", "policy", "ls"]);
     assert_eq!(
         (&policy["prefixes"], &policy["waiting"]),

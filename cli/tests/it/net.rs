@@ -102,6 +102,24 @@ impl Net {
         serde_json::from_str(&self.ok(node, &args)).expect("JSON")
     }
 
+    /// Puts a file under a name; its CID.
+    pub(crate) fn put(&self, node: usize, name: &str, file: &Path) -> String {
+        let put = self.json(node, &["object", "put", file.to_str().unwrap(), name]);
+        text(&put["cid"])
+    }
+
+    /// Whether a node reads all of a file.
+    pub(crate) fn reads(&self, node: usize, reference: &str, original: &Path) -> bool {
+        let copy = self.lab.home(node).with_extension("copy");
+        let _ = std::fs::remove_file(&copy);
+        let to = copy.to_str().unwrap();
+        let got = self.run(
+            node,
+            &["object", "get", reference, "-o", to, "--timeout", "20s"],
+        );
+        got.status.success() && same(original, &copy)
+    }
+
     /// The PeerId of a running node.
     pub(crate) fn peer_id(&self, node: usize) -> String {
         text(&self.json(node, &["node", "id"])["peer_id"])

@@ -1,32 +1,16 @@
 //! Pins, letting go and checks on real nodes.
 
-use std::{fs, path::Path};
+use std::{fs, time::Duration};
 
 use lab::Lab;
 use serde_json::Value;
 
 use crate::{
-    net::{Net, random_file, same, text},
+    net::{Net, random_file, text},
     support::stderr,
 };
 
 const MIB: u64 = 1 << 20;
-
-fn put(net: &Net, node: usize, file: &Path, name: &str) -> String {
-    let put = net.json(node, &["object", "put", file.to_str().unwrap(), name]);
-    text(&put["cid"])
-}
-
-fn reads(net: &Net, node: usize, reference: &str, original: &Path) -> bool {
-    let copy = net.lab.home(node).with_extension("copy");
-    let _ = fs::remove_file(&copy);
-    let to = copy.to_str().unwrap();
-    let got = net.run(
-        node,
-        &["object", "get", reference, "-o", to, "--timeout", "20s"],
-    );
-    got.status.success() && same(original, &copy)
-}
 
 fn count(value: &Value, key: &str) -> u64 {
     value[key]
@@ -44,7 +28,7 @@ fn what_is_pinned_is_here_though_all_others_are_gone() {
     net.until_settled(&all);
     let file = net.lab.home(0).with_extension("original");
     random_file(&file, 6_500_000, 1);
-    let content = put(&net, 0, &file, "photos/cat.jpg");
+    let content = net.put(0, "photos/cat.jpg", &file);
     let theirs = format!("{}:photos/cat.jpg", net.peer_id(0));
 
     net.ok(5, &["key", "alias", "add", "ann", &net.peer_id(0)]);
@@ -66,7 +50,7 @@ fn what_is_pinned_is_here_though_all_others_are_gone() {
     for node in 0..5 {
         net.lab.kill(node).unwrap();
     }
-    assert!(reads(&net, 5, &content, &file));
+    assert!(net.reads(5, &content, &file));
     // By its name, though nobody can be asked for that any more.
     assert_eq!(
         net.ok(5, &["pin", "rm", "ann:photos/cat.jpg"]),
@@ -85,7 +69,7 @@ fn a_pin_goes_on_after_kill_9() {
     net.until_settled(&[0, 1, 2, 3, 4]);
     let file = net.lab.home(0).with_extension("original");
     random_file(&file, 60 * MIB, 2);
-    let cid = put(&net, 0, &file, "films/cat.mkv");
+    let cid = net.put(0, "films/cat.mkv", &file);
     let added = net.json(4, &["pin", "add", &cid, "--no-wait"]);
     assert_eq!(added["state"], "getting");
     net.lab.kill(4).unwrap();
@@ -100,7 +84,7 @@ fn a_pin_goes_on_after_kill_9() {
     for node in 0..4 {
         net.lab.kill(node).unwrap();
     }
-    assert!(reads(&net, 4, &cid, &file));
+    assert!(net.reads(4, &cid, &file));
 }
 
 #[test]
@@ -116,7 +100,7 @@ fn copies_go_and_everything_is_still_there() {
         .map(|number| {
             let file = folder.path().join(format!("{number}"));
             random_file(&file, 1_200_000 + number, number);
-            put(&net, 0, &file, &format!("files/{number}"));
+            net.put(0, &format!("files/{number}"), &file);
             file
         })
         .collect();
@@ -141,7 +125,7 @@ fn copies_go_and_everything_is_still_there() {
                 0 => format!("files/{number}"),
                 _ => format!("{}:files/{number}", net.peer_id(0)),
             };
-            assert!(reads(&net, node, &name, file), "{name} at node {node}");
+            assert!(net.reads(node, &name, file), "{name} at node {node}");
         }
     }
     // All of it is where it should be, as many times as it should be.
@@ -168,7 +152,7 @@ fn a_check_names_what_nobody_has() {
     let (cid, keepers) = (0..)
         .find_map(|seed| {
             random_file(&file, 5_000_000, seed);
-            let cid = put(&net, 0, &file, "photos/cat.jpg");
+            let cid = net.put(0, "photos/cat.jpg", &file);
             let stat = net.json(0, &["object", "stat", &cid]);
             let keepers = stat["keepers"].as_array().unwrap().iter();
             let keepers: Vec<String> = keepers.map(|keeper| text(&keeper["peer_id"])).collect();
@@ -215,19 +199,27 @@ fn the_budget_is_kept() {
     if !Lab::available_or_skip("the_budget_is_kept") {
         return;
     }
-    let net = Net::start_with(Lab::builder().nodes(1), &["--store-max-mib", "24"]);
+    let net = Net::start(Lab::builder().nodes(1));
+    let start_with = |mib: u32| {
+        assert!(net.lab.stop(0).unwrap().success());
+        let settings = format!("[store]\nmax_mib = {mib}\n");
+        fs::write(net.lab.home(0).join("config.toml"), settings).unwrap();
+        net.lab.start(0).unwrap();
+        net.lab.wait_ready(0, Duration::from_secs(60)).unwrap();
+    };
+    start_with(24);
     let folder = tempfile::tempdir().unwrap();
     let (small, large) = (folder.path().join("small"), folder.path().join("large"));
     random_file(&small, 10 * MIB, 1);
     random_file(&large, 20 * MIB, 2);
-    let cid = put(&net, 0, &small, "small");
+    let cid = net.put(0, "small", &small);
     let refused = net.run(0, &["object", "put", large.to_str().unwrap(), "large"]);
     assert_eq!(refused.status.code(), Some(6), "{}", stderr(&refused));
     let said = stderr(&refused);
     assert!(said.contains("its budget is 25165824 bytes"), "{said}");
     assert!(said.contains("raise store.max_mib"), "{said}");
-    assert!(reads(&net, 0, &cid, &small));
-    assert!(reads(&net, 0, "small", &small));
+    assert!(net.reads(0, &cid, &small));
+    assert!(net.reads(0, "small", &small));
     let missing = net.run(0, &["object", "get", "large"]);
     assert_eq!(missing.status.code(), Some(4), "{}", stderr(&missing));
     // A node that knows nobody lets nothing go, and says why.
@@ -239,12 +231,10 @@ fn the_budget_is_kept() {
         "{said}"
     );
     // With more room it goes in.
-    assert!(net.lab.stop(0).unwrap().success());
-    fs::write(
-        net.lab.home(0).join("config.toml"),
-        "[store]\nmax_mib = 24\n",
-    )
-    .unwrap();
+    start_with(60);
+    let cid = net.put(0, "large", &large);
+    assert!(net.reads(0, &cid, &large));
+    assert!(net.reads(0, "small", &small));
 }
 
 #[test]
