@@ -45,6 +45,9 @@ fn main() -> std::io::Result<()> {
     for (name, record) in records() {
         write(&corpus, "record", name, &record)?;
     }
+    for (name, claim) in claims() {
+        write(&corpus, "claim", name, &claim)?;
+    }
     for (name, version) in versions() {
         write(&corpus, "version", name, &version)?;
     }
@@ -489,6 +492,24 @@ fn versions() -> Vec<(&'static str, Vec<u8>)> {
             text("hedgerow:0123456789abcdef0123456789abcdef@v2"),
         ),
         ("path", text("/ipfs/bafnonsense")),
+    ]
+}
+
+fn claims() -> Vec<(&'static str, Vec<u8>)> {
+    use claims::{Claim, Item, Secret};
+    let block: cid::Cid = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+        .parse()
+        .expect("a CID");
+    let (ours, other) = (Secret::from_bytes([1; 32]), Secret::from_bytes([2; 32]));
+    let name = Claim::of(block, &ours).to_bytes();
+    let with = |item: Item| [&name[..], &item.encode()].concat();
+    vec![
+        ("claim", name.clone()),
+        ("release", with(Item::release(block, &ours, 2_000_000_000))),
+        ("ended", with(Item::release(block, &ours, 1))),
+        ("ahead", with(Item::release(block, &ours, u64::MAX))),
+        ("forged", with(Item::release(block, &other, 2_000_000_000))),
+        ("cut-off", name[..40].to_vec()),
     ]
 }
 

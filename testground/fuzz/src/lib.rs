@@ -17,6 +17,8 @@ mod allocated;
 pub mod bitswap;
 mod bounds;
 #[cfg(feature = "decoders")]
+pub mod claim;
+#[cfg(feature = "decoders")]
 pub mod contact;
 #[cfg(feature = "decoders")]
 pub mod frame;
@@ -50,6 +52,8 @@ pub const TARGETS: &[Target] = &[
     ("contact", contact::run),
     #[cfg(feature = "decoders")]
     ("record", record::run),
+    #[cfg(feature = "decoders")]
+    ("claim", claim::run),
     #[cfg(feature = "decoders")]
     ("version", version::run),
     #[cfg(feature = "decoders")]

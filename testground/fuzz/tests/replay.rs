@@ -57,6 +57,12 @@ fn record() {
 
 #[cfg(feature = "decoders")]
 #[test]
+fn claim() {
+    replay("claim");
+}
+
+#[cfg(feature = "decoders")]
+#[test]
 fn version() {
     replay("version");
 }

@@ -1,0 +1,177 @@
+//! What claims and releases say of their block. Pure: both stores count with it.
+
+use cid::Cid;
+use replicas::StoreError;
+
+use crate::Claim;
+use crate::key::{BlockKey, Key};
+use crate::row::Row;
+
+/// Claims and releases of one block that are looked at (F6). A block that has so many counts as
+/// claimed: as many as a replica lists of it, so that all come to the same.
+pub const MAX_LOOKED: usize = replicas::MAX_LIST;
+
+/// Rows that one page of free blocks is found among, about: what one call takes of the disk.
+const PAGE_ROWS: usize = 16_384;
+
+/// Whether a block is needed, as far as a node knows (F6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has neither a claim nor a release. Nobody ever said that it can go.
+    Unclaimed,
+    /// Somebody needs it, or so many have needed it that not all of them are looked at.
+    Claimed,
+    /// It has releases and no claim.
+    Free {
+        /// Since when nothing has spoken for it: when the last release came here or, if that
+        /// is later, the block was last put. In Unix seconds, by this node's clock.
+        since: u64,
+    },
+}
+
+/// Free blocks in the order of the ring, and where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FreePage {
+    /// The blocks, each with its [`State::Free`]'s `since`. There may be none on a page, and
+    /// more behind it.
+    pub blocks: Vec<(Cid, u64)>,
+    /// The block behind which to go on; none where all were looked at.
+    pub next: Option<Cid>,
+}
+
+/// Adds up the rows of one block.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    looked: usize,
+    claimed: bool,
+    released: Option<u64>,
+}
+
+impl Tally {
+    /// Counts a row; one that cannot be read may have been a claim.
+    pub(crate) fn add(&mut self, row: Option<&Row>, now: u64) {
+        self.looked += 1;
+        match row {
+            Some(row) if !row.is_live(now) => {}
+            Some(row) if row.release.is_some() => {
+                self.released = self.released.max(Some(row.arrived));
+            }
+            _ => self.claimed = true,
+        }
+    }
+
+    /// Whether no further row matters.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.claimed || self.looked >= MAX_LOOKED
+    }
+
+    /// Whether there is a release, among those that were looked at, or may be behind them.
+    pub(crate) fn has_release(&self) -> bool {
+        self.released.is_some() || self.is_decided()
+    }
+
+    /// Whether a put of the block is to be noted (F6). Where there is a claim its release, which
+    /// is still to come, is later than the put.
+    pub(crate) fn notes_puts(&self) -> bool {
+        self.released.is_some() && !self.claimed
+    }
+
+    /// Of a block that was put at `put`, as far as that was noted.
+    pub(crate) fn state(&self, put: Option<u64>) -> State {
+        match self.released {
+            _ if self.is_decided() => State::Claimed,
+            Some(released) => State::Free {
+                since: put.map_or(released, |put| put.max(released)),
+            },
+            None => State::Unclaimed,
+        }
+    }
+}
+
+/// Adds up the rows of one block, in any order.
+pub(crate) fn tally(
+    rows: impl Iterator<Item = Result<Option<Row>, StoreError>>,
+    now: u64,
+) -> Result<Tally, StoreError> {
+    let mut tally = Tally::default();
+    for row in rows {
+        tally.add(row?.as_ref(), now);
+        if tally.is_decided() {
+            break;
+        }
+    }
+    Ok(tally)
+}
+
+/// A row as stores go through them: its value is none where it cannot be read.
+pub(crate) type Read = Result<(Key, Option<Row>), StoreError>;
+
+/// The first `limit` free blocks of rows in order; `put` says when a block was put last.
+pub(crate) fn free_page(
+    rows: impl Iterator<Item = Read>,
+    limit: usize,
+    now: u64,
+    put: impl Fn(&Cid) -> Result<Option<u64>, StoreError>,
+) -> Result<FreePage, StoreError> {
+    let mut page = FreePage::default();
+    let mut at: Option<(BlockKey, Cid)> = None;
+    let (mut tally, mut looked) = (Tally::default(), 0);
+    let finish = |page: &mut FreePage, block: Cid, tally: &Tally| {
+        if let State::Free { since } = tally.state(put(&block)?) {
+            page.blocks.push((block, since));
+        }
+        Ok::<(), StoreError>(())
+    };
+    for row in rows {
+        let (key, row) = row?;
+        let Some(claim) = key.claim() else { continue };
+        match at {
+            Some((same, block)) if same == key.block() => {
+                // However many claims a block has, they do not hold up the others.
+                if tally.is_decided() && looked >= PAGE_ROWS {
+                    page.next = Some(block);
+                    return Ok(page);
+                }
+            }
+            before => {
+                if let Some((_, block)) = before {
+                    finish(&mut page, block, &tally)?;
+                    if page.blocks.len() >= limit.max(1) || looked >= PAGE_ROWS {
+                        page.next = Some(block);
+                        return Ok(page);
+                    }
+                }
+                at = Some((key.block(), claim.block));
+                tally = Tally::default();
+            }
+        }
+        looked += 1;
+        if !tally.is_decided() {
+            tally.add(row.as_ref(), now);
+        }
+    }
+    if let Some((_, block)) = at {
+        finish(&mut page, block, &tally)?;
+    }
+    Ok(page)
+}
+
+/// The first `limit` claims and releases that are served, with their versions.
+pub(crate) fn list_page(
+    rows: impl Iterator<Item = Read>,
+    limit: usize,
+    now: u64,
+) -> Result<Vec<(Claim, u64)>, StoreError> {
+    let mut page = Vec::new();
+    for row in rows {
+        if page.len() >= limit {
+            break;
+        }
+        // One that cannot be read is not here, as far as others are told: they bring it anew.
+        let (key, row) = row?;
+        if let (Some(claim), Some(row)) = (key.claim(), row.filter(|row| row.is_live(now))) {
+            page.push((claim, row.version()));
+        }
+    }
+    Ok(page)
+}
