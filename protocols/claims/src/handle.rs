@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cid::Cid;
-use futures::stream::{self, StreamExt};
+use futures::future::join_all;
 use replicas::{GetError, MAX_LIST, PutError, PutReceipt, StoreError};
 
 use crate::collection::id_of;
 use crate::{Claim, Claims, Item, Secret, State, Store, Tag};
 
-/// Releases on their way at a time.
+/// Releases that are asked for at a time.
 const FETCHES: usize = 8;
 
 /// Claims and releases blocks, and says which are needed. Cheap to clone.
@@ -78,16 +78,16 @@ impl Handle {
             return Ok(self.state(block).await?);
         };
         self.majority_answers(first).await?;
-        let mut checks = stream::iter(&releases)
-            .map(|name| self.is_released(name))
-            .buffer_unordered(FETCHES);
-        let mut all = true;
-        // To their end: a question left half asked would hold up its stream.
-        while let Some(released) = checks.next().await {
-            all &= released?;
+        // Some at a time: one that lists what does not exist has no more asked for.
+        for some in releases.chunks(FETCHES) {
+            let released = join_all(some.iter().map(|name| self.is_released(name))).await;
+            for released in released {
+                if !released? {
+                    return Ok(State::Claimed);
+                }
+            }
         }
         match self.state(block).await? {
-            _ if !all => Ok(State::Claimed),
             // The releases came to light just now.
             State::Unclaimed => Ok(State::Free {
                 since: self.store().now(),

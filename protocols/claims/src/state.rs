@@ -175,3 +175,99 @@ pub(crate) fn list_page(
     }
     Ok(page)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Release, Secret};
+
+    const NOW: u64 = 2_000_000_000;
+
+    fn released(arrived: u64) -> Row {
+        let secret = Secret::from_bytes([1; 32]);
+        let release = Some(Release { secret, time: NOW });
+        Row { arrived, release }
+    }
+
+    fn count(rows: &[Option<Row>]) -> Tally {
+        tally(rows.iter().map(|row| Ok(*row)), NOW).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_have_been_a_claim() {
+        let rows = [Some(released(1)), None];
+        assert_eq!(count(&rows).state(None), State::Claimed);
+        assert!(!count(&rows).notes_puts());
+        assert_eq!(count(&rows[..1]).state(None), State::Free { since: 1 });
+    }
+
+    #[test]
+    fn the_last_that_came_counts_in_any_order() {
+        let rows = [released(2), released(3), released(1)].map(Some);
+        assert_eq!(count(&rows).state(None), State::Free { since: 3 });
+        assert_eq!(count(&rows).state(Some(2)), State::Free { since: 3 });
+        assert_eq!(count(&rows).state(Some(9)), State::Free { since: 9 });
+        assert_eq!(count(&[]).state(Some(9)), State::Unclaimed);
+    }
+
+    /// Where there are too many releases, a put is noted all the same: some will end.
+    #[test]
+    fn no_more_than_a_list_has_is_looked_at() {
+        let rows = vec![Some(released(1)); MAX_LOOKED + 9];
+        let many = count(&rows);
+        assert_eq!(
+            (many.looked, many.state(None)),
+            (MAX_LOOKED, State::Claimed)
+        );
+        assert!(many.notes_puts() && many.has_release());
+    }
+
+    fn rows(of: u8, count: usize, row: Row) -> Vec<(Key, Option<Row>)> {
+        let block = blocks::Block::of(blocks::RAW, vec![of].into()).unwrap();
+        let name = |number: usize| {
+            let mut tag = [0; 32];
+            tag[..8].copy_from_slice(&number.to_be_bytes());
+            Claim {
+                block: *block.cid(),
+                tag: crate::Tag::from_bytes(tag),
+            }
+        };
+        (0..count)
+            .map(|at| (Key::of(&name(at)), Some(row)))
+            .collect()
+    }
+
+    /// A page ends inside a block that has no end of claims, and goes on behind it.
+    #[test]
+    fn one_block_does_not_hold_up_the_others() {
+        let claim = Row {
+            arrived: 1,
+            release: None,
+        };
+        let all = [
+            rows(1, PAGE_ROWS * 2, claim),
+            rows(2, PAGE_ROWS * 2, released(1)),
+            rows(3, 2, released(1)),
+        ];
+        let mut all = all.concat();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        let (mut free, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let behind = |(key, _): &&(Key, Option<Row>)| {
+                after.is_none_or(|after| *key > Key::last_of(&after))
+            };
+            let mut read = 0;
+            let rows = all.iter().filter(behind).inspect(|_| read += 1);
+            let page = free_page(rows.map(|row| Ok(*row)), 9, NOW, |_| Ok(None)).unwrap();
+            assert!(read <= PAGE_ROWS + MAX_LOOKED + 1, "{read} rows");
+            pages += 1;
+            free.extend(page.blocks);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(free.len(), 1);
+        assert!(pages <= 4, "{pages} pages");
+    }
+}

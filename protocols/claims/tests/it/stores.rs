@@ -9,7 +9,7 @@ use guid::Span;
 use replicas::StoreError;
 use tempfile::TempDir;
 
-use crate::support::{HOUR, NOW, TestClock, all_free, block, claim, name, release};
+use crate::support::{DAY, HOUR, NOW, TestClock, all_free, block, claim, name, release};
 
 fn open(path: &Path, clock: &TestClock) -> Result<FjallClaims, StoreError> {
     FjallClaims::open(path, Limits::default(), Arc::new(clock.clone()))
@@ -205,6 +205,27 @@ async fn a_release_that_leads_nowhere_is_swept() {
         store.get(name(1, 1)).await.unwrap(),
         Some(Item::claim(name(1, 1)))
     );
+}
+
+#[tokio::test]
+async fn a_later_release_leaves_nothing_of_the_earlier() {
+    let (directory, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let store = open(directory.path(), &clock).unwrap();
+    for days in 0..3 {
+        let put = store.put(release(1, 1, NOW + days * DAY));
+        assert!(put.await.unwrap().new);
+        clock.advance(DAY);
+    }
+    drop(store);
+    tamper(directory.path(), "ends", |ends| {
+        assert_eq!(ends.len().unwrap(), 1);
+    });
+    let store = open(directory.path(), &clock).unwrap();
+    store.discard(name(1, 1)).await.unwrap();
+    drop(store);
+    tamper(directory.path(), "ends", |ends| {
+        assert!(ends.is_empty().unwrap());
+    });
 }
 
 #[tokio::test]
