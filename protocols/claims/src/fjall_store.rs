@@ -11,6 +11,7 @@ use std::sync::Arc;
 use cid::Cid;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
 use guid::Span;
+use parking_lot::Mutex;
 use replicas::StoreError;
 use replicas::engine_error::{on_open, on_read, on_write};
 
@@ -50,6 +51,9 @@ pub(crate) struct Disk {
     pub(crate) claims: Keyspace,
     pub(crate) ends: Keyspace,
     pub(crate) puts: Keyspace,
+    /// Before this key nothing is left in `ends`: what was removed there costs a sweep as much
+    /// to pass by as what is kept, until it is compacted.
+    pub(crate) swept: Mutex<Vec<u8>>,
 }
 
 impl FjallClaims {
@@ -104,6 +108,7 @@ impl Disk {
             claims: keyspace("claims")?,
             ends: keyspace("ends")?,
             puts: keyspace("puts")?,
+            swept: Mutex::default(),
             database,
         };
         // What a killed process wrote can be read again and need not be on disk yet: from here

@@ -198,8 +198,13 @@ impl<'a> Round<'a> {
                 .remove(&self.disk.ends, end_key(release.time, &key));
         }
         if let Some(release) = row.release {
-            self.batch
-                .insert(&self.disk.ends, end_key(release.time, &key), []);
+            let end = end_key(release.time, &key);
+            let mut swept = self.disk.swept.lock();
+            // As where the clock was set back.
+            if end < *swept {
+                swept.clone_from(&end);
+            }
+            self.batch.insert(&self.disk.ends, end, []);
         }
         self.batch
             .insert(&self.disk.claims, *key.as_bytes(), row.to_bytes());
@@ -295,10 +300,12 @@ impl Disk {
         };
         let mut batch = self.database.batch();
         let (mut steps, mut removed, mut of) = (0, 0, Vec::new());
-        let due = self
-            .ends
-            .range(..=[&last.to_be_bytes()[..], &[0xff; Key::LEN]].concat());
-        for entry in due.take(SWEEP_STEP) {
+        let mut at = self.swept.lock().clone();
+        let end = [&last.to_be_bytes()[..], &[0xff; Key::LEN]].concat();
+        if end < at {
+            return Ok(0);
+        }
+        for entry in self.ends.range(at.clone()..=end).take(SWEEP_STEP) {
             let end = entry.key().map_err(on_read)?;
             steps += 1;
             // What a corrupted release leaves behind leads to another row, or to none.
@@ -310,12 +317,14 @@ impl Disk {
                 of.push(key.block());
                 removed += 1;
             }
+            at = end.to_vec();
             batch.remove(&self.ends, end);
         }
         if steps == 0 {
             return Ok(0);
         }
         self.commit(batch)?;
+        *self.swept.lock() = at;
         self.room.remove(removed);
         of.dedup();
         self.forget_puts(&of, now)?;

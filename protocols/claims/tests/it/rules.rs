@@ -168,6 +168,23 @@ async fn a_release_ends_and_is_not_taken_again() {
 }
 
 #[tokio::test]
+async fn what_came_while_the_clock_was_behind_is_swept_too() {
+    for bench in benches(Limits::default()) {
+        for by in 0..300 {
+            bench.store.put(release(1, by, NOW)).await.unwrap();
+        }
+        bench.clock.set(NOW + RELEASE_LIFE);
+        assert_eq!(bench.store.sweep().await.unwrap(), 300);
+        assert_eq!(bench.store.sweep().await.unwrap(), 0);
+        bench.clock.set(NOW);
+        bench.store.put(release(1, 1, NOW - DAY)).await.unwrap();
+        bench.clock.set(NOW + RELEASE_LIFE);
+        assert_eq!(bench.store.sweep().await.unwrap(), 1);
+        assert_eq!(bench.store.usage().claims, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_claim_stays_where_its_release_came_too_late() {
     for bench in benches(Limits::default()) {
         bench.store.put(claim(1, 1)).await.unwrap();
