@@ -5,6 +5,7 @@
 
 mod collection;
 mod items;
+mod killed;
 mod model;
 mod net;
 mod ring;
