@@ -5,6 +5,7 @@ use std::ops::Bound;
 use cid::Cid;
 use guid::{Guid, Span};
 
+use crate::claim::is_cid;
 use crate::{Claim, Tag};
 
 const GUID: usize = 16;
@@ -44,7 +45,8 @@ impl Key {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Key> {
         let key = Key(bytes.try_into().ok()?);
-        key.claim().map(|_| key)
+        let cid = key.0[GUID..].first_chunk()?;
+        is_cid(cid).then_some(key)
     }
 
     pub(crate) const fn as_bytes(&self) -> &[u8; Key::LEN] {
