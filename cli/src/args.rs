@@ -330,6 +330,19 @@ pub(crate) enum Object {
         #[arg(long, value_name = "N")]
         if_version: Option<u64>,
     },
+    /// Keep only some versions; what no other needs goes from all nodes, a day later
+    Prune {
+        /// Names of this node
+        names: Vec<String>,
+        /// And all that begin so, removed ones as well; "" for all
+        #[arg(long, value_name = "PREFIX", required_unless_present = "names")]
+        prefix: Option<String>,
+        #[command(flatten)]
+        keep: KeepVersions,
+        /// Only say what would be pruned
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Change a part of a file; what comes is read from stdin
     Write {
         /// The name
@@ -340,6 +353,18 @@ pub(crate) enum Object {
         #[arg(long, value_name = "N")]
         if_version: Option<u64>,
     },
+}
+
+/// Which versions are kept; the newest always is.
+#[derive(Args, Clone, Debug)]
+#[group(id = "keep", required = true, multiple = true)]
+pub(crate) struct KeepVersions {
+    /// Keep so many of the newest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) keep_last: Option<u64>,
+    /// Keep those that were the newest at some time within so long, as in 30days
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) keep_for: Option<Duration>,
 }
 
 /// Where a write goes, and what of the file it takes the place of.

@@ -238,6 +238,11 @@ pub const SETTINGS: &[Setting] = &[
         "HEDGEROW_STORE_SCRUB_MIB",
         "--store-scrub-mib",
     ),
+    setting(
+        "store.grace_hours",
+        "HEDGEROW_STORE_GRACE_HOURS",
+        "--store-grace-hours",
+    ),
     setting("cache.max_mib", "HEDGEROW_CACHE_MAX_MIB", "--cache-max-mib"),
     setting(
         "cache.published",

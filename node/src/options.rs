@@ -61,6 +61,9 @@ pub struct StartOptions {
     /// Most that is read for that in a second [default: 2]
     #[arg(long, value_name = "MIB")]
     pub store_scrub_mib: Option<String>,
+    /// How long blocks are kept that nobody needs any more [default: 24]
+    #[arg(long, value_name = "HOURS")]
+    pub store_grace_hours: Option<String>,
     /// Room for copies of other nodes' blocks (0: keep none) [default: 256]
     #[arg(long, value_name = "MIB")]
     pub cache_max_mib: Option<String>,
@@ -179,6 +182,7 @@ impl StartOptions {
             ("store.max_mib", self.store_max_mib.clone()),
             ("store.scrub_days", self.store_scrub_days.clone()),
             ("store.scrub_mib", self.store_scrub_mib.clone()),
+            ("store.grace_hours", self.store_grace_hours.clone()),
             ("cache.max_mib", self.cache_max_mib.clone()),
             ("cache.published", self.cache_published.clone()),
             ("webcache.port", self.webcache_port.clone()),

@@ -120,13 +120,16 @@ impl Node {
         let bitswap = bitswap::Behaviour::new(bitswap::Config::default(), Arc::new(local));
         let bitswap_handle = bitswap.handle();
         let telling = TellingStore::new(stores.blocks, bitswap_handle.clone());
+        let caring = settings.store.upkeep();
+        let (claims, claims_handle) =
+            claims::new(replicas::Config::default(), stores.claims, ring.clone());
+        let unwanted = upkeep::Unwanted::new(claims_handle.clone(), &caring);
         let blocks = blocks::Behaviour::with_copies(
             replicas::Config {
                 published: settings.cache.published.get(),
                 ..replicas::Config::default()
             },
-            Arc::new(telling),
-            cache,
+            blocks::Blocks::with_cache(Arc::new(telling), cache).with_needs(Arc::new(unwanted)),
             ring.clone(),
             ring.clone(),
         );
@@ -158,6 +161,7 @@ impl Node {
             blocks,
             dht,
             objects,
+            claims,
             fragments,
             manifests,
             bitswap,
@@ -216,11 +220,12 @@ impl Node {
             home.keypair.clone(),
             settings.archive.handling(),
         );
-        let upkeep = upkeep::Handle::new(
+        let upkeep = upkeep::Handle::with_claims(
             blocks_handle.clone(),
             Arc::new(node_blocks.clone()),
             stores.ledger,
-            settings.store.upkeep(),
+            caring,
+            (objects.clone(), claims_handle),
         );
         let prefixes = home.home.archive_prefixes_file();
         let archiving = Archiving::new(

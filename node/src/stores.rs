@@ -34,6 +34,7 @@ pub(crate) struct Stores {
     pub(crate) blocks: Arc<dyn blocks::Store>,
     pub(crate) records: Arc<dyn dht::RecordStore>,
     pub(crate) heads: Arc<dyn objects::HeadStore>,
+    pub(crate) claims: Arc<dyn claims::Store>,
     pub(crate) fragments: Arc<dyn archive::Store>,
     pub(crate) manifests: Arc<dyn archive::Store>,
     pub(crate) ledger: upkeep::Ledger,
@@ -92,6 +93,23 @@ pub(crate) async fn open(
     let heads = once_free(open)
         .await
         .map_err(|error| not_opened(&path, error))?;
+    let path = root.join("claims");
+    tokio::fs::create_dir_all(&path)
+        .await
+        .with_context(|| path.display().to_string())?;
+    let open = || async {
+        let at = path.clone();
+        let open = move || {
+            let clock = Arc::new(claims::SystemClock);
+            claims::FjallClaims::open(&at, claims::Limits::default(), clock)
+        };
+        tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|_| StoreError::Closed)?
+    };
+    let claims = once_free(open)
+        .await
+        .map_err(|error| not_opened(&path, error))?;
     let path = root.join("archive");
     tokio::fs::create_dir_all(&path)
         .await
@@ -124,6 +142,7 @@ pub(crate) async fn open(
         blocks: Arc::new(blocks),
         records: Arc::new(records),
         heads: Arc::new(heads),
+        claims: Arc::new(claims),
         fragments: Arc::new(fragments),
         manifests: Arc::new(manifests),
     })

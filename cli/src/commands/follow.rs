@@ -1,6 +1,8 @@
 //! Work of the node that takes long, and shows how far it is.
 
-use node::api::types::{ArchiveEvent, Failure as Said, FsckEvent, GcEvent, JobProgress, PinEvent};
+use node::api::types::{
+    ArchiveEvent, Failure as Said, FsckEvent, GcEvent, JobProgress, PinEvent, PruneEvent,
+};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -36,7 +38,7 @@ macro_rules! event {
     )*};
 }
 
-event!(ArchiveEvent, PinEvent, GcEvent, FsckEvent);
+event!(ArchiveEvent, PinEvent, GcEvent, FsckEvent, PruneEvent);
 
 /// Shows how far the work is, until it has come to its end; that is its last line.
 pub(super) async fn follow<E: Event>(

@@ -17,6 +17,7 @@ mod object;
 mod overlay;
 mod peers;
 mod pin;
+mod prune;
 mod upkeep;
 mod watch;
 

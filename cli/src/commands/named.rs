@@ -208,6 +208,13 @@ pub(super) async fn versions(
             let what = match (&version.root, listed.heads > 1 && at < listed.heads) {
                 (_, true) => "fork: one of several newest",
                 (None, false) => "removed",
+                (Some(_), false)
+                    if listed
+                        .kept_from
+                        .is_some_and(|first| version.version < first) =>
+                {
+                    "pruned"
+                }
                 (Some(_), false) => "",
             };
             let line = format!(

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use cid::Cid;
 use http::Method;
 use node::{
-    api::types::{DirectoryEntry, Keeper, ObjectStat, UpdateAction},
+    api::types::{DirectoryEntry, Keeper, ObjectStat, PruneRequest, UpdateAction},
     start_failure::is_refusal,
 };
 use objects::{Name, ReferenceError, Spoken, Version};
 use serde_json::json;
 use unixfs::{ExportError, ExportOptions, ImportError, Options, Progress, RootOnce};
 
-use super::{named, segment, watch};
+use super::{named, prune, segment, watch};
 use crate::{
     args::Object,
     blocks_api::ApiBlocks,
@@ -104,6 +104,24 @@ pub(crate) async fn run(command: Object, client: &Client, output: &Output) -> Re
         Object::Diff { a, b } => named::diff(&a, &b, client, output).await,
         Object::Restore { reference } => named::restore(&reference, client, output).await,
         Object::Rm { name, if_version } => named::remove(&name, if_version, client, output).await,
+        Object::Prune {
+            names,
+            prefix,
+            keep,
+            dry_run,
+        } => {
+            let request = PruneRequest {
+                names,
+                prefix,
+                keep_last: keep.keep_last,
+                keep_seconds: keep.keep_for.map(|time| time.as_secs()),
+                dry: dry_run,
+            };
+            interruptible(prune::prune(request, client, output), || {
+                Failure::other("interrupted: the node goes on; the same again does no harm")
+            })
+            .await
+        }
         Object::Write {
             name,
             how,
@@ -214,7 +232,9 @@ async fn put(
         imported
     };
     let imported = imported.map_err(import_failure)?;
-    let path = format!("/api/v1/provided/{}", imported.cid);
+    // What has a name is needed for its sake, and as long as it is.
+    let keep = name.is_none();
+    let path = format!("/api/v1/provided/{}?keep={keep}", imported.cid);
     client.call(Method::PUT, &path, Bytes::new(), None).await?;
     let version = match &name {
         None => None,

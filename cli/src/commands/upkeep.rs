@@ -47,6 +47,14 @@ fn write_gc(done: &GcDone, out: &mut dyn std::io::Write) -> std::io::Result<()> 
     )?;
     writeln!(out, "owed     {} blocks to others", done.owed)?;
     writeln!(out, "pinned   {} blocks", done.pinned)?;
+    if done.unneeded > 0 {
+        writeln!(
+            out,
+            "unneeded {} blocks that no node needs any more went, {}",
+            done.unneeded,
+            size(done.unneeded_bytes)
+        )?;
+    }
     if done.waiting > 0 {
         writeln!(
             out,

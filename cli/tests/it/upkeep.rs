@@ -238,6 +238,98 @@ fn the_budget_is_kept() {
 }
 
 #[test]
+fn what_was_pruned_goes_from_all_nodes() {
+    if !Lab::available_or_skip("what_was_pruned_goes_from_all_nodes") {
+        return;
+    }
+    let nodes = Lab::builder().nodes(5);
+    let net = Net::start_with(nodes, &["--store-grace-hours", "0"]);
+    let all: Vec<usize> = (0..5).collect();
+    net.until_settled(&all);
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    random_file(&old, 5 * MIB, 1);
+    random_file(&new, 3 * MIB, 2);
+    let kept = |node: usize| {
+        let said = net.ok(node, &["gc"]);
+        assert!(said.contains("let go   "), "{said}");
+        count(&net.json(node, &["gc"]), "looked_bytes")
+    };
+    net.put(0, "a", &old);
+    net.put(0, "a", &new);
+    // Another key's, of the same content, and removed again: it is pruned as well.
+    net.put(1, "b", &old);
+    net.ok(1, &["object", "rm", "b"]);
+    let dry = net.json(
+        0,
+        &["object", "prune", "a", "--keep-last", "1", "--dry-run"],
+    );
+    assert_eq!(count(&dry, "versions"), 1);
+    assert_eq!(count(&dry, "bytes"), 5 * MIB);
+    assert_eq!(count(&dry, "released"), 0);
+    net.until("it is claimed, and released", || {
+        let pruned = net.json(0, &["object", "prune", "a", "--keep-last", "1"]);
+        count(&pruned, "versions") + count(&pruned, "released") > 0
+    });
+    let versions = net.ok(0, &["object", "versions", "a"]);
+    assert_eq!(versions.matches("pruned").count(), 1, "{versions}");
+    assert!(versions.ends_with("  pruned"), "{versions}");
+    // The other needs it still, and reads it.
+    assert!(net.reads(1, "b@v1", &old));
+    net.until("copies are let go", || {
+        all.iter().map(|node| kept(*node)).sum::<u64>() < 25 * MIB
+    });
+    assert!(net.reads(2, &format!("{}:b@v1", net.peer_id(1)), &old));
+    assert!(net.reads(0, "a@v1", &old), "as long as somebody keeps it");
+    net.ok(1, &["object", "prune", "--prefix", "", "--keep-for", "1ms"]);
+    net.until("nobody has it", || {
+        all.iter().map(|node| kept(*node)).sum::<u64>() < 10 * MIB
+    });
+    let gone = net.run(
+        3,
+        &[
+            "object",
+            "get",
+            &format!("{}:a@v1", net.peer_id(0)),
+            "-o",
+            "x",
+        ],
+    );
+    assert_eq!(gone.status.code(), Some(4), "{}", stderr(&gone));
+    assert!(net.reads(3, &format!("{}:a", net.peer_id(0)), &new));
+    // What was pruned is not looked for.
+    let whole = net.ok(0, &["fsck"]);
+    assert!(whole.contains("lost     0 blocks"), "{whole}");
+    let restored = net.run(0, &["object", "restore", "a@v1"]);
+    assert_eq!(restored.status.code(), Some(4), "{}", stderr(&restored));
+}
+
+#[test]
+fn what_cannot_be_pruned_is_refused() {
+    if !Lab::available_or_skip("what_cannot_be_pruned_is_refused") {
+        return;
+    }
+    let net = Net::start(Lab::builder().nodes(1));
+    for (args, code, said) in [
+        (&["a"][..], 2, "--keep-last"),
+        (&["--keep-last", "1"], 2, "--prefix"),
+        (&["a", "--keep-last", "0"], 2, "0 is not in"),
+        (&["a", "--keep-for", "soon"], 2, "soon"),
+        (&["a//b", "--keep-last", "1"], 2, "an empty part"),
+        (&["a", "--keep-last", "1"], 4, "\"a\""),
+    ] {
+        let args = [&["object", "prune"], args].concat();
+        let refused = net.run(0, &args);
+        let text = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(code), "{args:?}: {text}");
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+    // Where no name begins so, there is nothing to do.
+    let none = net.json(0, &["object", "prune", "--prefix", "x", "--keep-last", "1"]);
+    assert_eq!(count(&none, "objects"), 0);
+}
+
+#[test]
 fn what_is_no_pin_is_refused() {
     if !Lab::available_or_skip("what_is_no_pin_is_refused") {
         return;
@@ -297,6 +389,10 @@ fn the_walk_through_upkeep_works_as_written() {
             "can go   ",
             "pinned   5 blocks\n",
             "all of it is there\n",
+            "would be pruned  2 versions of 1 names, ",
+            "pruned  0 versions of 0 names, ",
+            "pruned  2 versions of 1 names, ",
+            "  pruned\n",
             "lost     0 blocks\n",
             "0 damaged\n",
         ],

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{
     App,
     failure::ApiError,
-    types::{ArchiveEvent, Failure, FsckEvent, GcEvent, JobProgress, PinEvent},
+    types::{ArchiveEvent, Failure, FsckEvent, GcEvent, JobProgress, PinEvent, PruneEvent},
 };
 
 /// Lines that wait for a client. What is said of progress meanwhile is left out.
@@ -42,7 +42,7 @@ macro_rules! event {
     )*};
 }
 
-event!(ArchiveEvent, PinEvent, GcEvent, FsckEvent);
+event!(ArchiveEvent, PinEvent, GcEvent, FsckEvent, PruneEvent);
 
 /// What a job tells about itself.
 enum Step<E> {

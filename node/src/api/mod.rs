@@ -24,6 +24,7 @@ mod outcome;
 mod overlay;
 mod peers;
 mod provided;
+mod prune;
 mod s3;
 mod serve;
 mod state;
@@ -122,6 +123,7 @@ fn router(app: App) -> Router {
         )
         .route("/api/v1/gc", post(upkeep::gc))
         .route("/api/v1/fsck", post(upkeep::fsck))
+        .route("/api/v1/prune", post(prune::prune))
         .route("/api/v1/webcache", get(web_cache::status))
         .route("/api/v1/webcache/warm", post(web_cache::warm))
         .route(

@@ -177,7 +177,9 @@ pub(crate) async fn versions(
         Ok(history) => history,
         Err(error) => return Err(missed(&app, &named, error).await),
     };
+    let floor = app.upkeep.floor(named.aguid).await?;
     Ok(Json(ObjectVersions {
+        kept_from: (floor > 0).then_some(floor),
         versions: history.versions.iter().map(describe_record).collect(),
         heads: history.heads,
         overtaken: history.overtaken.as_ref().map(describe_record),
@@ -238,7 +240,36 @@ pub(crate) async fn update(
     Json(request): Json<UpdateRequest>,
 ) -> Result<Json<ObjectWritten>, ApiError> {
     let name = own_name(&app, &reference).await?;
-    write(&app, &name, read_update(request)?).await
+    let update = read_update(request)?;
+    check_restored(&app, &name, &update).await?;
+    write(&app, &name, update).await
+}
+
+/// Refuses to make a version the newest whose content was pruned and is not there any more: it
+/// would be one that nobody can read.
+async fn check_restored(app: &App, name: &Name, update: &Update) -> Result<(), ApiError> {
+    let aguid = objects::aguid(&app.objects.owner(), name);
+    let floor = app.upkeep.floor(aguid).await?;
+    let actions = update.clauses.iter().flat_map(|clause| &clause.actions);
+    for action in actions {
+        let Action::Restore(version) = action else {
+            continue;
+        };
+        // Where it is not known, the update itself says why.
+        let Ok(record) = app.objects.version(aguid, *version).await else {
+            continue;
+        };
+        if record.seq() < floor
+            && let Err(error) = app.upkeep.can_be_got(record.vguid()).await
+        {
+            return Err(ApiError::not_found(format!(
+                "{name}@v{} was pruned: {error}",
+                record.seq()
+            ))
+            .with_hint("`hedgerow archive restore` brings back what was archived"));
+        }
+    }
+    Ok(())
 }
 
 /// Where two files differ, by their blocks.

@@ -53,6 +53,7 @@ pub(crate) async fn put(
     body: Body,
 ) -> Result<Json<Imported>, ApiError> {
     let imported = import(&app, &how, body).await?;
+    app.upkeep.keep(imported.cid).await?;
     app.provided
         .add(imported.cid)
         .await

@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     aliases, archive, archive_policy, blocks, dht, dolr, gateway, gossip, kad, named, node,
-    objects, overlay, peers, provided, s3, types, upkeep, watch, web_cache,
+    objects, overlay, peers, provided, prune, s3, types, upkeep, watch, web_cache,
 };
 
 #[derive(OpenApi)]
@@ -37,6 +37,7 @@ use super::{
         provided::list, provided::add, provided::remove,
         s3::list, s3::create, s3::remove,
         upkeep::status, upkeep::pins, upkeep::pin, upkeep::unpin, upkeep::gc, upkeep::fsck,
+        prune::prune,
         web_cache::status, web_cache::list, web_cache::purge, web_cache::warm,
         gateway::get,
     ),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use upkeep::{
-    FsckDone, FsckEvent, FsckLost, FsckRequest, GcDone, GcEvent, PinEvent, PinStatus, UpkeepStatus,
+    FsckDone, FsckEvent, FsckLost, FsckRequest, GcDone, GcEvent, PinEvent, PinStatus, PruneDone,
+    PruneEvent, PruneRequest, UpkeepStatus,
 };
 
 /// A failure, in every answer whose status is not 2xx.
@@ -484,6 +485,9 @@ pub struct ObjectVersions {
     /// node with its key wrote on without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overtaken: Option<ObjectVersion>,
+    /// The first version whose content is kept, where those before it were pruned here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<u64>,
     /// Whether there are older ones.
     pub more: bool,
     /// The record that could not be got, and why; what is before it is not known.

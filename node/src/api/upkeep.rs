@@ -189,6 +189,10 @@ pub(crate) async fn gc(
 ) -> Result<Response, ApiError> {
     let upkeep = app.upkeep.clone();
     job::run(&app, move |tell: Tell| async move {
+        let (unneeded, unneeded_bytes) = match how.dry {
+            true => (0, 0),
+            false => upkeep.remove_unwanted().await?,
+        };
         let collected = upkeep.collect(how.dry, &told(&tell)).await;
         let collected = collected.map_err(collect_failed)?;
         Ok(GcEvent::Done(GcDone {
@@ -200,6 +204,8 @@ pub(crate) async fn gc(
             owed: collected.owed,
             pinned: collected.pinned,
             waiting: collected.waiting,
+            unneeded,
+            unneeded_bytes,
         }))
     })
     .await
@@ -309,9 +315,14 @@ async fn versions(app: &App, name: &str, aguid: guid::Guid) -> Vec<Root> {
         Ok(history) => history,
         Err(error) => return vec![(name.to_owned(), Err(error.to_string()))],
     };
+    let floor = match app.upkeep.floor(aguid).await {
+        Ok(floor) => floor,
+        Err(error) => return vec![(name.to_owned(), Err(error.to_string()))],
+    };
     let mut roots: Vec<Root> = history
         .versions
         .iter()
+        .filter(|record| record.seq() >= floor)
         .map(|record| (format!("{name}@v{}", record.seq()), Ok(record.vguid())))
         .collect();
     if let Some((_, reason)) = history.missing {
@@ -405,7 +416,7 @@ fn pin_failed(error: &PinError) -> ApiError {
         }
         PinError::Full => ApiError::no_room(message).with_hint("unpin something first"),
         PinError::Removed => ApiError::not_found(message),
-        PinError::Stopped => ApiError::unavailable(message),
+        PinError::Stopped | PinError::Versions(_) => ApiError::unavailable(message),
         PinError::Store(error) => error.clone().into(),
     }
 }

@@ -18,6 +18,8 @@ pub struct Store {
     pub scrub_days: u32,
     /// Most that is read for that in a second, in MiB.
     pub scrub_mib: NonZeroU32,
+    /// How long a block is kept that nobody needs any more, in hours.
+    pub grace_hours: u32,
 }
 
 impl Default for Store {
@@ -27,6 +29,7 @@ impl Default for Store {
             scrub_days: 7,
             // What no disk notices: 100 GiB take 14 hours.
             scrub_mib: NonZeroU32::new(2).expect("2 is not 0"),
+            grace_hours: 24,
         }
     }
 }
@@ -49,6 +52,7 @@ impl Store {
         upkeep::Config {
             scrub_every: (self.scrub_days > 0).then(|| day * self.scrub_days),
             scrub_bytes_per_second: u64::from(self.scrub_mib.get()) << 20,
+            grace: Duration::from_secs(3600) * self.grace_hours,
             ..upkeep::Config::default()
         }
     }

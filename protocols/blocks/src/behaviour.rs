@@ -13,7 +13,7 @@ use libp2p_swarm::{
 };
 use replicas::{Config, Directory, Placement};
 
-use crate::{Blocks, Cache, Handle, Store};
+use crate::{Blocks, Handle, Store};
 
 /// Serves a store's blocks to peers and keeps their replicas complete.
 pub struct Behaviour {
@@ -27,25 +27,31 @@ impl Behaviour {
     /// Outside a tokio runtime, and when `config` is not valid for blocks (see
     /// [`Config::validate`]).
     pub fn new(config: Config, store: Arc<dyn Store>, placement: impl Placement) -> Behaviour {
-        let blocks = Arc::new(Blocks::new(store));
+        Behaviour::of(config, Blocks::new(store), placement)
+    }
+
+    /// Serves `blocks`.
+    ///
+    /// # Panics
+    /// As [`Behaviour::new`].
+    pub fn of(config: Config, blocks: Blocks, placement: impl Placement) -> Behaviour {
         Behaviour {
-            inner: replicas::Behaviour::new(config, blocks, placement),
+            inner: replicas::Behaviour::new(config, Arc::new(blocks), placement),
         }
     }
 
-    /// The same, with copies of other nodes' blocks in `cache`; what is kept beyond this
-    /// node's duty is published in `directory` (R17 to R20).
+    /// Serves `blocks`; what is kept beyond this node's duty is published in `directory`
+    /// (R17 to R20).
     ///
     /// # Panics
     /// As [`Behaviour::new`].
     pub fn with_copies(
         config: Config,
-        store: Arc<dyn Store>,
-        cache: Option<Arc<Cache>>,
+        blocks: Blocks,
         placement: impl Placement,
         directory: impl Directory,
     ) -> Behaviour {
-        let blocks = Arc::new(Blocks::with_cache(store, cache));
+        let blocks = Arc::new(blocks);
         Behaviour {
             inner: replicas::Behaviour::with_directory(config, blocks, placement, directory),
         }

@@ -47,6 +47,16 @@ impl Handle {
         Ok(bytes)
     }
 
+    /// Forgets those of these blocks that nobody needs any more, as its [needs](crate::Needs)
+    /// say; how many of how many bytes.
+    pub async fn remove_unwanted(&self, cids: Vec<Cid>) -> Result<(u64, u64), StoreError> {
+        let (gone, bytes) = self.replicas.collection().remove_unwanted(cids).await?;
+        for cid in &gone {
+            self.replicas.lost(&cid.to_bytes().into());
+        }
+        Ok((gone.len() as u64, bytes))
+    }
+
     /// What was read of a block is not the block: unless it was put again meanwhile it goes, and
     /// is fetched again from its replicas in the background (B6).
     pub async fn damaged(&self, cid: &Cid) -> Result<(), StoreError> {
@@ -84,7 +94,8 @@ impl Handle {
     pub async fn put_local(&self, block: Block) -> Result<bool, StoreError> {
         let id = block.cid().to_bytes().into();
         let kept = self.replicas.collection();
-        match kept.put_trusted(&id, block.into_bytes()).await {
+        // For this node alone: nobody else is told to keep it.
+        match kept.put_moved(&id, block.into_bytes(), true).await {
             Ok(stored) => Ok(stored.new),
             Err(PutRefused::Store(error)) => Err(error),
             Err(PutRefused::Invalid(reason)) => Err(StoreError::Failed(reason)),

@@ -24,7 +24,7 @@ mod store;
 pub use behaviour::Behaviour;
 pub use block::{Block, BlockError, DAG_CBOR, DAG_PB, MAX_BLOCK, RAW, check_kind, guid_of, verify};
 pub use cache::{Cache, LEAVES_FREE, MAX_CACHED, Written};
-pub use collection::Blocks;
+pub use collection::{Blocks, Needs};
 pub use faulty::FaultyStore;
 pub use fjall::{FORMAT, FjallOptions, FjallStore};
 pub use handle::Handle;

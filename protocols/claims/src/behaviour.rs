@@ -10,7 +10,7 @@ use crate::{Claims, Handle, Store};
 /// Serves claims to peers and carries the [`Handle`]'s requests.
 pub type Behaviour = replicas::Behaviour<Claims>;
 
-/// How often releases that have ended are dropped (F4). Nobody is served one in between; this
+/// How often releases that have ended are dropped (CL4). Nobody is served one in between; this
 /// only frees their room.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 

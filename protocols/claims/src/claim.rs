@@ -8,7 +8,7 @@ use guid::Guid;
 use crate::{Secret, Tag};
 
 /// Names one claim, and the release that takes its place: which block, and the tag of who
-/// claims it (F1). 68 bytes on the wire: the CID's 36, then the tag.
+/// claims it (CL1). 68 bytes on the wire: the CID's 36, then the tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The block that is claimed.

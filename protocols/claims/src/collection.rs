@@ -9,7 +9,7 @@ use replicas::{Collection, Entry, ItemId, PutRefused, StoreError, Stored};
 
 use crate::{Claim, Item, ItemError, MAX_ITEM, Refused, Store};
 
-/// The protocol in which replicas exchange claims (F1).
+/// The protocol in which replicas exchange claims (CL1).
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/hedgerow/claims/1.0.0");
 
 /// The claims of a store, by their names.
@@ -29,7 +29,7 @@ impl Claims {
     }
 }
 
-/// Reads an item that somebody says is this name's (F3).
+/// Reads an item that somebody says is this name's (CL3).
 fn decode(id: &ItemId, bytes: &[u8]) -> Result<Item, PutRefused> {
     let name = Claim::from_bytes(id);
     let name = name.ok_or_else(|| PutRefused::Invalid("no name of a claim".into()))?;

@@ -1,4 +1,4 @@
-//! The store on disk (F10).
+//! The store on disk (CL10).
 //!
 //! `claims` holds the rows, `ends` the releases among them by their time, so that a sweep reads
 //! no others, and `puts` when blocks were put that were free. What is kept is asked of the disk:

@@ -25,7 +25,7 @@ impl Handle {
         Handle { replicas }
     }
 
-    /// Says to a block's replica set that it is needed (F1), until whoever has `secret` says
+    /// Says to a block's replica set that it is needed (CL1), until whoever has `secret` says
     /// otherwise. Answers when a majority have it durably and all have answered or failed (R24);
     /// who is not among [`PutReceipt::stored_on`] is told by the others (R12). To be tried again
     /// after an error: some may have it.
@@ -33,7 +33,7 @@ impl Handle {
         self.put(Item::claim(Claim::of(*block, secret))).await
     }
 
-    /// Says that the claim made with `secret` is over (F3), for good: to claim the block anew
+    /// Says that the claim made with `secret` is over (CL3), for good: to claim the block anew
     /// takes another secret. Answers as [`Handle::claim`] does.
     pub async fn release(&self, block: &Cid, secret: &Secret) -> Result<PutReceipt, PutError> {
         self.put(Item::release(*block, secret, self.store().now()))
@@ -48,13 +48,13 @@ impl Handle {
             .await
     }
 
-    /// Whether the block is needed, as far as is known here (F6).
+    /// Whether the block is needed, as far as is known here (CL6).
     pub async fn state(&self, block: &Cid) -> Result<State, StoreError> {
         self.store().state(block).await
     }
 
     /// Whether the block is needed, as far as this node and a majority of the block's replica set
-    /// know (F9): claimed where anybody lists a claim. A release that is listed and is not kept
+    /// know (CL9): claimed where anybody lists a claim. A release that is listed and is not kept
     /// here counts only when it was got and checked. Where [`MAX_LIST`] names or more are listed,
     /// some may be left out, and the block counts as claimed.
     ///
@@ -80,7 +80,7 @@ impl Handle {
         self.majority_answers(first).await?;
         // Some at a time: one that lists what does not exist has no more asked for.
         for some in releases.chunks(FETCHES) {
-            let released = join_all(some.iter().map(|name| self.is_released(name))).await;
+            let released = join_all(some.iter().map(|name| self.is_released(*name))).await;
             for released in released {
                 if !released? {
                     return Ok(State::Claimed);
@@ -112,14 +112,14 @@ impl Handle {
     }
 
     /// Whether there is a release of the claim, here or checked.
-    async fn is_released(&self, name: &Claim) -> Result<bool, GetError> {
-        let here = self.store().version(*name).await?;
+    async fn is_released(&self, name: Claim) -> Result<bool, GetError> {
+        let here = self.store().version(name).await?;
         if here.is_some_and(Item::is_release_version) {
             return Ok(true);
         }
-        match self.replicas.get_newest(&id_of(name)).await {
+        match self.replicas.get_newest(&id_of(&name)).await {
             Ok(content) => {
-                let item = Item::decode(*name, &content);
+                let item = Item::decode(name, &content);
                 Ok(item.is_ok_and(|item| item.as_release().is_some()))
             }
             // Listed, and nobody has it.
@@ -129,7 +129,7 @@ impl Handle {
     }
 
     /// Whether the block has been free for as long as `grace`, by this node's clock and as far
-    /// as it knows (F7). Never where it may not know of a claim for want of room (F5), or its
+    /// as it knows (CL7). Never where it may not know of a claim for want of room (CL5), or its
     /// store fails.
     pub async fn unwanted(&self, block: &Cid, grace: Duration) -> bool {
         if self.store().is_full() {

@@ -11,19 +11,19 @@ use crate::{Claim, Secret};
 /// Bytes of an item at most: a release's.
 pub const MAX_ITEM: usize = Secret::LEN + size_of::<u64>();
 
-/// How long a release is served after its time, in seconds (F4): 90 days.
+/// How long a release is served after its time, in seconds (CL4): 90 days.
 pub const RELEASE_LIFE: u64 = 90 * DAY;
 
-/// How far clocks may lie apart, in seconds: so far ahead a release may be (F3), and so late it
-/// may be offered (F4).
+/// How far clocks may lie apart, in seconds: so far ahead a release may be (CL3), and so late it
+/// may be offered (CL4).
 pub const CLOCKS_APART: u64 = DAY;
 
 const DAY: u64 = 24 * 3_600;
 
-/// The version of a claim (F1).
+/// The version of a claim (CL1).
 const CLAIMED: u64 = 1;
 
-/// The lowest version of a release (F3): higher than any claim's.
+/// The lowest version of a release (CL3): higher than any claim's.
 const RELEASED: u64 = 1 << 32;
 
 /// Why something is no item, or not one to take now.
@@ -56,7 +56,7 @@ pub enum ItemError {
     },
 }
 
-/// The end of a claim (F3).
+/// The end of a claim (CL3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Release {
     /// Shows that who claimed has released.
@@ -66,7 +66,7 @@ pub struct Release {
 }
 
 impl Release {
-    /// Whether it is served no more (F4).
+    /// Whether it is served no more (CL4).
     pub(crate) fn has_ended(&self, now: u64) -> bool {
         self.time.saturating_add(RELEASE_LIFE) <= now
     }
@@ -93,7 +93,7 @@ impl Release {
     }
 }
 
-/// A claim (F1) or its release (F3).
+/// A claim (CL1) or its release (CL3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
     name: Claim,
@@ -120,7 +120,7 @@ impl Item {
         }
     }
 
-    /// The item under a name, checked (F1, F3).
+    /// The item under a name, checked (CL1, CL3).
     pub fn decode(name: Claim, content: &[u8]) -> Result<Item, ItemError> {
         if content.is_empty() {
             return Ok(Item::claim(name));
@@ -144,7 +144,7 @@ impl Item {
         }
     }
 
-    /// Whether it may be offered at `now`, in Unix seconds (F3, F4).
+    /// Whether it may be offered at `now`, in Unix seconds (CL3, CL4).
     pub fn check_time(&self, now: u64) -> Result<(), ItemError> {
         let Some(Release { time, .. }) = self.release else {
             return Ok(());

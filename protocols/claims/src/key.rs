@@ -13,7 +13,7 @@ const GUID: usize = 16;
 /// The part of a key that is its block's.
 pub(crate) type BlockKey = [u8; GUID + Claim::CID];
 
-/// Where a claim is kept (F10): the block's GUID, then the claim's name.
+/// Where a claim is kept (CL10): the block's GUID, then the claim's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key([u8; Key::LEN]);
 

@@ -6,7 +6,7 @@
 //! that lost messages, repeats and any order do no harm; copies are placed and repaired by the
 //! crate `replicas`.
 //!
-//! Rules F1 to F10 of `docs/specs/claims.md` are cited where the code obeys them.
+//! Rules CL1 to CL10 of `docs/specs/claims.md` are cited where the code obeys them.
 
 mod behaviour;
 mod claim;

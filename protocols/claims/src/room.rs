@@ -1,14 +1,14 @@
-//! How much is kept (F5).
+//! How much is kept (CL5).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 /// How long a store counts as full after it refused something for want of room, in seconds: as
-/// long as who claims may take to claim again (F5).
+/// long as who claims may take to claim again (CL5).
 pub const FULL_FOR: u64 = 24 * 3_600;
 
-/// How much a store keeps (F5).
+/// How much a store keeps (CL5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {

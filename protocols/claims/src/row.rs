@@ -25,12 +25,12 @@ impl Row {
         version_of(self.release.as_ref())
     }
 
-    /// Whether it is served: a claim always, a release until it ends (F4).
+    /// Whether it is served: a claim always, a release until it ends (CL4).
     pub(crate) fn is_live(&self, now: u64) -> bool {
         self.release.is_none_or(|release| !release.has_ended(now))
     }
 
-    /// As in F10: the time of arrival, then the content.
+    /// As in CL10: the time of arrival, then the content.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(ARRIVED + MAX_ITEM);
         bytes.extend_from_slice(&self.arrived.to_be_bytes());
@@ -61,7 +61,7 @@ pub(crate) enum Verdict {
     Known { version: u64 },
 }
 
-/// Judges an item against what is kept under its name (F1, F3, F4).
+/// Judges an item against what is kept under its name (CL1, CL3, CL4).
 pub(crate) fn judge(kept: Option<&Row>, offered: &Item, now: u64) -> Verdict {
     let row = Row::new(offered, now);
     let version = row.version();

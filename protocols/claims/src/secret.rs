@@ -5,10 +5,10 @@ use std::fmt;
 use cid::Cid;
 use sha2::{Digest, Sha256};
 
-/// What precedes the hashed bytes of a tag (F2): it is the hash of nothing else.
+/// What precedes the hashed bytes of a tag (CL2): it is the hash of nothing else.
 pub const TAG_DOMAIN: &[u8] = b"hedgerow/claims/1\0";
 
-/// What who claims keeps for itself, and gives away with the release (F2, F3). One secret may
+/// What who claims keeps for itself, and gives away with the release (CL2, CL3). One secret may
 /// stand for many blocks only as long as none of them is released.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret([u8; Secret::LEN]);
@@ -47,7 +47,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Tells claims of one block apart, and nobody who made them (F2).
+/// Tells claims of one block apart, and nobody who made them (CL2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag([u8; Tag::LEN]);
 

@@ -7,24 +7,23 @@ use crate::Claim;
 use crate::key::{BlockKey, Key};
 use crate::row::Row;
 
-/// Claims and releases of one block that are looked at (F6). A block that has so many counts as
+/// Claims and releases of one block that are looked at (CL6). A block that has so many counts as
 /// claimed: as many as a replica lists of it, so that all come to the same.
 pub const MAX_LOOKED: usize = replicas::MAX_LIST;
 
 /// Rows that one page of free blocks is found among, about: what one call takes of the disk.
 const PAGE_ROWS: usize = 16_384;
 
-/// Whether a block is needed, as far as a node knows (F6).
+/// Whether a block is needed, as far as a node knows (CL6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It has neither a claim nor a release. Nobody ever said that it can go.
+    /// It has no claim, and no release since it was last put. Nobody said that it can go.
     Unclaimed,
     /// Somebody needs it, or so many have needed it that not all of them are looked at.
     Claimed,
     /// It has releases and no claim.
     Free {
-        /// Since when nothing has spoken for it: when the last release came here or, if that
-        /// is later, the block was last put. In Unix seconds, by this node's clock.
+        /// When the last release came here, in Unix seconds by this node's clock.
         since: u64,
     },
 }
@@ -70,7 +69,7 @@ impl Tally {
         self.released.is_some() || self.is_decided()
     }
 
-    /// Whether a put of the block is to be noted (F6). Where there is a claim its release, which
+    /// Whether a put of the block is to be noted (CL6). Where there is a claim its release, which
     /// is still to come, is later than the put.
     pub(crate) fn notes_puts(&self) -> bool {
         self.released.is_some() && !self.claimed
@@ -80,10 +79,11 @@ impl Tally {
     pub(crate) fn state(&self, put: Option<u64>) -> State {
         match self.released {
             _ if self.is_decided() => State::Claimed,
-            Some(released) => State::Free {
-                since: put.map_or(released, |put| put.max(released)),
-            },
-            None => State::Unclaimed,
+            // In the same second it may have been the put that came last.
+            Some(released) if put.is_none_or(|put| put < released) => {
+                State::Free { since: released }
+            }
+            _ => State::Unclaimed,
         }
     }
 }
@@ -206,7 +206,8 @@ mod tests {
         let rows = [released(2), released(3), released(1)].map(Some);
         assert_eq!(count(&rows).state(None), State::Free { since: 3 });
         assert_eq!(count(&rows).state(Some(2)), State::Free { since: 3 });
-        assert_eq!(count(&rows).state(Some(9)), State::Free { since: 9 });
+        assert_eq!(count(&rows).state(Some(3)), State::Unclaimed);
+        assert_eq!(count(&rows).state(Some(9)), State::Unclaimed);
         assert_eq!(count(&[]).state(Some(9)), State::Unclaimed);
     }
 

@@ -21,7 +21,7 @@ pub struct Outcome {
 /// Why a store did not take an item.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
-    /// Its time is no good (F3, F4).
+    /// Its time is no good (CL3, CL4).
     #[error(transparent)]
     Invalid(#[from] ItemError),
     /// There is no room for it, or the store failed.
@@ -30,14 +30,14 @@ pub enum Refused {
 }
 
 /// Claims and releases, one of each name. Releases that have ended are as if they were not there
-/// (F4), whether or not they have been dropped yet.
+/// (CL4), whether or not they have been dropped yet.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The time by this store's clock, in Unix seconds.
     fn now(&self) -> u64;
 
     /// Keeps an item unless it, or what replaces it, is known. Durable when it returns. When it
-    /// came first is what counts (F6).
+    /// came first is what counts (CL6).
     async fn put(&self, item: Item) -> Result<Outcome, Refused>;
 
     /// The claim, or its release.
@@ -55,11 +55,11 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Claim, u64)>, StoreError>;
 
-    /// Whether a block is needed, as far as is known here (F6).
+    /// Whether a block is needed, as far as is known here (CL6).
     async fn state(&self, block: &Cid) -> Result<State, StoreError>;
 
-    /// Somebody puts the block, and may claim it only then: where it is free, it is so from now
-    /// on and not since its last release (F6). Durable when it returns; writes nothing where the
+    /// Somebody puts the block, and may claim it only then: where it is free, it is not any more
+    /// (CL6). Durable when it returns; writes nothing where the
     /// block has no release, or has a claim.
     async fn put_again(&self, block: &Cid) -> Result<(), StoreError>;
 
@@ -70,14 +70,14 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets what could not be read back, so that a replica's copy is accepted again.
     async fn discard(&self, name: Claim) -> Result<(), StoreError>;
 
-    /// Drops what has ended (F4); how many releases that were.
+    /// Drops what has ended (CL4); how many releases that were.
     async fn sweep(&self) -> Result<usize, StoreError>;
 
     /// How much is kept.
     fn usage(&self) -> Usage;
 
     /// Whether the store may not know of a claim for want of room, now or within the last
-    /// [`crate::FULL_FOR`] seconds (F5).
+    /// [`crate::FULL_FOR`] seconds (CL5).
     fn is_full(&self) -> bool;
 }
 

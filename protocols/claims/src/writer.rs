@@ -1,4 +1,4 @@
-//! Group commit: what many callers put at the same time is synced once (F10).
+//! Group commit: what many callers put at the same time is synced once (CL10).
 //!
 //! All writes go through one thread, so nothing comes between judging and writing, and no lock
 //! is held over a sync. While it syncs, the next round fills its queue. fjall shows a batch to
@@ -346,7 +346,7 @@ impl Disk {
     }
 }
 
-/// Where a release stands among those that end (F10).
+/// Where a release stands among those that end (CL10).
 fn end_key(time: u64, key: &Key) -> Vec<u8> {
     [&time.to_be_bytes()[..], key.as_bytes()].concat()
 }

@@ -102,6 +102,11 @@ impl Heads {
         self.seq() << (COUNT_BITS + HASH_BITS) | more << HASH_BITS | tie
     }
 
+    /// The number in a [version](Heads::version).
+    pub fn seq_of(version: u64) -> u64 {
+        version >> (COUNT_BITS + HASH_BITS)
+    }
+
     /// The number of the version, the same for all heads.
     pub fn seq(&self) -> u64 {
         self.0[0].seq()

@@ -113,6 +113,26 @@ pub trait Collection: Send + Sync + 'static {
         self.put(id, bytes).await
     }
 
+    /// Keeps an item that a repair or a read has brought, and nobody put now (R26); `verified`
+    /// where that is done.
+    async fn put_moved(
+        &self,
+        id: &ItemId,
+        bytes: Bytes,
+        verified: bool,
+    ) -> Result<Stored, PutRefused> {
+        match verified {
+            true => self.put_trusted(id, bytes).await,
+            false => self.put(id, bytes).await,
+        }
+    }
+
+    /// Whether repair moves an item, here and from here (R26): what nobody needs any more is not
+    /// brought back to those who have let it go.
+    async fn is_wanted(&self, _id: &ItemId) -> bool {
+        true
+    }
+
     /// The version kept, if any.
     async fn version(&self, id: &ItemId) -> Result<Option<u64>, StoreError>;
 

@@ -16,7 +16,12 @@ pub(crate) enum Request {
     /// The item, please.
     Get { id: ItemId },
     /// Keep the item that follows, and say so when it is durable.
-    Put { id: ItemId },
+    Put {
+        id: ItemId,
+        /// Brought by repair: nobody puts it now (R26).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        moved: bool,
+    },
     /// Which version of it is kept?
     Has { id: ItemId },
     /// How many items are on each arc, and what do they add up to?

@@ -192,6 +192,10 @@ impl Placing {
             }
             receipt.pending.push(contact.peer);
             let (shared, id, bytes) = (Arc::clone(shared), id.clone(), bytes.clone());
+            let put = Request::Put {
+                id: id.clone(),
+                moved: false,
+            };
             let answer = answer.clone();
             let admitted = admitted.clone();
             let mut needed = needed.subscribe();
@@ -206,7 +210,7 @@ impl Placing {
                 let outcome = match share.await {
                     Ok(held) => {
                         drop(admitted);
-                        send_to(&shared, &contact, &id, bytes, held).await
+                        send_to(&shared, &contact, put, bytes, held).await
                     }
                     Err(error) => Err(error),
                 };
@@ -270,9 +274,36 @@ pub(crate) async fn place_on<C: Collection>(
     id: &ItemId,
     bytes: Bytes,
 ) -> Result<(), RequestError> {
+    let put = Request::Put {
+        id: id.clone(),
+        moved: false,
+    };
+    admit_and_send(shared, contact, put, bytes).await
+}
+
+/// The same for a copy of what was put before (R26).
+pub(crate) async fn move_to<C: Collection>(
+    shared: &Shared<C>,
+    contact: &Contact,
+    id: &ItemId,
+    bytes: Bytes,
+) -> Result<(), RequestError> {
+    let put = Request::Put {
+        id: id.clone(),
+        moved: true,
+    };
+    admit_and_send(shared, contact, put, bytes).await
+}
+
+async fn admit_and_send<C: Collection>(
+    shared: &Shared<C>,
+    contact: &Contact,
+    put: Request,
+    bytes: Bytes,
+) -> Result<(), RequestError> {
     let give_up = sleep(shared.config.request_timeout);
     let held = admit(shared, contact.peer, bytes.len(), give_up).await?;
-    send_to(shared, contact, id, bytes, held).await?;
+    send_to(shared, contact, put, bytes, held).await?;
     Ok(())
 }
 
@@ -296,7 +327,7 @@ async fn admit<C: Collection>(
 async fn send_to<C: Collection>(
     shared: &Shared<C>,
     contact: &Contact,
-    id: &ItemId,
+    put: Request,
     bytes: Bytes,
     _held: Held,
 ) -> Result<u64, RequestError> {
@@ -305,8 +336,7 @@ async fn send_to<C: Collection>(
         return Err(RequestError::Unreachable("it failed just before".into()));
     }
     let length = bytes.len() as u64;
-    let request = Request::Put { id: id.clone() };
-    match shared.pool.ask(contact, request, bytes).await?.response {
+    match shared.pool.ask(contact, put, bytes).await?.response {
         Response::Stored { version } => {
             shared.counters.items_placed.one();
             shared.counters.bytes_sent.add(length);

@@ -19,7 +19,7 @@ use crate::config::{BURST, MAX_LIST, MAX_SPANS, SPLIT};
 use crate::digest::{Digest, digest_of};
 use crate::fetch::{Fetched, fetch_verified, local};
 use crate::message::{Refusal, Request, Response};
-use crate::place::place_on;
+use crate::place::move_to;
 use crate::pool::RequestError;
 use crate::repair::repair;
 use crate::shared::Shared;
@@ -408,6 +408,9 @@ async fn move_differences<C: Collection>(
     moves.extend(here.into_keys().map(|id| (id, Way::Push)));
     let moved = stream::iter(moves)
         .map(|(id, way)| async move {
+            if !shared.collection.is_wanted(&id).await {
+                return Compared::ALL;
+            }
             match way {
                 Way::Push => Compared {
                     pushed: !with.is_full() && push(shared, with, &id, limiter).await,
@@ -448,7 +451,7 @@ async fn push<C: Collection>(
         }
     };
     limiter.take(item.len()).await;
-    match place_on(shared, to.contact, id, item).await {
+    match move_to(shared, to.contact, id, item).await {
         Ok(()) => {
             shared.counters.repair_pushed.one();
             true
@@ -475,7 +478,7 @@ async fn pull<C: Collection>(
     match fetch_verified(shared, from.contact, id).await {
         Ok(Fetched::Item { item, .. }) => {
             limiter.take(item.len()).await;
-            match shared.collection.put_trusted(id, item).await {
+            match shared.collection.put_moved(id, item, true).await {
                 Ok(_) => {
                     shared.counters.repair_pulled.one();
                     true

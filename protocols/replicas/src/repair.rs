@@ -11,7 +11,7 @@ use crate::collection::{Collection, ItemId, StoreError};
 use crate::config::BURST;
 use crate::message::{Request, Response};
 use crate::nearest;
-use crate::place::place_on;
+use crate::place::move_to;
 use crate::shared::Shared;
 
 /// How often an item is tried before it is left to the next reconciliation.
@@ -61,6 +61,9 @@ pub(crate) async fn repair<C: Collection>(
     let Some(key) = shared.collection.key_of(id) else {
         return true;
     };
+    if !shared.collection.is_wanted(id).await {
+        return true;
+    }
     let Ok(set) = shared.replica_set(key, shared.config.replicas).await else {
         return false;
     };
@@ -104,7 +107,7 @@ pub(crate) async fn repair<C: Collection>(
             }
         };
         limiter.take(item.len()).await;
-        match place_on(shared, contact, id, item).await {
+        match move_to(shared, contact, id, item).await {
             Ok(()) => shared.counters.repair_pushed.one(),
             Err(_) => complete = false,
         }
@@ -120,7 +123,7 @@ async fn restore<C: Collection>(
 ) -> Option<u64> {
     let (item, _) = nearest::fetch(shared, id).await.ok()?;
     limiter.take(item.len()).await;
-    let stored = shared.collection.put_trusted(id, item).await.ok()?;
+    let stored = shared.collection.put_moved(id, item, true).await.ok()?;
     shared.counters.repair_pulled.one();
     Some(stored.version)
 }

@@ -169,7 +169,7 @@ async fn answer<C: Collection>(
 ) -> (Response, Bytes) {
     let collection = &shared.collection;
     let response = match request {
-        Request::Get { id } | Request::Put { id } | Request::Has { id }
+        Request::Get { id } | Request::Put { id, .. } | Request::Has { id }
             if id.len() > MAX_ID || collection.key_of(&id).is_none() =>
         {
             invalid("no name of an item")
@@ -201,16 +201,22 @@ async fn answer<C: Collection>(
                 failed(&error)
             }
         },
-        Request::Put { id } => match collection.put(&id, body).await {
-            Ok(stored) => Response::Stored {
-                version: stored.version,
-            },
-            Err(PutRefused::Invalid(reason)) => {
-                shared.counters.mismatches.one();
-                invalid(&reason)
+        Request::Put { id, moved } => {
+            let kept = match moved {
+                true => collection.put_moved(&id, body, false).await,
+                false => collection.put(&id, body).await,
+            };
+            match kept {
+                Ok(stored) => Response::Stored {
+                    version: stored.version,
+                },
+                Err(PutRefused::Invalid(reason)) => {
+                    shared.counters.mismatches.one();
+                    invalid(&reason)
+                }
+                Err(PutRefused::Store(error)) => failed(&error),
             }
-            Err(PutRefused::Store(error)) => failed(&error),
-        },
+        }
         Request::Has { id } => match collection.version(&id).await {
             Ok(version) => Response::Held { version },
             Err(error) => failed(&error),

@@ -477,7 +477,10 @@ mod tests {
     async fn put_all(stream: &Stream, items: usize) -> Vec<Result<Reply, Unanswered>> {
         let begin = Instant::now();
         let put = |_| {
-            let request = Request::Put { id: Bytes::new() };
+            let request = Request::Put {
+                id: Bytes::new(),
+                moved: false,
+            };
             stream.ask(request, vec![7; ITEM].into(), begin, PATIENCE)
         };
         join_all((0..items).map(put)).await

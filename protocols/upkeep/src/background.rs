@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::collect::{self, How};
 use crate::handle::Shared;
-use crate::{pinning, scrub};
+use crate::{claiming, pinning, removing, scrub};
 
 /// Pins in work at a time (I4).
 const AT_A_TIME: usize = 2;
@@ -34,6 +34,8 @@ pub(crate) async fn run(shared: &Shared) {
         keep_room(shared),
         scrub::run(shared),
         collect::go_on(shared),
+        claiming::run(shared),
+        removing::run(shared),
     );
 }
 
@@ -99,6 +101,10 @@ async fn keep_pins(shared: &Shared) {
             Some(done) = working.next() => match done {
                 Done::Pin(root) => {
                     busy.remove(&root);
+                    // Where it is not whole yet, it is gone through when it is.
+                    if let Some(claiming) = &shared.claiming {
+                        claiming.pinned();
+                    }
                 }
                 Done::Forgotten(more) => {
                     forgetting = false;

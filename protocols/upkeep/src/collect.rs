@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use cid::Cid;
+use claims::State;
+use futures::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use guid::Span;
 use replicas::{GetError, StoreError};
@@ -208,11 +210,24 @@ async fn fate(shared: &Shared, cid: &Cid, how: How) -> Result<Fate, StoreError> 
     if count == keepers.len() {
         return Ok(Fate::Goes);
     }
+    if count == 0 && is_released(shared, cid).await {
+        return Ok(Fate::Goes);
+    }
     // What none of them has may have come from outside for this node's sake alone.
     if count > 0 && how != How::Dry {
         shared.blocks.repair(cid);
     }
     Ok(Fate::Waits)
+}
+
+/// Whether those who had to keep a block were told that nobody needs it any more. That it was
+/// needed once is known: what nobody ever claimed was never released.
+async fn is_released(shared: &Shared, cid: &Cid) -> bool {
+    let Some(claiming) = &shared.claiming else {
+        return false;
+    };
+    let agreed = claiming.claims.agreed(cid).boxed();
+    matches!(agreed.await, Ok(State::Free { .. }))
 }
 
 /// Removes blocks that no pin has come to have meanwhile, and that have not come to be this node's

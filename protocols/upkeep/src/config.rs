@@ -14,6 +14,13 @@ pub struct Config {
     /// How long to wait after a pass that did not make room enough, and at most before a pin that
     /// failed is gone on with (I2, I4).
     pub again_after: Duration,
+    /// How long after something was written its blocks are claimed, with all that is written
+    /// meanwhile (I15).
+    pub claim_after: Duration,
+    /// How often what is needed no more is released by itself (I16).
+    pub release_every: Duration,
+    /// How long a block that all have released is kept (CL7).
+    pub grace: Duration,
 }
 
 impl Default for Config {
@@ -23,6 +30,9 @@ impl Default for Config {
             scrub_bytes_per_second: 2 << 20,
             look_every: Duration::from_secs(60),
             again_after: Duration::from_secs(600),
+            claim_after: Duration::from_secs(1),
+            release_every: Duration::from_secs(86_400),
+            grace: Duration::from_secs(86_400),
         }
     }
 }

@@ -20,6 +20,9 @@ pub enum PinError {
     /// A block has links that cannot be read.
     #[error("block {0} is malformed")]
     Malformed(Cid),
+    /// The versions of an object are not known.
+    #[error("its versions: {0}")]
+    Versions(#[source] BoxError),
     /// The root is none of a block that can be kept.
     #[error(
         "{0} cannot be pinned: its codec is none of raw, dag-pb and dag-cbor, or its hash is not SHA-256"
@@ -54,9 +57,11 @@ impl PinError {
             | PinError::TooMany
             | PinError::TooDeep
             | PinError::Removed => true,
-            PinError::Block { .. } | PinError::Full | PinError::Stopped | PinError::Store(_) => {
-                false
-            }
+            PinError::Block { .. }
+            | PinError::Versions(_)
+            | PinError::Full
+            | PinError::Stopped
+            | PinError::Store(_) => false,
         }
     }
 }

@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use cid::Cid;
 use futures::Stream;
+use guid::Guid;
 use replicas::StoreError;
 use tokio::sync::{Mutex, Notify, RwLock, watch};
 use unixfs::BlockSource;
 
 use crate::check::{self, Checked};
+use crate::claiming::{self, Claiming, Released};
 use crate::collect::{self, Collected, How};
+use crate::marking::MarkError;
 use crate::pin::{Pin, PinState, Row};
 use crate::pinning::Working;
+use crate::retention::{self, Keep, PruneError, Pruned};
 use crate::scrub::{self, Scrubbed};
-use crate::{CheckError, CollectError, Config, Ledger, PinError, background};
+use crate::{CheckError, CollectError, Config, Ledger, PinError, background, reading, removing};
 
 /// How far a job is, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(crate) struct Shared {
     /// A pass is under way.
     pub(crate) collecting: Mutex<()>,
     pub(crate) checking: Mutex<()>,
+    /// What it tells others about what it needs, if it does.
+    pub(crate) claiming: Option<Claiming>,
 }
 
 impl Handle {
@@ -67,8 +73,32 @@ impl Handle {
         ledger: Ledger,
         config: Config,
     ) -> Handle {
+        Handle::build(blocks, source, ledger, config, None)
+    }
+
+    /// The same, and tells those who keep blocks which of them this node needs for its
+    /// `objects` and its pins, and lets go of what nobody needs any more (I14 to I18).
+    pub fn with_claims(
+        blocks: blocks::Handle,
+        source: Arc<dyn BlockSource>,
+        ledger: Ledger,
+        config: Config,
+        (objects, claims): (objects::Handle, claims::Handle),
+    ) -> Handle {
+        let claiming = Claiming::new(objects, claims);
+        Handle::build(blocks, source, ledger, config, Some(claiming))
+    }
+
+    fn build(
+        blocks: blocks::Handle,
+        source: Arc<dyn BlockSource>,
+        ledger: Ledger,
+        config: Config,
+        claiming: Option<Claiming>,
+    ) -> Handle {
         Handle {
             shared: Arc::new(Shared {
+                claiming,
                 blocks,
                 source,
                 ledger: Arc::new(ledger),
@@ -195,6 +225,79 @@ impl Handle {
         check::check(&self.shared, scope, roots, tell).await
     }
 
+    /// Keeps what was put without a name: those who keep its blocks are told in the background.
+    /// Durable when this returns.
+    pub async fn keep(&self, root: Cid) -> Result<(), StoreError> {
+        self.shared
+            .on_ledger(move |ledger| ledger.needs().keep(&root))
+            .await?;
+        if let Some(claiming) = &self.shared.claiming {
+            claiming.needs(root);
+        }
+        Ok(())
+    }
+
+    /// Keeps the content of some versions of an object of this node only, or says what that
+    /// would do. Their blocks stay until [`Handle::release`].
+    ///
+    /// # Errors
+    /// Where it is another's, forked, or its history cannot be read.
+    pub async fn prune(&self, aguid: Guid, keep: Keep, dry: bool) -> Result<Pruned, PruneError> {
+        let claiming = self.shared.claiming.as_ref();
+        let claiming = claiming.ok_or(PruneError::NoAccount)?;
+        retention::prune(&self.shared, claiming, aguid, keep, dry).await
+    }
+
+    /// Objects of this node whose names begin so, removed ones as well: what they are called,
+    /// in order. The list of names is none of them.
+    pub async fn own_objects(&self, prefix: &str) -> Result<Vec<(String, Guid)>, StoreError> {
+        match &self.shared.claiming {
+            Some(claiming) => retention::own_objects(claiming, prefix).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The first version of an object whose content is kept; 0 where all are.
+    pub async fn floor(&self, aguid: Guid) -> Result<u64, StoreError> {
+        let floor = self
+            .shared
+            .on_ledger(move |ledger| ledger.needs().floor(aguid));
+        floor.await
+    }
+
+    /// Goes through all that this node needs, and has those who keep what it does not need any
+    /// more told so, in the background (I16).
+    ///
+    /// # Errors
+    /// Where something that is needed cannot be gone through: then nothing is released.
+    pub async fn release(
+        &self,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Released, MarkError> {
+        match &self.shared.claiming {
+            Some(claiming) => claiming::release(&self.shared, claiming, tell).await,
+            None => Ok(Released::default()),
+        }
+    }
+
+    /// Whether all blocks of a version or of content can be got, as those of a version that was
+    /// pruned may not be.
+    ///
+    /// # Errors
+    /// The first block that cannot.
+    pub async fn can_be_got(&self, root: Cid) -> Result<(), PinError> {
+        reading::read_all(&self.shared, root).await
+    }
+
+    /// Lets go of what nobody needs any more, which is done every minute by itself (I18): how
+    /// many blocks of how many bytes.
+    pub async fn remove_unwanted(&self) -> Result<(u64, u64), StoreError> {
+        match &self.shared.claiming {
+            Some(claiming) => removing::remove(&self.shared, claiming).await,
+            None => Ok((0, 0)),
+        }
+    }
+
     /// How far the reading of all blocks is, and how the last one ended.
     pub async fn scrubbed(&self) -> Result<Scrubbed, StoreError> {
         scrub::state(&self.shared).await
@@ -216,6 +319,20 @@ impl Shared {
             self.pins_changed.notify_one();
         }
         Ok(())
+    }
+
+    /// Those of these blocks that no pin has and that this node does not need itself.
+    pub(crate) async fn not_needed(&self, cids: Vec<Cid>) -> Result<Vec<Cid>, StoreError> {
+        let free = self.on_ledger(move |ledger| {
+            let mut free = Vec::with_capacity(cids.len());
+            for cid in cids {
+                if !ledger.is_pinned(&cid)? && !ledger.needs().has(&cid)? {
+                    free.push(cid);
+                }
+            }
+            Ok::<_, StoreError>(free)
+        });
+        free.await
     }
 
     /// Works on the ledger where it may block.

@@ -13,6 +13,7 @@ use replicas::engine_error::{check_room, on_open, on_read, on_write};
 use serde::{Deserialize, Serialize};
 
 use crate::PinError;
+use crate::needs::Needs;
 use crate::pin::{MAX_PINS, Row};
 
 /// The format this program writes. A ledger with another one is refused, not guessed at.
@@ -40,6 +41,8 @@ pub enum Place {
     Pass,
     /// The scrub.
     Scrub,
+    /// When what is needed no more was released last.
+    Release,
 }
 
 impl Place {
@@ -47,6 +50,7 @@ impl Place {
         match self {
             Place::Pass => "pass",
             Place::Scrub => "scrub",
+            Place::Release => "release",
         }
     }
 }
@@ -86,6 +90,7 @@ pub struct Ledger {
     going: Keyspace,
     blocks: Keyspace,
     members: Keyspace,
+    needs: Needs,
     /// Held while pins are added and removed.
     changing: parking_lot::Mutex<()>,
 }
@@ -104,7 +109,7 @@ impl Ledger {
             .open()
             .map_err(not_opened)?;
         let fresh = database.keyspace_count() == 0;
-        let keyspace = |name| {
+        let keyspace = |name: &str| {
             let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
             database.keyspace(name, options).map_err(not_opened)
         };
@@ -112,6 +117,7 @@ impl Ledger {
         check_format(&database, &meta, fresh)?;
         Ok(Ledger {
             path: path.to_owned(),
+            needs: Needs::open(path, &database, meta.clone(), keyspace)?,
             pins: keyspace("pins")?,
             going: keyspace("going")?,
             blocks: keyspace("blocks")?,
@@ -120,6 +126,11 @@ impl Ledger {
             database,
             changing: parking_lot::Mutex::new(()),
         })
+    }
+
+    /// What this node needs of the network's blocks.
+    pub(crate) fn needs(&self) -> &Needs {
+        &self.needs
     }
 
     /// The pin of a root, made where there is none.

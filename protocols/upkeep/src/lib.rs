@@ -10,22 +10,32 @@
 
 mod background;
 mod check;
+mod claiming;
 mod collect;
 mod config;
 mod error;
 mod handle;
 mod ledger;
+mod marking;
+mod needs;
 mod pin;
 mod pinning;
+mod reading;
+mod removing;
+mod retention;
 mod scrub;
 mod walk;
 
 pub use check::{Checked, Lost, MAX_LOST};
+pub use claiming::Released;
 pub use collect::Collected;
 pub use config::Config;
 pub use error::{CheckError, CollectError, PinError};
 pub use handle::{Handle, Progress, Scope};
 pub use ledger::{LEDGER_FORMAT, Ledger, Place};
+pub use marking::MarkError;
 pub use pin::{MAX_PINS, Pin, PinState};
+pub use removing::Unwanted;
+pub use retention::{Keep, PruneError, Pruned};
 pub use scrub::Scrubbed;
 pub use walk::{MAX_BLOCKS, MAX_DEPTH};

@@ -1,4 +1,4 @@
-//! Names of claims, and what is kept under them (F1 to F4).
+//! Names of claims, and what is kept under them (CL1 to CL4).
 
 use claims::{Claim, Item, ItemError, MAX_ITEM, RELEASE_LIFE};
 

@@ -72,6 +72,59 @@ pub struct GcDone {
     pub pinned: u64,
     /// Blocks that not all have who have to; they are repaired, and can go later.
     pub waiting: u64,
+    /// Blocks that nobody anywhere needs any more and that went for that.
+    pub unneeded: u64,
+    /// Their bytes.
+    pub unneeded_bytes: u64,
+}
+
+/// Which versions of this node's objects to keep, of which the others are pruned: those that one
+/// of `keep_last` and `keep_seconds` says. The newest is always kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PruneRequest {
+    /// Names of this node.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// And all that begin so; removed ones as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// So many of the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_last: Option<u64>,
+    /// Those that were the newest at some time within so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_seconds: Option<u64>,
+    /// Only say what would be pruned.
+    #[serde(default)]
+    pub dry: bool,
+}
+
+/// A line of what comes while versions are pruned.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PruneEvent {
+    /// How many blocks were released so far.
+    Progress(JobProgress),
+    /// It is done.
+    Done(PruneDone),
+    /// It failed.
+    Failed(Failure),
+}
+
+/// What came of pruning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PruneDone {
+    /// Whether it was only looked at.
+    pub dry: bool,
+    /// Objects of which versions were pruned, or would be.
+    pub objects: u64,
+    /// Versions of which only the record is kept from now on.
+    pub versions: u64,
+    /// Bytes of their content, what several share counted each time.
+    pub bytes: u64,
+    /// Blocks that this node does not need any more.
+    pub released: u64,
 }
 
 /// What to check.

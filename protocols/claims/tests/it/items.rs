@@ -1,4 +1,4 @@
-//! Names and contents as they travel (F1 to F4).
+//! Names and contents as they travel (CL1 to CL4).
 
 use bytes::Bytes;
 use cid::Cid;

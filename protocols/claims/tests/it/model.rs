@@ -99,11 +99,20 @@ impl Model {
             return State::Claimed;
         }
         match rows.iter().map(|(_, (arrived, _))| *arrived).max() {
-            None => State::Unclaimed,
-            Some(last) => State::Free {
-                since: last.max(self.puts.get(&of).copied().unwrap_or_default()),
-            },
+            Some(last) if self.puts.get(&of).is_none_or(|put| *put < last) => {
+                State::Free { since: last }
+            }
+            _ => State::Unclaimed,
         }
+    }
+
+    /// Whether a put of the block says anything.
+    fn is_released(&self, of: u16) -> bool {
+        let mut rows = self
+            .live()
+            .filter(|((block, _), _)| *block == of)
+            .peekable();
+        rows.peek().is_some() && rows.all(|(_, (_, release))| release.is_some())
     }
 }
 
@@ -123,7 +132,7 @@ async fn run(bench: &Bench, model: &mut Model, step: &Step) {
         }
         Step::PutAgain(of) => {
             store.put_again(&block(of)).await.unwrap();
-            if matches!(model.state(of), State::Free { .. }) {
+            if model.is_released(of) {
                 model.puts.insert(of, model.now);
             }
         }

@@ -56,7 +56,7 @@ async fn what_one_node_claims_and_releases_all_members_know() {
     for member in &members {
         assert!(member.handle.unwanted(&block, GRACE).await);
     }
-    // One of them is given the block again: there it is wanted for a while.
+    // One of them is given the block again: there it is wanted.
     members[1].store.put_again(&block).await.unwrap();
     assert!(!members[1].handle.unwanted(&block, GRACE).await);
     assert!(members[0].handle.unwanted(&block, GRACE).await);

@@ -57,6 +57,9 @@ pub(crate) struct Map {
     /// Copies, the oldest first, at most [`CACHED`].
     copies: Mutex<Vec<(ItemId, Bytes)>>,
     corrupted: Mutex<HashSet<ItemId>>,
+    unwanted: Mutex<HashSet<ItemId>>,
+    /// Items that were moved here, not put.
+    moved: Mutex<HashSet<ItemId>>,
     mood: Mutex<Mood>,
 }
 
@@ -87,6 +90,19 @@ impl Map {
 
     pub(crate) fn corrupt(&self, id: &ItemId) {
         self.corrupted.lock().insert(id.clone());
+    }
+
+    /// Nobody needs it any more.
+    pub(crate) fn unwant(&self, id: &ItemId) {
+        self.unwanted.lock().insert(id.clone());
+    }
+
+    pub(crate) fn forget(&self, id: &ItemId) {
+        self.items.lock().remove(&(key(id), id.clone()));
+    }
+
+    pub(crate) fn was_moved(&self, id: &ItemId) -> bool {
+        self.moved.lock().contains(id)
     }
 
     pub(crate) fn all(&self) -> BTreeMap<(Guid, ItemId), Bytes> {
@@ -126,6 +142,20 @@ impl Collection for Map {
             return Err(StoreError::Corrupt("a bit flipped".into()));
         }
         Ok(self.kept(id).or_else(|| self.copy(id)))
+    }
+
+    async fn is_wanted(&self, id: &ItemId) -> bool {
+        !self.unwanted.lock().contains(id)
+    }
+
+    async fn put_moved(
+        &self,
+        id: &ItemId,
+        bytes: Bytes,
+        _verified: bool,
+    ) -> Result<Stored, PutRefused> {
+        self.moved.lock().insert(id.clone());
+        self.put(id, bytes).await
     }
 
     async fn put(&self, id: &ItemId, bytes: Bytes) -> Result<Stored, PutRefused> {

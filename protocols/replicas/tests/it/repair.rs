@@ -37,6 +37,68 @@ async fn copies_lost_with_a_node_are_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_put_is_told_from_what_is_moved() {
+    let mut net = Net::start(3).await;
+    let id = name(1);
+    let put = net.nodes[0].handle.put(id.clone(), item(&id, 1, b"x"));
+    put.await.unwrap();
+    until("all have it", || {
+        net.nodes.iter().all(|node| node.map.kept(&id).is_some())
+    })
+    .await;
+    assert!(net.nodes.iter().all(|node| !node.map.was_moved(&id)));
+    // Lost by one of them, by itself and with a change of the leaf set.
+    net.nodes[1].map.forget(&id);
+    net.nodes[0].handle.repair(&id);
+    until("it is back", || net.nodes[1].map.kept(&id).is_some()).await;
+    assert!(net.nodes[1].map.was_moved(&id));
+    net.nodes[2].map.forget(&id);
+    net.add().await;
+    until("it is back", || net.nodes[2].map.kept(&id).is_some()).await;
+    assert!(net.nodes[2].map.was_moved(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_needs_is_not_brought_back() {
+    let mut net = Net::start(3).await;
+    let (gone, stays) = (name(1), name(2));
+    for id in [&gone, &stays] {
+        let put = net.nodes[0].handle.put(id.clone(), item(id, 1, b"x"));
+        put.await.unwrap();
+    }
+    for node in &net.nodes {
+        node.map.unwant(&gone);
+    }
+    for id in [&gone, &stays] {
+        net.nodes[1].map.forget(id);
+        net.nodes[0].handle.repair(id);
+    }
+    until("the other is back", || {
+        net.nodes[1].map.kept(&stays).is_some()
+    })
+    .await;
+    net.nodes[1].map.forget(&stays);
+    // A change of the leaf set has all of them compare what they have.
+    let new = net.add().await;
+    net.nodes[new].map.unwant(&gone);
+    until("the other is back", || {
+        net.nodes[1].map.kept(&stays).is_some()
+    })
+    .await;
+    until("all have compared", || {
+        net.nodes.iter().all(|node| node.handle.is_settled())
+    })
+    .await;
+    assert!(net.nodes[1].map.kept(&gone).is_none());
+    assert!(net.nodes[new].map.kept(&gone).is_none());
+    // Who has it keeps it, and gives it to who asks.
+    assert_eq!(
+        net.nodes[new].handle.get(&gone).await.unwrap(),
+        item(&gone, 1, b"x")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_node_gets_what_belongs_to_it() {
     let mut net = Net::start(4).await;
     for n in 0..40 {

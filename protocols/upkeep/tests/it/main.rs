@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod looks;
+mod needs;
 mod net;
 mod passes;
 mod pins;

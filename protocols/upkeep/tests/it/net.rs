@@ -5,12 +5,12 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use blocks::{Behaviour, Block, FaultyStore, RAW, Store};
+use blocks::{Behaviour, Block, Blocks, FaultyStore, RAW, Store};
 use bytes::Bytes;
 use cid::Cid;
 use guid::{Guid, Span};
 use libp2p_identity::PeerId;
-use libp2p_swarm::Swarm;
+use libp2p_swarm::{NetworkBehaviour, Swarm};
 use libp2p_swarm_test::SwarmExt;
 use overlay::Contact;
 use parking_lot::Mutex;
@@ -18,7 +18,7 @@ use replicas::{Placement, PlacementError, StoreError};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, watch};
 use unixfs::{BlockSink, BlockSource, BoxError, Imported};
-use upkeep::{Config, Handle, Ledger};
+use upkeep::{Config, Handle, Ledger, Unwanted};
 
 /// Everybody who is alive, as everybody knows it.
 struct Ring {
@@ -26,6 +26,7 @@ struct Ring {
     version: watch::Sender<u64>,
 }
 
+#[derive(Clone)]
 struct Seen {
     ring: Arc<Ring>,
     me: Contact,
@@ -59,6 +60,14 @@ impl Placement for Seen {
     fn changes(&self) -> watch::Receiver<u64> {
         self.ring.version.subscribe()
     }
+}
+
+#[derive(NetworkBehaviour)]
+#[behaviour(prelude = "libp2p_swarm::derive_prelude")]
+struct All {
+    blocks: blocks::Behaviour,
+    objects: objects::Behaviour,
+    claims: claims::Behaviour,
 }
 
 /// Blocks of the network, as a node gets and puts them; a test can have it fail or wait.
@@ -109,6 +118,8 @@ pub(crate) struct Node {
     pub(crate) source: Source,
     pub(crate) faults: Option<Arc<FaultyStore>>,
     pub(crate) peer: PeerId,
+    pub(crate) objects: objects::Handle,
+    pub(crate) claims: claims::Handle,
     /// Where its ledger is.
     folder: TempDir,
 }
@@ -119,11 +130,32 @@ pub(crate) const QUIET: Config = Config {
     scrub_bytes_per_second: 1 << 40,
     look_every: Duration::from_secs(86_400),
     again_after: Duration::from_secs(86_400),
+    claim_after: Duration::ZERO,
+    release_every: Duration::from_secs(86_400),
+    grace: Duration::ZERO,
 };
 
 impl Node {
     /// Its upkeep, as after a start.
     pub(crate) fn upkeep(&self, config: Config) -> Handle {
+        let source = Arc::new(self.source.clone());
+        Handle::new(self.blocks.clone(), source, self.ledger(), config)
+    }
+
+    /// Its upkeep, which tells others what it needs.
+    pub(crate) fn caring(&self, config: Config) -> Handle {
+        let source = Arc::new(self.source.clone());
+        let (objects, claims) = (self.objects.clone(), self.claims.clone());
+        Handle::with_claims(
+            self.blocks.clone(),
+            source,
+            self.ledger(),
+            config,
+            (objects, claims),
+        )
+    }
+
+    fn ledger(&self) -> Ledger {
         // A call that was given up may still be at work on another thread, and holds it.
         let open = || match Ledger::open(self.folder.path()) {
             Err(StoreError::Locked) => {
@@ -133,9 +165,7 @@ impl Node {
             opened => Some(opened.unwrap()),
         };
         let ledger = (0..1000).find_map(|_| open());
-        let ledger = ledger.expect("it is let go of");
-        let source = Arc::new(self.source.clone());
-        Handle::new(self.blocks.clone(), source, ledger, config)
+        ledger.expect("it is let go of")
     }
 
     /// The blocks that are kept here.
@@ -208,21 +238,38 @@ impl Net {
                 avoid_for: Duration::from_millis(200),
                 ..replicas::Config::default()
             };
-            let behaviour = Behaviour::new(config, store, seen);
-            made = Some((behaviour.handle(), me));
-            behaviour
+            let clock = Arc::new(claims::SystemClock);
+            let claimed = claims::MemoryClaims::new(claims::Limits::default(), clock);
+            let (claims, claims_handle) =
+                claims::new(config.clone(), Arc::new(claimed), seen.clone());
+            let unwanted = Unwanted::new(claims_handle.clone(), &QUIET);
+            let kept = Blocks::new(store).with_needs(Arc::new(unwanted));
+            let blocks = Behaviour::of(config.clone(), kept, seen.clone());
+            let heads = objects::MemoryHeads::new(guid, objects::Limits::default());
+            let objects = objects::new(config, Arc::new(heads), seen);
+            let source = Source::new(blocks.handle());
+            let objects_handle =
+                objects::Handle::new(objects.handle(), Arc::new(source.clone()), keypair);
+            made = Some((source, objects_handle, claims_handle, me));
+            All {
+                blocks,
+                objects,
+                claims,
+            }
         });
         let (address, _) = swarm.listen().with_memory_addr_external().await;
-        let (blocks, mut contact) = made.unwrap();
+        let (source, objects, claims, mut contact) = made.unwrap();
         contact.addrs.push(address);
         let peer = contact.peer;
         self.ring.alive.write().unwrap().push(contact);
         self.ring.version.send_modify(|version| *version += 1);
         self.nodes.push(Node {
-            source: Source::new(blocks.clone()),
-            blocks,
+            blocks: source.blocks.clone(),
+            source,
             faults,
             peer,
+            objects,
+            claims,
             folder: tempfile::tempdir().unwrap(),
         });
         tokio::spawn(swarm.loop_on_next());
