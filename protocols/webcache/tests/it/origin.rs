@@ -9,7 +9,7 @@ use std::{
 };
 
 use rcgen::CertifiedKey;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -65,6 +65,8 @@ impl Script {
 /// A server on a socket of its own.
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
+    /// Of one of `https`.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
     scripts: Arc<Mutex<HashMap<String, Script>>>,
     requests: Arc<Mutex<Vec<String>>>,
     seen: watch::Receiver<usize>,
@@ -80,7 +82,8 @@ impl Origin {
     /// One of `https`, with the authority that vouches for it.
     pub(crate) async fn start_tls() -> (Origin, Roots) {
         let authority = Authority::new();
-        let origin = Origin::start_with(Some(authority.acceptor())).await;
+        let mut origin = Origin::start_with(Some(authority.acceptor())).await;
+        origin.certificate = Some(authority.0.cert.der().clone());
         (origin, authority.roots())
     }
 
@@ -117,6 +120,7 @@ impl Origin {
         });
         Origin {
             address,
+            certificate: None,
             scripts,
             requests,
             seen,
