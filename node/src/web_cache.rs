@@ -2,15 +2,14 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     sync::Arc,
 };
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use webcache::{Behaviour, Config, Peers, PeersConfig, Proxy, Roots, Store, Trust};
+use webcache::{Authority, Behaviour, Config, Peers, PeersConfig, Proxy, Roots, Store, Trust};
 
-use crate::config::WebCache;
+use crate::{config::WebCache, home::Home};
 
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
@@ -24,18 +23,20 @@ pub(crate) struct WebCacheParts {
     pub(crate) behaviour: Option<Behaviour>,
 }
 
-/// Opens the store in `folder` and listens, if there is a port to listen on.
+/// Opens the store in the home and listens, if there is a port to listen on.
 ///
 /// # Errors
 /// When the folder or the port cannot be had.
 pub(crate) async fn open(
-    folder: PathBuf,
+    home: &Home,
     settings: &WebCache,
     overlay: overlay::Handle,
 ) -> anyhow::Result<Option<WebCacheParts>> {
+    let authority = authority(home, settings)?;
     if settings.port == 0 {
         return Ok(None);
     }
+    let folder = home.web_cache();
     let room = match settings.max_mib {
         0 => None,
         mib => Some(u64::from(mib) * MIB),
@@ -62,6 +63,7 @@ pub(crate) async fn open(
         offline: settings.offline,
         roots,
         registries: settings.registries.clone(),
+        authority: authority.map(Arc::new),
         ..Config::default()
     };
     more_files();
@@ -85,6 +87,29 @@ pub(crate) async fn open(
         format!("the web cache cannot listen on {listen} (see --webcache-port)")
     })?;
     Ok(Some(WebCacheParts { proxy, behaviour }))
+}
+
+/// Who vouches here for the hosts whose `https` is intercepted, if there are any. A key that is
+/// needed no more is removed: a client may still trust it.
+fn authority(home: &Home, settings: &WebCache) -> anyhow::Result<Option<Authority>> {
+    let folder = home.web_cache_authority();
+    if settings.intercept.is_empty() {
+        if Authority::remove(&folder)? {
+            tracing::info!("no host is intercepted any more: the key of the authority is removed");
+        }
+        return Ok(None);
+    }
+    if settings.port == 0 {
+        return Ok(None);
+    }
+    let authority = Authority::open(&folder, &settings.intercept)?;
+    tracing::warn!(
+        hosts = authority.hosts().texts().join(" "),
+        "the web cache reads https to these hosts, of clients that trust its authority: what they \
+         send and get, passwords too, is seen by this node, and what is public of it is kept and \
+         shared (webcache.intercept)"
+    );
+    Ok(Some(authority))
 }
 
 /// Each client of the proxy may need three files: many systems let a process open 1024 of them

@@ -3,6 +3,7 @@
 //! the nodes know where it is.
 
 mod clients;
+mod intercepted;
 mod machines;
 mod origin;
 
