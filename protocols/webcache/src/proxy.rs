@@ -361,6 +361,9 @@ impl Shared {
         let method = parts.method.clone();
         // Keys of registries have fields of their own.
         let secret = !wanted::is_anybodys(&parts.headers);
+        let is_bare = hyper::body::Body::is_end_stream(&body);
+        let part = (method == Method::GET && is_bare && parts.headers.contains_key(header::RANGE))
+            .then(|| parts.clone());
         let mut answer = match secret && method.is_safe() {
             true => {
                 let body = body::of_client(body);
@@ -368,6 +371,16 @@ impl Shared {
             }
             false => Arc::clone(&self).get(url.clone(), parts, body).await,
         };
+        if let Some(mut whole) = part
+            && self
+                .is_part_of_page(&url, &whole, secret, answer.status(), answer.headers())
+                .await
+        {
+            // Which part of it is meant, only who has all of it knows (RFC 9110, 14.2).
+            whole.headers.remove(header::RANGE);
+            whole.headers.remove(header::IF_RANGE);
+            answer = Arc::clone(&self).read(url.clone(), whole, secret).await;
+        }
         prefix::remap(answer.headers_mut(), &url, &prefix, secret);
         let led = self
             .documents
@@ -376,6 +389,40 @@ impl Shared {
         led.unwrap_or_else(|error| {
             self.failed(&url.to_string(), &Failure::Broken(error.to_string()))
         })
+    }
+
+    /// Whether an answer to a request for a part is one of a page that is led here (Q41).
+    async fn is_part_of_page(
+        self: &Arc<Self>,
+        url: &Uri,
+        asked: &Parts,
+        secret: bool,
+        status: StatusCode,
+        fields: &HeaderMap,
+    ) -> bool {
+        let kind = fields.get(header::CONTENT_TYPE);
+        let has_several = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+        match status {
+            StatusCode::PARTIAL_CONTENT if !has_several => self.documents.is_led(url, fields),
+            // These do not say of what they are a part, or would be.
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                let mut asked = asked.clone();
+                asked.method = Method::HEAD;
+                asked.headers.remove(header::RANGE);
+                asked.headers.remove(header::IF_RANGE);
+                let whole = Arc::clone(self).read(url.clone(), asked, secret).await;
+                whole.status() == StatusCode::OK && self.documents.is_led(url, whole.headers())
+            }
+            _ => false,
+        }
+    }
+
+    /// `GET` and `HEAD` without a body: of what is anybody's, from the store too.
+    async fn read(self: Arc<Self>, url: Uri, parts: Parts, secret: bool) -> Response<Body> {
+        match secret {
+            true => self.pass(url, parts, body::empty(), "bypass").await,
+            false => self.look_up(url, parts).await,
+        }
     }
 
     async fn get(self: Arc<Self>, url: Uri, mut parts: Parts, body: Incoming) -> Response<Body> {

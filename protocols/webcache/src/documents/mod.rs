@@ -2,6 +2,7 @@
 //! to the proxy, and the digests that the pages name are remembered (Q41 to Q43).
 
 mod digests;
+mod html;
 mod learned;
 mod links;
 
@@ -167,6 +168,19 @@ impl Documents {
         Ok(Response::from_parts(head, body::bytes(text.into())))
     }
 
+    /// Whether a part of what is at a URL would be one of a page that is led here as a whole: no part
+    /// of it as it was, behind or before what a client has of it as it is here. What it is say the
+    /// fields of an answer.
+    pub(crate) fn is_led(&self, url: &Uri, fields: &HeaderMap) -> bool {
+        if Known::of_url(url).is_some() || self.digest(url).is_some() {
+            return false;
+        }
+        let page = Url::parse(&url.to_string()).ok();
+        let kind = page.and_then(|page| self.kind(&page, fields));
+        kind.is_some_and(|kind| kind != Kind::CargoIndex)
+            && length(fields).is_none_or(|length| length <= MAX_PAGE as u64)
+    }
+
     /// Whether what a page says of files is the registry's own word.
     fn is_believed(&self, page: &Url) -> bool {
         let Some(own) = authority(page) else {
@@ -195,6 +209,14 @@ impl Documents {
             _ => return None,
         };
         is_read.then_some(kind)
+    }
+}
+
+/// The length of the whole, as an answer says that has it, or a part of it.
+fn length(fields: &HeaderMap) -> Option<u64> {
+    match fields.get(header::CONTENT_RANGE) {
+        Some(range) => range.to_str().ok()?.rsplit_once('/')?.1.parse().ok(),
+        None => keeper::content_length(fields),
     }
 }
 

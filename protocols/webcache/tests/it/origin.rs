@@ -27,6 +27,9 @@ pub(crate) const ROOM: u64 = 64 * 1024 * 1024;
 /// So long a test waits for what must come, before it fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// Behind a path: what is answered to requests for parts.
+const OF_PARTS: &str = " of parts";
+
 /// What the origin answers for a path: the bytes, and whether it closes then.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
@@ -133,6 +136,11 @@ impl Origin {
         self.scripts.lock().unwrap().insert(path.to_owned(), script);
     }
 
+    /// What it answers to a request with a `Range`.
+    pub(crate) fn says_of_parts(&self, path: &str, script: Script) {
+        self.says(&format!("{path}{OF_PARTS}"), script);
+    }
+
     pub(crate) fn go_on(&self) {
         self.gate.add_permits(1);
     }
@@ -180,9 +188,17 @@ impl Talk {
     async fn run(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         while let Some((head, _)) = read_message(&mut stream, false).await {
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let is_of_part = head.to_ascii_lowercase().contains("\r\nrange:");
+            let of_parts = format!("{path}{OF_PARTS}");
+            let is_head = head.starts_with("HEAD ");
             self.requests.lock().unwrap().push(head);
             self.counted.send_modify(|count| *count += 1);
+            let of_parts = self.scripts.lock().unwrap().get(&of_parts).cloned();
             let script = self.scripts.lock().unwrap().get(&path).cloned();
+            let mut script = of_parts.filter(|_| is_of_part).or(script);
+            if let Some(script) = script.as_mut().filter(|_| is_head) {
+                script.body.clear();
+            }
             let script = script.unwrap_or_else(|| Script::status("404 Not Found", "", ""));
             if stream.write_all(script.head.as_bytes()).await.is_err() {
                 return;
