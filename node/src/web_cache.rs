@@ -127,3 +127,39 @@ fn more_files() {
         tracing::info!(%error, "no more files may be open than before");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use webcache::Hosts;
+
+    use super::*;
+
+    #[test]
+    fn there_is_a_key_while_hosts_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let settings = |port, hosts: &[&str]| {
+            let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+            WebCache {
+                port,
+                intercept: Hosts::parse(&hosts).unwrap(),
+                ..WebCache::default()
+            }
+        };
+        let found = |port, hosts: &[&str]| {
+            let found = authority(&home, &settings(port, hosts)).unwrap();
+            let is_kept = home.web_cache_authority().exists();
+            (found.map(|authority| authority.fingerprint()), is_kept)
+        };
+        assert_eq!(found(3128, &[]), (None, false));
+        assert_eq!(found(0, &["a.example"]), (None, false));
+        let (first, is_kept) = found(3128, &["a.example"]);
+        assert!(first.is_some() && is_kept);
+        // A node that has no proxy for once forgets nothing.
+        assert_eq!(found(0, &["a.example"]), (None, true));
+        assert_eq!(found(3128, &["a.example"]), (first.clone(), true));
+        assert_eq!(found(3128, &[]), (None, false));
+        let (second, _) = found(3128, &["a.example"]);
+        assert!(second.is_some() && second != first);
+    }
+}
