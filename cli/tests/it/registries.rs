@@ -101,6 +101,15 @@ fn wheels_come_from_the_registry_once() {
     on_both(test, &["pip"], Registry::Pypi, &[], clients::pip);
 }
 
+/// Pages of listed hosts are read as they pass, so that what they name is believed.
+#[test]
+fn wheels_of_listed_hosts_come_from_the_registry_once() {
+    let test = "wheels_of_listed_hosts_come_from_the_registry_once";
+    let listed = ["--webcache-intercept", intercepted::LISTED];
+    let client = clients::pip_by_proxy;
+    on_both(test, &["pip"], Registry::Pypi, &listed, client);
+}
+
 #[test]
 fn npm_packages_come_from_the_registry_once() {
     let test = "npm_packages_come_from_the_registry_once";

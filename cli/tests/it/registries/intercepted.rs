@@ -14,7 +14,7 @@ use crate::net::{same, text};
 
 const GUIDE: &str = include_str!("../../../../docs/guide/webcache.md");
 
-const LISTED: &str = "pypi.org, *.pythonhosted.org";
+pub(crate) const LISTED: &str = "pypi.org, *.pythonhosted.org";
 
 const PROXY: &str = "http://127.0.0.1:3128";
 
