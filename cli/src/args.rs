@@ -470,6 +470,9 @@ pub(crate) enum Cache {
     },
     /// Forget what URLs have answered
     Purge(CachePurge),
+    /// Print the certificate that clients have to trust for hosts whose https it reads
+    /// (webcache.intercept), and how they are told to
+    Ca,
     /// Have pip, npm and others ask it: shows what would be set where, --write sets it
     Setup(CacheSetup),
 }

@@ -271,6 +271,11 @@ pub const SETTINGS: &[Setting] = &[
         "--webcache-registries",
     ),
     setting(
+        "webcache.intercept",
+        "HEDGEROW_WEBCACHE_INTERCEPT",
+        "--webcache-intercept",
+    ),
+    setting(
         "webcache.peers",
         "HEDGEROW_WEBCACHE_PEERS",
         "--webcache-peers",
@@ -691,6 +696,33 @@ mod tests {
             Origin::File(_)
         ));
         assert_eq!(origin(&effective, "network.kademlia"), Origin::Default);
+    }
+
+    #[test]
+    fn hosts_that_cannot_be_intercepted_are_named() {
+        let error = load(
+            "[webcache]\n\nintercept = [\"a.example\", \"*\"]\n",
+            &[],
+            &[],
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("config.toml:3: \"*\" is no host"), "{error}");
+        let flags = [("webcache.intercept", "a.example, *.b.example".to_owned())];
+        let effective = load("", &[], &flags).unwrap();
+        let hosts = effective.config.webcache.intercept.texts();
+        assert_eq!(hosts, ["a.example", "*.b.example"]);
+        let flags = [("webcache.intercept", "127.0.0.1".to_owned())];
+        let error = load("", &[], &flags).unwrap_err().to_string();
+        assert!(error.contains("--webcache-intercept"), "{error}");
+        assert!(
+            load("", &[], &[])
+                .unwrap()
+                .config
+                .webcache
+                .intercept
+                .is_empty()
+        );
     }
 
     #[test]

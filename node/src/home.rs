@@ -13,6 +13,8 @@
 //!   archive.prefixes  names that are archived by themselves
 //!   s3.keys        0600, access keys of the S3 door with their secrets
 //!   uploads/       S3 uploads in parts that are under way
+//!   webcache/      answers of web servers
+//!   webcache-ca/   0700, the authority for hosts whose https is intercepted, with its key
 //!   store/         blocks, records, the newest versions of objects, fragments of archives, pins
 //! ```
 
@@ -185,6 +187,11 @@ impl Home {
     /// Answers of web servers.
     pub fn web_cache(&self) -> PathBuf {
         self.root.join("webcache")
+    }
+
+    /// The authority for hosts whose `https` is intercepted.
+    pub fn web_cache_authority(&self) -> PathBuf {
+        self.root.join("webcache-ca")
     }
 
     /// The key pair's file.

@@ -88,6 +88,11 @@ pub struct StartOptions {
     /// registries of pip, npm and cargo; separated by commas [default: none]
     #[arg(long, value_name = "HOSTS")]
     pub webcache_registries: Option<String>,
+    /// Hosts, as example.org or *.example.org, whose https the web cache reads and keeps, for
+    /// clients that trust this node's own authority (see hedgerow cache ca); separated by commas
+    /// [default: none]
+    #[arg(long, value_name = "HOSTS")]
+    pub webcache_intercept: Option<String>,
     /// Which answers of other nodes the web cache believes: all, verified (those whose body's
     /// digest the URL or an index page names) or none: then it is for this machine alone [default: verified]
     #[arg(long, value_name = "WHICH")]
@@ -190,6 +195,7 @@ impl StartOptions {
             ("webcache.offline", self.webcache_offline.clone()),
             ("webcache.ca_file", self.webcache_ca_file.clone()),
             ("webcache.registries", self.webcache_registries.clone()),
+            ("webcache.intercept", self.webcache_intercept.clone()),
             ("webcache.peers", self.webcache_peers.clone()),
             ("webcache.scheme", self.webcache_scheme.clone()),
             ("webcache.serve_kib", self.webcache_serve_kib.clone()),

@@ -102,8 +102,7 @@ impl Node {
         routing.pastry.location = settings.location.core();
         let overlay = overlay::Behaviour::new(routing, &home.keypair);
         let ring = overlay.handle();
-        let folder = home.home.web_cache();
-        let web_cache = web_cache::open(folder, &settings.webcache, ring.clone()).await?;
+        let web_cache = web_cache::open(&home.home, &settings.webcache, ring.clone()).await?;
         let (proxy, web_cache) = match web_cache {
             Some(parts) => (Some(Arc::new(parts.proxy)), parts.behaviour),
             None => (None, None),

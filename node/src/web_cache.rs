@@ -2,15 +2,14 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     sync::Arc,
 };
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use webcache::{Behaviour, Config, Peers, PeersConfig, Proxy, Roots, Store, Trust};
+use webcache::{Authority, Behaviour, Config, Peers, PeersConfig, Proxy, Roots, Store, Trust};
 
-use crate::config::WebCache;
+use crate::{config::WebCache, home::Home};
 
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
@@ -24,18 +23,20 @@ pub(crate) struct WebCacheParts {
     pub(crate) behaviour: Option<Behaviour>,
 }
 
-/// Opens the store in `folder` and listens, if there is a port to listen on.
+/// Opens the store in the home and listens, if there is a port to listen on.
 ///
 /// # Errors
 /// When the folder or the port cannot be had.
 pub(crate) async fn open(
-    folder: PathBuf,
+    home: &Home,
     settings: &WebCache,
     overlay: overlay::Handle,
 ) -> anyhow::Result<Option<WebCacheParts>> {
+    let authority = authority(home, settings)?;
     if settings.port == 0 {
         return Ok(None);
     }
+    let folder = home.web_cache();
     let room = match settings.max_mib {
         0 => None,
         mib => Some(u64::from(mib) * MIB),
@@ -62,6 +63,7 @@ pub(crate) async fn open(
         offline: settings.offline,
         roots,
         registries: settings.registries.clone(),
+        authority: authority.map(Arc::new),
         ..Config::default()
     };
     more_files();
@@ -87,6 +89,29 @@ pub(crate) async fn open(
     Ok(Some(WebCacheParts { proxy, behaviour }))
 }
 
+/// Who vouches here for the hosts whose `https` is intercepted, if there are any. A key that is
+/// needed no more is removed: a client may still trust it.
+fn authority(home: &Home, settings: &WebCache) -> anyhow::Result<Option<Authority>> {
+    let folder = home.web_cache_authority();
+    if settings.intercept.is_empty() {
+        if Authority::remove(&folder)? {
+            tracing::info!("no host is intercepted any more: the key of the authority is removed");
+        }
+        return Ok(None);
+    }
+    if settings.port == 0 {
+        return Ok(None);
+    }
+    let authority = Authority::open(&folder, &settings.intercept)?;
+    tracing::warn!(
+        hosts = authority.hosts().texts().join(" "),
+        "the web cache reads https to these hosts, of clients that trust its authority: what they \
+         send and get, passwords too, is seen by this node, and what is public of it is kept and \
+         shared (webcache.intercept)"
+    );
+    Ok(Some(authority))
+}
+
 /// Each client of the proxy may need three files: many systems let a process open 1024 of them
 /// unless it asks for more.
 fn more_files() {
@@ -100,5 +125,41 @@ fn more_files() {
     // Then it has fewer places for clients.
     if let Err(error) = raised {
         tracing::info!(%error, "no more files may be open than before");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use webcache::Hosts;
+
+    use super::*;
+
+    #[test]
+    fn there_is_a_key_while_hosts_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let settings = |port, hosts: &[&str]| {
+            let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+            WebCache {
+                port,
+                intercept: Hosts::parse(&hosts).unwrap(),
+                ..WebCache::default()
+            }
+        };
+        let found = |port, hosts: &[&str]| {
+            let found = authority(&home, &settings(port, hosts)).unwrap();
+            let is_kept = home.web_cache_authority().exists();
+            (found.map(|authority| authority.fingerprint()), is_kept)
+        };
+        assert_eq!(found(3128, &[]), (None, false));
+        assert_eq!(found(0, &["a.example"]), (None, false));
+        let (first, is_kept) = found(3128, &["a.example"]);
+        assert!(first.is_some() && is_kept);
+        // A node that has no proxy for once forgets nothing.
+        assert_eq!(found(0, &["a.example"]), (None, true));
+        assert_eq!(found(3128, &["a.example"]), (first.clone(), true));
+        assert_eq!(found(3128, &[]), (None, false));
+        let (second, _) = found(3128, &["a.example"]);
+        assert!(second.is_some() && second != first);
     }
 }

@@ -3,6 +3,7 @@
 //! the nodes know where it is.
 
 mod clients;
+mod intercepted;
 mod machines;
 mod origin;
 
@@ -98,6 +99,15 @@ fn can_run(test: &str, tools: &[&str]) -> bool {
 fn wheels_come_from_the_registry_once() {
     let test = "wheels_come_from_the_registry_once";
     on_both(test, &["pip"], Registry::Pypi, &[], clients::pip);
+}
+
+/// Pages of listed hosts are read as they pass, so that what they name is believed.
+#[test]
+fn wheels_of_listed_hosts_come_from_the_registry_once() {
+    let test = "wheels_of_listed_hosts_come_from_the_registry_once";
+    let listed = ["--webcache-intercept", intercepted::LISTED];
+    let client = clients::pip_by_proxy;
+    on_both(test, &["pip"], Registry::Pypi, &listed, client);
 }
 
 #[test]

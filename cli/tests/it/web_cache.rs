@@ -116,6 +116,9 @@ fn what_is_kept_is_listed_asked_for_and_forgotten() {
     assert!(ftp.contains("begins with http:// or https://"), "{ftp}");
     let none = fails(&net, &["cache", "purge", "no url"]);
     assert!(none.contains("no url"), "{none}");
+    let nobody = fails(&net, &["cache", "ca"]);
+    assert!(nobody.contains("no host is intercepted"), "{nobody}");
+    assert!(nobody.contains("webcache.intercept"), "{nobody}");
 }
 
 #[test]
@@ -127,6 +130,7 @@ fn a_node_without_a_web_cache_says_how_to_have_one() {
     for args in [
         &["cache", "stats"][..],
         &["cache", "warm", "http://127.0.0.1/"],
+        &["cache", "ca"],
     ] {
         let said = fails(&net, args);
         assert!(said.contains("this node has no web cache"), "{said}");

@@ -125,6 +125,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/fsck", post(upkeep::fsck))
         .route("/api/v1/prune", post(prune::prune))
         .route("/api/v1/webcache", get(web_cache::status))
+        .route("/api/v1/webcache/authority", get(web_cache::authority))
         .route("/api/v1/webcache/warm", post(web_cache::warm))
         .route(
             "/api/v1/webcache/objects",

@@ -889,6 +889,34 @@ pub struct WebCacheStatus {
     pub stored: u64,
     /// What it did with other nodes.
     pub shared: WebCacheShared,
+    /// Hosts whose `https` it reads.
+    #[serde(default)]
+    pub intercepted: WebCacheIntercepted,
+}
+
+/// Hosts whose `https` the web cache reads, and how it went since the node started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheIntercepted {
+    /// As they are listed.
+    pub hosts: Vec<String>,
+    /// Connections to them.
+    pub connections: u64,
+    /// Connections on which no TLS began: of clients that do not trust the authority, or asked for
+    /// another name.
+    pub failed: u64,
+}
+
+/// Who vouches to clients of this machine for the hosts whose `https` the web cache reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebCacheAuthority {
+    /// Its certificate, in PEM.
+    pub certificate: String,
+    /// SHA-256 of the certificate, in hexadecimal digits.
+    pub sha256: String,
+    /// The hosts that it can vouch for.
+    pub hosts: Vec<String>,
+    /// When it counts no more, Unix seconds.
+    pub until: u64,
 }
 
 /// What the web cache did with those of other nodes since the node started.

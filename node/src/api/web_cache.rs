@@ -1,6 +1,6 @@
 //! What the web cache has, and what it is to have or to forget.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use axum::{
     Json,
@@ -14,8 +14,8 @@ use super::{
     App,
     failure::ApiError,
     types::{
-        Failure, WebCacheObject, WebCacheObjects, WebCachePurged, WebCacheShared, WebCacheStatus,
-        WebCacheUrl, WebCacheWarmed,
+        Failure, WebCacheAuthority, WebCacheIntercepted, WebCacheObject, WebCacheObjects,
+        WebCachePurged, WebCacheShared, WebCacheStatus, WebCacheUrl, WebCacheWarmed,
     },
 };
 
@@ -57,6 +57,34 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<WebCacheStatus
             not_public: stats.not_public,
             taken_over: stats.taken_over,
         },
+        intercepted: WebCacheIntercepted {
+            hosts: proxy
+                .authority()
+                .map(|authority| authority.hosts().texts())
+                .unwrap_or_default(),
+            connections: stats.intercepted,
+            failed: stats.not_intercepted,
+        },
+    }))
+}
+
+/// The authority that clients have to trust for hosts whose `https` is read.
+#[utoipa::path(get, path = "/api/v1/webcache/authority", responses(
+    (status = 200, body = WebCacheAuthority), (status = 404, body = Failure)))]
+pub(crate) async fn authority(State(app): State<App>) -> Result<Json<WebCacheAuthority>, ApiError> {
+    let proxy = proxy(&app)?;
+    let authority = proxy.authority().ok_or_else(|| {
+        ApiError::not_found("no host is intercepted, so there is no authority to trust").with_hint(
+            "list hosts in webcache.intercept (hedgerow node start --webcache-intercept \
+             example.org) and start the node again",
+        )
+    })?;
+    let until = authority.until().duration_since(SystemTime::UNIX_EPOCH);
+    Ok(Json(WebCacheAuthority {
+        certificate: authority.pem(),
+        sha256: authority.fingerprint(),
+        hosts: authority.hosts().texts(),
+        until: until.unwrap_or_default().as_secs(),
     }))
 }
 

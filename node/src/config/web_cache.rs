@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use webcache::{Networks, Scheme, Trust};
+use webcache::{Hosts, Networks, Scheme, Trust};
 
 /// The web cache's proxy, and what is shared of it (`docs/specs/webcache.md`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct WebCache {
     /// Hosts, as `pypi.example.org` or `a.example:8443`, whose index pages say which files are
     /// right, besides the public registries.
     pub registries: Vec<String>,
+    /// Hosts, as `example.org`, `*.example.org` or `a.example:8443`, whose `https` is read and
+    /// kept, for clients that trust the node's own authority; empty reads nobody's.
+    pub intercept: Hosts,
     /// Which answers of other nodes are believed: `all`, `verified` (those whose body's
     /// digest the URL or an index page names), or `none`: then this node has no part in the shared cache.
     pub peers: Trust,

@@ -1,8 +1,8 @@
 //! Settings of the proxy.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
-use crate::Roots;
+use crate::{Authority, Roots};
 
 /// Room that is taken unless a person says otherwise: at most this.
 const MOST_ROOM: u64 = 10 * 1024 * 1024 * 1024;
@@ -34,6 +34,10 @@ pub struct Config {
     /// Hosts, with their ports if these do not go without saying, whose index pages say which
     /// files of theirs are right, besides the public registries.
     pub registries: Vec<String>,
+    /// Who vouches here for the hosts whose `https` is read and kept; `None` reads nobody's.
+    pub authority: Option<Arc<Authority>>,
+    /// How long a client may take to begin TLS of such a host.
+    pub handshake_timeout: Duration,
 }
 
 impl Default for Config {
@@ -50,6 +54,8 @@ impl Default for Config {
             offline: false,
             roots: Roots::default(),
             registries: Vec::new(),
+            authority: None,
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -3,12 +3,13 @@
 //! [`Proxy`] is an HTTP/1.1 forward proxy for the clients of one machine. What may be kept is
 //! kept in a [`Store`] on disk, by the rules of RFC 9111 as `http-cache-semantics` knows them; a
 //! request for what is on its way already is answered from what has come of it. With [`Peers`] a
-//! miss is asked of other nodes before the origin, and theirs are answered. Rules Q16 to Q45 of
+//! miss is asked of other nodes before the origin, and theirs are answered. Rules Q16 to Q49 of
 //! `docs/specs/webcache.md` are cited where they are obeyed.
 
 mod addresses;
 mod answer;
 mod arriving;
+mod authority;
 mod body;
 mod conditions;
 mod config;
@@ -38,6 +39,7 @@ mod warm;
 mod window;
 
 pub use addresses::{Networks, NotANetwork};
+pub use authority::{Authority, AuthorityError, Hosts, NotAHost};
 pub use config::{Config, default_room};
 pub use network::{Behaviour, PROTOCOL, Peers, PeersConfig, Trust};
 pub use proxy::Proxy;

@@ -41,12 +41,14 @@ pub(crate) struct Prefix {
 pub(crate) fn is_asked(target: &Uri, port: u16) -> bool {
     let is_here = match target.authority() {
         None => true,
-        Some(authority) => {
-            let is_http = target.scheme_str() == Some("http");
-            is_http && authority.port_u16().unwrap_or(80) == port && is_this_machine(authority)
-        }
+        Some(authority) => target.scheme_str() == Some("http") && is_here(authority, port),
     };
     is_here && target.path().starts_with(PREFIX)
+}
+
+/// Whether what listens at `port` of this machine is meant.
+pub(crate) fn is_here(authority: &Authority, port: u16) -> bool {
+    authority.port_u16().unwrap_or(80) == port && is_this_machine(authority)
 }
 
 fn is_this_machine(authority: &Authority) -> bool {

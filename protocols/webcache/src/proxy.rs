@@ -1,16 +1,29 @@
 //! The proxy: who is answered how.
 
 mod fetch;
+mod intercept;
 mod peers;
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts,
+    uri::Authority,
+};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
@@ -62,8 +75,12 @@ struct Shared {
     peers: Option<Peers>,
     documents: Documents,
     places: Arc<Places>,
+    /// A permit for each handshake of TLS.
+    handshakes: Semaphore,
     /// Where it listens.
     port: u16,
+    /// Whether it serves nobody any more.
+    over: CancellationToken,
 }
 
 impl Proxy {
@@ -104,7 +121,9 @@ impl Proxy {
             counters: Arc::clone(&keeper.counters),
             keeper,
             peers,
+            handshakes: Semaphore::new(intercept::MAX_HANDSHAKES),
             port: listener.local_addr()?.port(),
+            over: CancellationToken::new(),
         };
         Ok(Proxy {
             listener,
@@ -132,6 +151,11 @@ impl Proxy {
     /// What it keeps.
     pub fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    /// Who vouches here for the hosts whose `https` is read; `None` where nobody's is.
+    pub fn authority(&self) -> Option<&crate::Authority> {
+        self.shared.config.authority.as_deref()
     }
 
     /// Whether it asks no origin.
@@ -162,6 +186,7 @@ impl Proxy {
 
     /// Serves until `stop`; requests under way are cut off then.
     pub async fn serve(&self, stop: CancellationToken) {
+        let _over = self.shared.over.clone().drop_guard();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
@@ -220,16 +245,41 @@ impl Shared {
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.config.stall_timeout));
+        self.talk(Box::pin(stream), place, None).await;
+    }
+
+    /// The requests of a connection: of one to a host whose TLS ended here, if there is a host.
+    // In a box, since a request may be one for such a connection.
+    fn talk<S>(
+        self: Arc<Self>,
+        stream: S,
+        place: Arc<OwnedSemaphorePermit>,
+        host: Option<Arc<Authority>>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Box::pin(self.talk_http(stream, place, host))
+    }
+
+    async fn talk_http<S>(
+        self: Arc<Self>,
+        stream: S,
+        place: Arc<OwnedSemaphorePermit>,
+        host: Option<Arc<Authority>>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let header_timeout = self.config.header_timeout;
         let stay = self.places.stay();
         let service = service_fn(|request| {
             stay.work();
             let (shared, stay) = (Arc::clone(&self), Arc::clone(&stay));
-            let place = Arc::clone(&place);
+            let (place, host) = (Arc::clone(&place), host.clone());
             async move {
                 let waits = request.headers().contains_key(header::EXPECT);
                 let is_tunnel = request.method() == Method::CONNECT;
-                let mut response = shared.answer(request, place).await;
+                let mut response = shared.answer(request, place, host).await;
                 if waits && !response.status().is_success() {
                     // Its body may never come (RFC 9110, 10.1.1): what comes would be taken for it.
                     let close = HeaderValue::from_static("close");
@@ -248,7 +298,7 @@ impl Shared {
             .header_read_timeout(header_timeout)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_FIELDS)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service)
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut serving = pin!(serving);
         let ended = tokio::select! {
@@ -271,6 +321,7 @@ impl Shared {
         self: Arc<Self>,
         request: Request<Incoming>,
         permit: Arc<OwnedSemaphorePermit>,
+        host: Option<Arc<Authority>>,
     ) -> Response<Body> {
         Counters::add(&self.counters.requests);
         if headers::size(request.headers()) > MAX_HEAD {
@@ -282,8 +333,11 @@ impl Shared {
             let why = "the request has been here before: a loop of proxies";
             return self.refuse(StatusCode::LOOP_DETECTED, why);
         }
+        if let Some(host) = host {
+            return self.answer_within(request, &host).await;
+        }
         if request.method() == Method::CONNECT {
-            return self.tunnel(request, permit).await;
+            return self.connect(request, permit).await;
         }
         if prefix::is_asked(request.uri(), self.port) {
             return self.answer_behind(request).await;
@@ -307,6 +361,9 @@ impl Shared {
         let method = parts.method.clone();
         // Keys of registries have fields of their own.
         let secret = !wanted::is_anybodys(&parts.headers);
+        let is_bare = hyper::body::Body::is_end_stream(&body);
+        let part = (method == Method::GET && is_bare && parts.headers.contains_key(header::RANGE))
+            .then(|| parts.clone());
         let mut answer = match secret && method.is_safe() {
             true => {
                 let body = body::of_client(body);
@@ -314,11 +371,58 @@ impl Shared {
             }
             false => Arc::clone(&self).get(url.clone(), parts, body).await,
         };
+        if let Some(mut whole) = part
+            && self
+                .is_part_of_page(&url, &whole, secret, answer.status(), answer.headers())
+                .await
+        {
+            // Which part of it is meant, only who has all of it knows (RFC 9110, 14.2).
+            whole.headers.remove(header::RANGE);
+            whole.headers.remove(header::IF_RANGE);
+            answer = Arc::clone(&self).read(url.clone(), whole, secret).await;
+        }
         prefix::remap(answer.headers_mut(), &url, &prefix, secret);
-        let led = self.documents.lead(&method, &url, &prefix, answer).await;
+        let led = self
+            .documents
+            .lead(&method, &url, Some(&prefix), answer)
+            .await;
         led.unwrap_or_else(|error| {
             self.failed(&url.to_string(), &Failure::Broken(error.to_string()))
         })
+    }
+
+    /// Whether an answer to a request for a part is one of a page that is led here (Q41).
+    async fn is_part_of_page(
+        self: &Arc<Self>,
+        url: &Uri,
+        asked: &Parts,
+        secret: bool,
+        status: StatusCode,
+        fields: &HeaderMap,
+    ) -> bool {
+        let kind = fields.get(header::CONTENT_TYPE);
+        let has_several = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+        match status {
+            StatusCode::PARTIAL_CONTENT if !has_several => self.documents.is_led(url, fields),
+            // These do not say of what they are a part, or would be.
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                let mut asked = asked.clone();
+                asked.method = Method::HEAD;
+                asked.headers.remove(header::RANGE);
+                asked.headers.remove(header::IF_RANGE);
+                let whole = Arc::clone(self).read(url.clone(), asked, secret).await;
+                whole.status() == StatusCode::OK && self.documents.is_led(url, whole.headers())
+            }
+            _ => false,
+        }
+    }
+
+    /// `GET` and `HEAD` without a body: of what is anybody's, from the store too.
+    async fn read(self: Arc<Self>, url: Uri, parts: Parts, secret: bool) -> Response<Body> {
+        match secret {
+            true => self.pass(url, parts, body::empty(), "bypass").await,
+            false => self.look_up(url, parts).await,
+        }
     }
 
     async fn get(self: Arc<Self>, url: Uri, mut parts: Parts, body: Incoming) -> Response<Body> {
@@ -333,8 +437,8 @@ impl Shared {
         }
     }
 
-    async fn tunnel(
-        &self,
+    async fn connect(
+        self: Arc<Self>,
         request: Request<Incoming>,
         permit: Arc<OwnedSemaphorePermit>,
     ) -> Response<Body> {
@@ -342,11 +446,29 @@ impl Shared {
             Ok(target) => target,
             Err(refusal) => return self.refusal(&refusal),
         };
+        if prefix::is_here(&target, self.port) {
+            let why = "a connection of the proxy to itself";
+            return self.refuse(StatusCode::LOOP_DETECTED, why);
+        }
+        match self.config.authority.clone() {
+            Some(authority) if intercept::is_meant(&authority, &target) => {
+                self.intercept(request, target, &authority, permit)
+            }
+            _ => self.tunnel(request, &target, permit).await,
+        }
+    }
+
+    async fn tunnel(
+        &self,
+        request: Request<Incoming>,
+        target: &Authority,
+        permit: Arc<OwnedSemaphorePermit>,
+    ) -> Response<Body> {
         if self.config.offline {
             let why = "offline: nothing is asked for";
             return self.refuse(StatusCode::GATEWAY_TIMEOUT, why);
         }
-        match tunnel::open(request, &target, self.config.connect_timeout, permit).await {
+        match tunnel::open(request, target, self.config.connect_timeout, permit).await {
             Ok(response) => response,
             Err(error) => {
                 let failure = match error.kind() {

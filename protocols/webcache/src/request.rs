@@ -58,6 +58,44 @@ pub(crate) fn target<B>(request: &Request<B>) -> Result<Uri, Refusal> {
     Ok(uri.clone())
 }
 
+/// The URL that is asked for on a connection to a host whose TLS ends here (Q48). Of other hosts
+/// nothing is asked on it: the client believes that it speaks to this one.
+pub(crate) fn within<B>(request: &Request<B>, host: &Authority) -> Result<Uri, Refusal> {
+    const ELSEWHERE: Refusal = Refusal {
+        status: StatusCode::MISDIRECTED_REQUEST,
+        why: "the request names another host than the connection is to",
+    };
+    match *request.method() {
+        Method::TRACE => return Err(NO_TRACE),
+        Method::CONNECT => return Err(bad("no CONNECT on a connection to a host")),
+        _ => {}
+    }
+    let uri = request.uri();
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(443);
+    let is_host = |other: &Authority| {
+        other.host().eq_ignore_ascii_case(host.host()) && port(other) == port(host)
+    };
+    if let Some(authority) = uri.authority() {
+        check_authority(authority)?;
+        if uri.scheme_str() != Some("https") || !is_host(authority) {
+            return Err(ELSEWHERE);
+        }
+    }
+    if self::host(request.headers())?.is_some_and(|named| !is_host(&named)) {
+        return Err(ELSEWHERE);
+    }
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    if !path.starts_with(['/', '?']) {
+        return Err(bad("the request names no path"));
+    }
+    Uri::builder()
+        .scheme("https")
+        .authority(host.clone())
+        .path_and_query(path)
+        .build()
+        .map_err(|_| bad("the request names no path"))
+}
+
 /// The URL of something that the proxy can get by itself, if it is one: `https` too.
 pub(crate) fn url(uri: &Uri) -> Result<Uri, Refusal> {
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -119,4 +157,51 @@ pub(crate) fn host(headers: &HeaderMap) -> Result<Option<Authority>, Refusal> {
         .ok_or(bad("a Host field that is none"))?;
     check_authority(&host)?;
     Ok(Some(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: Method, target: &str, hosts: &[&str]) -> Result<Uri, Refusal> {
+        let mut request = Request::builder().method(method).uri(target);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let host = "a.example:443".parse().unwrap();
+        within(&request.body(()).unwrap(), &host)
+    }
+
+    #[test]
+    fn on_a_connection_to_a_host_only_that_host_is_asked() {
+        for (target, hosts) in [
+            ("/x?y=z", &["a.example"][..]),
+            ("/x?y=z", &["A.example:443"]),
+            ("/x?y=z", &[]),
+            ("https://A.example/x?y=z", &["a.example"]),
+            ("https://a.example:443/x?y=z", &[]),
+        ] {
+            let url = asked(Method::GET, target, hosts).unwrap();
+            assert_eq!(url.path_and_query().unwrap(), "/x?y=z", "{target}");
+            assert_eq!(url.host(), Some("a.example"));
+            assert_eq!(url.scheme_str(), Some("https"));
+        }
+        for (target, hosts, status) in [
+            ("/", &["b.example"][..], 421),
+            ("/", &["a.example:8443"], 421),
+            ("http://a.example/", &["a.example"], 421),
+            ("https://b.example/", &["a.example"], 421),
+            ("https://a.example:8443/", &[], 421),
+            ("https://me@a.example/", &["a.example"], 400),
+            ("/", &["a.example", "a.example"], 400),
+            ("*", &["a.example"], 400),
+        ] {
+            let refused = asked(Method::GET, target, hosts).unwrap_err();
+            assert_eq!(refused.status, status, "{target} {hosts:?}");
+        }
+        let refused = asked(Method::TRACE, "/", &[]).unwrap_err();
+        assert_eq!(refused.status, 405);
+        let refused = asked(Method::CONNECT, "a.example:443", &[]).unwrap_err();
+        assert_eq!(refused.status, 400);
+    }
 }

@@ -45,6 +45,11 @@ pub struct Stats {
     pub taken_over: u64,
     /// Connections of clients for which there was no place.
     pub refused: u64,
+    /// Connections to hosts whose TLS ended here.
+    pub intercepted: u64,
+    /// Of clients that did not come to speak TLS there: they do not trust the authority, or asked
+    /// for another name.
+    pub not_intercepted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +73,8 @@ pub(crate) struct Counters {
     pub(crate) fetched_for_peers: AtomicU64,
     pub(crate) not_public: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) intercepted: AtomicU64,
+    pub(crate) not_intercepted: AtomicU64,
 }
 
 impl Counters {
@@ -103,6 +110,8 @@ impl Counters {
             // The core counts these.
             taken_over: 0,
             refused: get(&self.refused),
+            intercepted: get(&self.intercepted),
+            not_intercepted: get(&self.not_intercepted),
         }
     }
 }

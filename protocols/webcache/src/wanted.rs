@@ -93,7 +93,7 @@ pub(crate) const CARRIED: [HeaderName; 4] = [
 
 /// Further fields that say nothing of who asks or what for: requests that have no others are put
 /// to peers (Q31).
-const HARMLESS: [&str; 32] = [
+const HARMLESS: [&str; 35] = [
     "cache-control",
     "cargo-protocol",
     "connection",
@@ -119,6 +119,9 @@ const HARMLESS: [&str; 32] = [
     "range",
     "referer",
     "save-data",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
     "sec-fetch-dest",
     "sec-fetch-mode",
     "sec-fetch-site",

@@ -1,5 +1,6 @@
 //! `hedgerow cache`.
 
+mod ca;
 mod setup;
 
 use std::time::Duration;
@@ -74,6 +75,7 @@ pub(crate) async fn run(command: Cache, client: &Client, output: &Output) -> Res
             })
         }
         Cache::Warm { urls } => warm(urls, client, output).await,
+        Cache::Ca => ca::run(client, output).await,
         Cache::Setup(options) => setup::run(options, client, output).await,
     }
 }
@@ -132,7 +134,18 @@ fn lines(status: &WebCacheStatus) -> String {
         failed,
         stored,
         shared,
+        intercepted,
     } = status;
+    let read = match intercepted.hosts.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\nhttps read here (webcache.intercept)\nhosts      {}\nconnections {}, and {} without \
+             TLS, of clients that do not trust it (hedgerow cache ca)\n",
+            intercepted.hosts.join(" "),
+            intercepted.connections,
+            intercepted.failed
+        ),
+    };
     let offline = if *offline { ", offline" } else { "" };
     format!(
         "\
@@ -151,7 +164,7 @@ validated  {}
 silent     {} questions without an answer, {} answers of no use, {} wrong digests
 served     {} bodies, {}, to {} questions; {} got from origins for others, {} not, as they are not public
 taken over {} objects
-",
+{read}",
         size(*bytes),
         size(*room),
         shared.peer_hits,

@@ -16,15 +16,30 @@ pub(crate) struct Got {
 }
 
 pub(crate) fn pip(machines: &Machines, node: usize, home: &Path) -> Vec<Got> {
+    let index = through("pypi.org") + "/simple/";
+    pip_with(machines, node, home, &["--index-url", &index])
+}
+
+/// With the node for a proxy, whose authority it trusts.
+pub(crate) fn pip_by_proxy(machines: &Machines, node: usize, home: &Path) -> Vec<Got> {
+    let trusted = home.join("hedgerow-ca.pem");
+    let certificate = machines.net().ok(node, &["cache", "ca"]);
+    fs::write(&trusted, certificate + "\n").unwrap();
+    let trusted = trusted.to_str().unwrap();
+    let flags = ["--proxy", "http://127.0.0.1:3128", "--cert", trusted];
+    let index = ["--index-url", "https://pypi.org/simple/"];
+    pip_with(machines, node, home, &[flags.as_slice(), &index].concat())
+}
+
+fn pip_with(machines: &Machines, node: usize, home: &Path, flags: &[&str]) -> Vec<Got> {
     // What is in PATH may be a script that needs its own home.
     let python = Command::new("python3")
         .args(["-c", "import sys; print(sys.executable)"])
         .output();
     let python = String::from_utf8(python.unwrap().stdout).unwrap();
-    let index = through("pypi.org") + "/simple/";
     let mut pip = machines.client(node, python.trim_end(), home);
     pip.args(["-m", "pip", "download", TREE, "--dest", "wheels"])
-        .args(["--index-url", &index])
+        .args(flags)
         // The machine's own settings are read whatever the home is.
         .env("PIP_CONFIG_FILE", "/dev/null")
         .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");

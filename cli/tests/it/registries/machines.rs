@@ -392,6 +392,10 @@ impl Machines {
         self.folder.path().join(name)
     }
 
+    pub(crate) fn net(&self) -> &Net {
+        &self.net
+    }
+
     /// What a node's proxy has counted.
     pub(crate) fn stats(&self, node: usize) -> Value {
         self.net.json(node, &["cache", "stats"])

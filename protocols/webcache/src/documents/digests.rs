@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use url::Url;
 
+use super::html::{self, attribute};
 use crate::digest::Known;
 
 /// Takes a file and its digest.
@@ -187,64 +188,23 @@ fn crate_url(crates: &str, version: &CrateVersion) -> String {
 
 /// Anchors: `<a href="URL#sha256=DIGITS" data-core-metadata="sha256=DIGITS">`.
 pub(super) fn of_html(page: &Url, text: &[u8], learn: &mut Learn<'_>) {
-    let text = String::from_utf8_lossy(text);
-    let mut rest: &str = &text;
-    while let Some(at) = rest.find('<') {
-        let behind = &rest[at + 1..];
-        let (tag, after) = behind.split_at(tag_end(behind));
-        rest = after;
-        let is_anchor = tag.get(..2).is_some_and(|name| {
-            name.starts_with(['a', 'A']) && name.ends_with(|c: char| c.is_ascii_whitespace())
-        });
-        if !is_anchor {
+    let base = html::base(page, text);
+    let from = base.as_ref().map_or(page, |base| &base.url);
+    for tag in html::tags(text) {
+        let tag = String::from_utf8_lossy(&text[tag]);
+        if !html::is_named(&tag, "a") {
             continue;
         }
-        let Some(Ok(url)) = attribute(tag, "href").map(|link| page.join(&link)) else {
+        let Some(Ok(url)) = attribute(&tag, "href").map(|link| from.join(&link)) else {
             continue;
         };
-        let metadata = attribute(tag, "data-core-metadata")
-            .or_else(|| attribute(tag, "data-dist-info-metadata"));
+        let metadata = attribute(&tag, "data-core-metadata")
+            .or_else(|| attribute(&tag, "data-dist-info-metadata"));
         let metadata = metadata.and_then(|said| of_pair(&said));
         learn_metadata(&without_fragment(&url), metadata, learn);
         if let Some(known) = url.fragment().and_then(of_pair) {
             learn(url, known);
         }
-    }
-}
-
-/// The longest tag that is read.
-const MAX_TAG: usize = 4096;
-
-/// Where a tag ends: a `>` that is not in quotation marks. What does not end is none.
-fn tag_end(tag: &str) -> usize {
-    let mut quote = None;
-    for (at, byte) in tag.bytes().enumerate().take(MAX_TAG) {
-        match (quote, byte) {
-            (Some(open), byte) if open == byte => quote = None,
-            (Some(_), _) => {}
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (None, b'>') => return at,
-            (None, _) => {}
-        }
-    }
-    0
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let mut rest = tag;
-    loop {
-        let (before, behind) = rest.split_once('=')?;
-        let (value, after) = match behind.chars().next()? {
-            quote @ ('"' | '\'') => behind[1..].split_once(quote)?,
-            _ => behind
-                .split_once(char::is_whitespace)
-                .unwrap_or((behind, "")),
-        };
-        let said = before.rsplit(char::is_whitespace).next()?;
-        if said.eq_ignore_ascii_case(name) {
-            return Some(value.replace("&amp;", "&"));
-        }
-        rest = after;
     }
 }
 
@@ -295,6 +255,21 @@ mod tests {
                 format!("https://a.example/1.whl?a=1&b#sha256={DIGITS}"),
                 format!("https://a.example/2.whl#sha256={DIGITS}"),
                 format!("https://a.example/simple/x/7#sha256={DIGITS}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn links_are_reckoned_from_the_base_that_a_page_names() {
+        let page = format!(
+            "<base href=/files/><a href=1#sha256={DIGITS}><a href = '/2#sha256={DIGITS}'>\
+             <!-- <a href=3#sha256={DIGITS}> -->"
+        );
+        assert_eq!(
+            learned(|url, learn| of_html(url, page.as_bytes(), learn)),
+            [
+                format!("https://a.example/files/1#sha256={DIGITS}"),
+                format!("https://a.example/2#sha256={DIGITS}"),
             ]
         );
     }
@@ -373,14 +348,6 @@ mod tests {
         ] {
             assert_eq!(crate_url(dl, &version), url);
         }
-    }
-
-    #[test]
-    fn the_work_of_a_tag_is_bounded() {
-        let tags = "<\">\"".repeat(1000) + &"x".repeat(10 * MAX_TAG);
-        assert!(tag_end(&tags) <= MAX_TAG);
-        assert_eq!(tag_end(&format!("a href='{}'>", "x".repeat(MAX_TAG))), 0);
-        assert_eq!(tag_end("a title='>'>"), 11);
     }
 
     proptest! {

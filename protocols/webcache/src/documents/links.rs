@@ -2,7 +2,11 @@
 
 use url::Url;
 
-use super::{authority, speaks_for};
+use super::{
+    authority,
+    html::{self, MAX_TAG},
+    speaks_for,
+};
 
 /// How a link begins; the second as some write it in JSON.
 const SCHEMES: [&[u8]; 2] = [b"https://", br"https:\/\/"];
@@ -19,7 +23,7 @@ pub(super) enum Link {
 }
 
 /// The page with `https` links to the registry's own hosts beginning with `base`; `None` if that
-/// makes it longer than `most`. A link stands behind a quotation mark.
+/// makes it longer than `most`. A link stands behind a quotation mark, or in HTML behind `href=`.
 pub(super) fn lead(
     text: &[u8],
     page: &Url,
@@ -28,30 +32,59 @@ pub(super) fn lead(
     most: usize,
 ) -> Option<Vec<u8>> {
     let own = authority(page)?;
+    let is_html = link == Link::Href;
+    // What the page says that its links are reckoned from.
+    let said = is_html.then(|| html::base(page, text)).flatten();
+    let mut tag = Tag::default();
     let mut led = Vec::with_capacity(text.len() + text.len() / 4);
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| is_quote(*byte)) {
+    let is_sign = |byte: u8| is_quote(byte) || (is_html && matches!(byte, b'<' | b'=' | b'>'));
+    while let Some(at) = rest.iter().position(|byte| is_sign(*byte)) {
         let (before, behind) = rest.split_at(at + 1);
         led.extend_from_slice(before);
         rest = behind;
-        let scheme = SCHEMES.iter().find(|scheme| behind.starts_with(scheme));
+        let sign = before[at];
+        let place = text.len() - rest.len();
+        tag.goes_on(sign, behind, place);
+        if !is_quote(sign) {
+            let blanks = behind.len() - behind.trim_ascii_start().len();
+            let value = &behind[blanks..];
+            let is_value = value.first().is_some_and(|byte| !is_quote(*byte));
+            if sign != b'=' || !tag.is_open(place) || !is_value || !link.is_at(&led) {
+                continue;
+            }
+            led.extend_from_slice(&behind[..blanks]);
+            rest = value;
+        }
+        let is_quoted = is_quote(sign);
+        let is_own =
+            |tail: &[u8]| host(tail, is_quoted).is_some_and(|host| speaks_for(&own, &host));
+        let scheme = SCHEMES.iter().find(|scheme| rest.starts_with(scheme));
         if let Some(scheme) = scheme {
-            let tail = &behind[scheme.len()..];
-            if host(tail).is_some_and(|host| speaks_for(&own, &host)) {
+            let tail = &rest[scheme.len()..];
+            if is_own(tail) {
                 led.extend_from_slice(base.as_bytes());
                 rest = tail;
             }
-        } else if behind.starts_with(b"/") && link.is_at(&led[..led.len() - 1]) {
-            match behind.strip_prefix(b"//") {
-                // Of the page's scheme, which is not the proxy's.
-                Some(tail) if host(tail).is_some_and(|host| speaks_for(&own, &host)) => {
+        } else if rest.starts_with(b"/") && (!is_quoted || link.is_at(&led[..led.len() - 1])) {
+            let said = said.as_ref().filter(|said| !said.tag.contains(&place));
+            let from = said.map_or(page, |said| &said.url);
+            match rest.strip_prefix(b"//") {
+                // Of the scheme of what it is reckoned from. Of another than https the client
+                // reckons right by itself.
+                _ if from.scheme() != "https" => {}
+                Some(tail) if is_own(tail) => {
                     led.extend_from_slice(base.as_bytes());
                     rest = tail;
                 }
                 Some(_) => led.extend_from_slice(b"https:"),
+                // And so it does where the page leads elsewhere with all of its links.
                 None => {
-                    led.extend_from_slice(base.as_bytes());
-                    led.extend_from_slice(own.as_bytes());
+                    let host = authority(from).filter(|host| speaks_for(&own, host));
+                    if let Some(host) = host {
+                        led.extend_from_slice(base.as_bytes());
+                        led.extend_from_slice(host.as_bytes());
+                    }
                 }
             }
         }
@@ -61,6 +94,42 @@ pub(super) fn lead(
     }
     led.extend_from_slice(rest);
     Some(led)
+}
+
+/// The tag of HTML that is being read.
+#[derive(Debug, Default)]
+struct Tag {
+    /// Where it began.
+    open: Option<usize>,
+    quote: Option<u8>,
+}
+
+impl Tag {
+    /// A sign of HTML stands before `place`.
+    fn goes_on(&mut self, sign: u8, behind: &[u8], place: usize) {
+        let is_name = behind.first().is_some_and(u8::is_ascii_alphabetic);
+        match (sign, self.quote) {
+            _ if !self.is_within(place) => {
+                self.quote = None;
+                self.open = (sign == b'<' && is_name).then_some(place);
+            }
+            (_, Some(quote)) if sign == quote => self.quote = None,
+            (_, Some(_)) => {}
+            (b'"' | b'\'', None) => self.quote = Some(sign),
+            (b'>', None) => self.open = None,
+            (_, None) => {}
+        }
+    }
+
+    /// What is longer than tags are is none.
+    fn is_within(&self, place: usize) -> bool {
+        self.open.is_some_and(|open| place - open <= MAX_TAG)
+    }
+
+    /// Whether an attribute may be here.
+    fn is_open(&self, place: usize) -> bool {
+        self.is_within(place) && self.quote.is_none()
+    }
 }
 
 impl Link {
@@ -75,7 +144,9 @@ impl Link {
         let before = before.strip_suffix(&[sign]).map(<[u8]>::trim_ascii_end);
         before.is_some_and(|before| {
             let start = before.len().checked_sub(name.len());
-            start.is_some_and(|start| before[start..].eq_ignore_ascii_case(name))
+            start.is_some_and(|start| {
+                before[start..].eq_ignore_ascii_case(name) && !before[..start].ends_with(b"-")
+            })
         })
     }
 }
@@ -85,8 +156,12 @@ fn is_quote(byte: u8) -> bool {
 }
 
 /// The host that a link begins with, behind its scheme, as [`authority`] writes it.
-fn host(link: &[u8]) -> Option<String> {
-    let end = |byte: &u8| is_quote(*byte) || matches!(byte, b'/' | b'?' | b'#');
+fn host(link: &[u8], is_quoted: bool) -> Option<String> {
+    let end = |byte: &u8| {
+        is_quote(*byte)
+            || matches!(byte, b'/' | b'?' | b'#')
+            || (!is_quoted && (*byte == b'>' || byte.is_ascii_whitespace()))
+    };
     let at = link.iter().position(end)?;
     let host = match link[at] {
         // The slash may be written as JSON writes it.
@@ -210,6 +285,102 @@ mod tests {
     }
 
     #[test]
+    fn links_without_quotation_marks_lead_here_too() {
+        let page = "https://a.example/simple/";
+        let here = format!("{BASE}a.example");
+        for (text, led_to) in [
+            ("<a href=/x>", format!("<a href={here}/x>")),
+            (
+                "<a id='1' HREF = /x>",
+                format!("<a id='1' HREF = {here}/x>"),
+            ),
+            (
+                "<a title='<b>'\nhref=https://a.example>",
+                format!("<a title='<b>'\nhref={here}>"),
+            ),
+            (
+                "<a href=https://a.example/x?y=/z target=_top>",
+                format!("<a href={here}/x?y=/z target=_top>"),
+            ),
+            (
+                "<a href=//a.example class=x>",
+                format!("<a href={here} class=x>"),
+            ),
+            (
+                "<a href=//b.example/>",
+                "<a href=https://b.example/>".to_owned(),
+            ),
+        ] {
+            assert_eq!(led(page, text, Link::Href), led_to);
+            assert_eq!(led(page, text, Link::Url), text);
+        }
+        let long = format!("<a {}href=/x>", "x ".repeat(MAX_TAG));
+        for other in [
+            "href=/x",
+            "a < b href=/x",
+            "<a>href=/x</a>",
+            "<a title=\"b href=/x\">",
+            "<a title=\"b href=/x",
+            "<a href=x>",
+            "<a href=https://b.example/x>",
+            "<a data-href=/x>",
+            "<a src=/x>",
+            "<a href=",
+            "<a href= >",
+            &long,
+        ] {
+            assert_eq!(led(page, other, Link::Href), other);
+        }
+    }
+
+    #[test]
+    fn links_lead_where_the_base_of_a_page_says() {
+        let page = "https://pypi.org/simple/x/";
+        let files = format!("{BASE}files.pythonhosted.org");
+        let links = "<a href='/1'><a href=/2><a href='3'><a href='//pypi.org/4'>";
+        for (base, base_here, links_here) in [
+            // Of the page's own server, and of the one that has its files.
+            (
+                "/y/",
+                format!("{BASE}pypi.org/y/"),
+                format!(
+                    "<a href='{BASE}pypi.org/1'><a href={BASE}pypi.org/2><a href='3'>\
+                     <a href='{BASE}pypi.org/4'>"
+                ),
+            ),
+            (
+                "https://files.pythonhosted.org/y/",
+                format!("{files}/y/"),
+                format!(
+                    "<a href='{files}/1'><a href={files}/2><a href='3'>\
+                     <a href='{BASE}pypi.org/4'>"
+                ),
+            ),
+            // Elsewhere: the client finds it as it would without the prefix.
+            (
+                "//b.example/y/",
+                "https://b.example/y/".to_owned(),
+                format!("<a href='/1'><a href=/2><a href='3'><a href='{BASE}pypi.org/4'>"),
+            ),
+            (
+                "http://pypi.org/y/",
+                "http://pypi.org/y/".to_owned(),
+                links.to_owned(),
+            ),
+        ] {
+            for (first, second) in [("", links), (links, "")] {
+                let text = format!("{first}<base href=\"{base}\">{second}");
+                let (first, second) = match first {
+                    "" => ("", links_here.as_str()),
+                    _ => (links_here.as_str(), ""),
+                };
+                let here = format!("{first}<base href=\"{base_here}\">{second}");
+                assert_eq!(led(page, &text, Link::Href), here);
+            }
+        }
+    }
+
+    #[test]
     fn a_page_that_grows_too_much_is_left() {
         let page = Url::parse("https://a.example/").unwrap();
         let text = b"href='/x' href='/y'";
@@ -229,6 +400,7 @@ mod tests {
             "https://a",
             "https://b/",
             "href=",
+            "<a ",
             "\"url\":",
             "/x",
             "//a/",

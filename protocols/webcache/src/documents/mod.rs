@@ -2,6 +2,7 @@
 //! to the proxy, and the digests that the pages name are remembered (Q41 to Q43).
 
 mod digests;
+mod html;
 mod learned;
 mod links;
 
@@ -93,7 +94,7 @@ impl Documents {
     }
 
     /// An answer as the client with the prefix gets it: a page with its links led here, anything
-    /// else as it is.
+    /// else as it is. Without a prefix a page that is believed is read, and nothing is changed.
     ///
     /// # Errors
     /// When the page breaks off while it is read.
@@ -101,7 +102,7 @@ impl Documents {
         &self,
         method: &Method,
         url: &Uri,
-        prefix: &Prefix,
+        prefix: Option<&Prefix>,
         answer: Response<Body>,
     ) -> Result<Response<Body>, BoxError> {
         let (mut head, body) = answer.into_parts();
@@ -113,7 +114,11 @@ impl Documents {
         let (Some(page), Some(kind), StatusCode::OK) = (page, kind, head.status) else {
             return Ok(Response::from_parts(head, body));
         };
-        if method == Method::HEAD && kind != Kind::CargoIndex {
+        let believed = self.is_believed(&page);
+        if prefix.is_none() && !believed {
+            return Ok(Response::from_parts(head, body));
+        }
+        if method == Method::HEAD && prefix.is_some() && kind != Kind::CargoIndex {
             head.headers.remove(header::CONTENT_LENGTH);
             as_led(&mut head.headers);
         }
@@ -133,8 +138,8 @@ impl Documents {
             // Its links lead where they did, which is slower, and right.
             Collected::Rest(body) => return Ok(Response::from_parts(head, body)),
         };
-        let (learned, prefix, raw) = (Arc::clone(&self.learned), prefix.clone(), came.clone());
-        let (coded, believed) = (is_gzip(&head.headers), self.is_believed(&page));
+        let (learned, prefix, raw) = (Arc::clone(&self.learned), prefix.cloned(), came.clone());
+        let coded = is_gzip(&head.headers);
         let reading = tokio::task::spawn_blocking(move || {
             // Who has gone meanwhile does not end it.
             let _permit = permit;
@@ -145,6 +150,7 @@ impl Documents {
             if believed {
                 learned.read(kind, &page, &text);
             }
+            let prefix = prefix?;
             let link = match kind {
                 Kind::CargoIndex => return None,
                 Kind::Html => Link::Href,
@@ -160,6 +166,19 @@ impl Documents {
         let length = HeaderValue::from(text.len());
         head.headers.insert(header::CONTENT_LENGTH, length);
         Ok(Response::from_parts(head, body::bytes(text.into())))
+    }
+
+    /// Whether a part of what is at a URL would be one of a page that is led here as a whole: no part
+    /// of it as it was, behind or before what a client has of it as it is here. What it is say the
+    /// fields of an answer.
+    pub(crate) fn is_led(&self, url: &Uri, fields: &HeaderMap) -> bool {
+        if Known::of_url(url).is_some() || self.digest(url).is_some() {
+            return false;
+        }
+        let page = Url::parse(&url.to_string()).ok();
+        let kind = page.and_then(|page| self.kind(&page, fields));
+        kind.is_some_and(|kind| kind != Kind::CargoIndex)
+            && length(fields).is_none_or(|length| length <= MAX_PAGE as u64)
     }
 
     /// Whether what a page says of files is the registry's own word.
@@ -190,6 +209,14 @@ impl Documents {
             _ => return None,
         };
         is_read.then_some(kind)
+    }
+}
+
+/// The length of the whole, as an answer says that has it, or a part of it.
+fn length(fields: &HeaderMap) -> Option<u64> {
+    match fields.get(header::CONTENT_RANGE) {
+        Some(range) => range.to_str().ok()?.rsplit_once('/')?.1.parse().ok(),
+        None => keeper::content_length(fields),
     }
 }
 
@@ -272,8 +299,9 @@ mod tests {
         };
         let answer = answer.body(body::bytes(text.into())).unwrap();
         let url = url.parse().unwrap();
-        let led = documents.lead(&Method::GET, &url, &prefix(), answer).await;
-        let (head, body) = led.unwrap().into_parts();
+        let prefix = Some(prefix());
+        let led = documents.lead(&Method::GET, &url, prefix.as_ref(), answer);
+        let (head, body) = led.await.unwrap().into_parts();
         let Collected::Whole(text) = body::collect(body, usize::MAX, PATIENCE).await.unwrap()
         else {
             panic!("nothing is too long");
@@ -304,6 +332,40 @@ mod tests {
                 let url = format!("https://files.pythonhosted.org/a/{file}");
                 assert!(documents.digest(&url.parse().unwrap()).is_some(), "{file}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_prefix_pages_are_read_and_left_as_they_are() {
+        let digits = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        let documents = Documents::new(&[]);
+        for (page, file, is_learned) in [
+            (
+                "https://pypi.org/simple/x/",
+                "https://files.pythonhosted.org/1",
+                true,
+            ),
+            ("https://other.example/x", "https://other.example/2", false),
+        ] {
+            let link = format!("<a href='{file}#sha256={digits}'>");
+            for method in [Method::HEAD, Method::GET] {
+                let answer = Response::builder()
+                    .header("content-type", "text/html")
+                    .header("etag", "\"x\"");
+                let answer = answer.body(body::bytes(link.clone().into())).unwrap();
+                let page = page.parse().unwrap();
+                let same = documents.lead(&method, &page, None, answer);
+                let (head, body) = same.await.unwrap().into_parts();
+                assert_eq!(head.headers["etag"], "\"x\"");
+                let Collected::Whole(text) =
+                    body::collect(body, usize::MAX, PATIENCE).await.unwrap()
+                else {
+                    panic!("nothing is too long");
+                };
+                assert_eq!(text, link);
+            }
+            let known = documents.digest(&file.parse().unwrap());
+            assert_eq!(known.is_some(), is_learned, "{page}");
         }
     }
 

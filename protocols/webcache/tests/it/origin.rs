@@ -9,7 +9,7 @@ use std::{
 };
 
 use rcgen::CertifiedKey;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -26,6 +26,9 @@ pub(crate) const ROOM: u64 = 64 * 1024 * 1024;
 
 /// So long a test waits for what must come, before it fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// Behind a path: what is answered to requests for parts.
+const OF_PARTS: &str = " of parts";
 
 /// What the origin answers for a path: the bytes, and whether it closes then.
 #[derive(Clone, Debug)]
@@ -65,6 +68,8 @@ impl Script {
 /// A server on a socket of its own.
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
+    /// Of one of `https`.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
     scripts: Arc<Mutex<HashMap<String, Script>>>,
     requests: Arc<Mutex<Vec<String>>>,
     seen: watch::Receiver<usize>,
@@ -80,7 +85,8 @@ impl Origin {
     /// One of `https`, with the authority that vouches for it.
     pub(crate) async fn start_tls() -> (Origin, Roots) {
         let authority = Authority::new();
-        let origin = Origin::start_with(Some(authority.acceptor())).await;
+        let mut origin = Origin::start_with(Some(authority.acceptor())).await;
+        origin.certificate = Some(authority.0.cert.der().clone());
         (origin, authority.roots())
     }
 
@@ -117,6 +123,7 @@ impl Origin {
         });
         Origin {
             address,
+            certificate: None,
             scripts,
             requests,
             seen,
@@ -127,6 +134,11 @@ impl Origin {
 
     pub(crate) fn says(&self, path: &str, script: Script) {
         self.scripts.lock().unwrap().insert(path.to_owned(), script);
+    }
+
+    /// What it answers to a request with a `Range`.
+    pub(crate) fn says_of_parts(&self, path: &str, script: Script) {
+        self.says(&format!("{path}{OF_PARTS}"), script);
     }
 
     pub(crate) fn go_on(&self) {
@@ -176,9 +188,17 @@ impl Talk {
     async fn run(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         while let Some((head, _)) = read_message(&mut stream, false).await {
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let is_of_part = head.to_ascii_lowercase().contains("\r\nrange:");
+            let of_parts = format!("{path}{OF_PARTS}");
+            let is_head = head.starts_with("HEAD ");
             self.requests.lock().unwrap().push(head);
             self.counted.send_modify(|count| *count += 1);
+            let of_parts = self.scripts.lock().unwrap().get(&of_parts).cloned();
             let script = self.scripts.lock().unwrap().get(&path).cloned();
+            let mut script = of_parts.filter(|_| is_of_part).or(script);
+            if let Some(script) = script.as_mut().filter(|_| is_head) {
+                script.body.clear();
+            }
             let script = script.unwrap_or_else(|| Script::status("404 Not Found", "", ""));
             if stream.write_all(script.head.as_bytes()).await.is_err() {
                 return;

@@ -155,6 +155,113 @@ async fn what_is_asked_of_a_page_without_its_body_is_of_the_page_here() {
 }
 
 #[tokio::test]
+async fn of_a_page_that_is_led_here_there_are_no_parts() {
+    let (origin, client) = start().await;
+    let page = "<a href='/f'>f</a>";
+    let html = "Content-Type: text/html\nAccept-Ranges: bytes";
+    let range = format!("Content-Range: bytes 3-6/{}", page.len());
+    let of_nothing = format!("Content-Range: bytes */{}", page.len());
+    let led = format!(
+        "<a href='http://{}{}'>f</a>",
+        client.proxy.address().unwrap(),
+        origin.behind("/f")
+    );
+    // Kept, and not kept: then the origin gives the part, several of them, or none.
+    origin.says(
+        "/kept",
+        Script::ok(&format!("Cache-Control: max-age=60\n{html}"), page),
+    );
+    assert_eq!(
+        client.get_path(&origin.behind("/kept"), &[]).await.text(),
+        led
+    );
+    for bytes in ["3-6", "900-"] {
+        let field = format!("Range: bytes={bytes}");
+        let answer = client.get_path(&origin.behind("/kept"), &[&field]).await;
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, led.clone()),
+            "{bytes}"
+        );
+        assert!(answer.cache_status().contains("; hit"), "{}", answer.head);
+        assert_eq!(answer.field("content-range"), None);
+        assert_eq!(answer.field("accept-ranges"), None);
+    }
+    let several = "Content-Type: multipart/byteranges; boundary=x";
+    for (status, fields) in [
+        ("206 Partial Content", format!("{html}\n{range}")),
+        ("206 Partial Content", several.to_owned()),
+        (
+            "416 Range Not Satisfiable",
+            format!("Content-Type: text/plain\n{of_nothing}"),
+        ),
+    ] {
+        let path = format!("/{}", fields.len());
+        origin.says_of_parts(&path, Script::status(status, &fields, "href"));
+        origin.says(&path, Script::ok(html, page));
+        let before = origin.count();
+        let answer = client
+            .get_path(&origin.behind(&path), &["Range: bytes=3-6"])
+            .await;
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, led.clone()),
+            "{fields}"
+        );
+        let asked = origin.requests().split_off(before);
+        assert!(asked[0].to_ascii_lowercase().contains("range: bytes=3-6"));
+        assert!(
+            !asked
+                .last()
+                .unwrap()
+                .to_ascii_lowercase()
+                .contains("range:")
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_files_there_are_parts() {
+    let (origin, client) = start().await;
+    let file = "Cache-Control: max-age=60\nContent-Type: application/octet-stream";
+    origin.says("/kept", Script::ok(file, "0123456789"));
+    assert_eq!(
+        client.get_path(&origin.behind("/kept"), &[]).await.status,
+        200
+    );
+    for (bytes, status, text) in [("3-6", 206, "3456"), ("900-", 416, "")] {
+        let field = format!("Range: bytes={bytes}");
+        let answer = client.get_path(&origin.behind("/kept"), &[&field]).await;
+        assert_eq!(answer.status, status, "{}", answer.head);
+        assert!(status == 416 || answer.text() == text, "{}", answer.text());
+    }
+    assert_eq!(origin.count(), 1);
+    let error = "Content-Type: text/html\nContent-Range: bytes */10";
+    let refused = Script::status("416 Range Not Satisfiable", error, "no such part");
+    origin.says_of_parts("/far", refused);
+    origin.says(
+        "/far",
+        Script::raw("200 OK", &format!("{file}\nContent-Length: 10"), b""),
+    );
+    let field = "Range: bytes=900-";
+    let answer = client.get_path(&origin.behind("/far"), &[field]).await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (416, "no such part")
+    );
+    // A page so long that it is given as it is.
+    let range = "Content-Type: text/html\nContent-Range: bytes 3-6/99999999";
+    origin.says_of_parts(
+        "/long",
+        Script::status("206 Partial Content", range, "3456"),
+    );
+    let answer = client
+        .get_path(&origin.behind("/long"), &["Range: bytes=3-6"])
+        .await;
+    assert_eq!((answer.status, answer.text().as_str()), (206, "3456"));
+}
+
+#[tokio::test]
 async fn redirects_lead_to_the_proxy() {
     let (origin, client) = start().await;
     let location = Script::status("302 Found", "Location: /there?x", "");
