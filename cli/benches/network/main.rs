@@ -204,6 +204,7 @@ async fn smallest() -> anyhow::Result<()> {
         rounds: 1,
         files: 5,
         names: 20,
+        at_once: 4,
     })
     .await?;
     memory::measure(&memory::Options {

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use cid::Cid;
 use http::Method;
 use node::api::types::{
-    Diff, NamedStat, ObjectVersion, ObjectVersions, ObjectWritten, UpdateAction, UpdateClause,
-    UpdateInsert, UpdatePredicate, UpdateRequest,
+    Diff, MAX_LISTED, NamedStat, ObjectVersion, ObjectVersions, ObjectWritten, UpdateAction,
+    UpdateClause, UpdateInsert, UpdatePredicate, UpdateRequest,
 };
 use objects::{Name, Owner, Reference, Spoken, Target, Version};
 use unixfs::Options;
@@ -183,8 +183,15 @@ pub(super) async fn write(
 }
 
 pub(super) async fn list(prefix: &str, client: &Client, output: &Output) -> Result<(), Failure> {
-    let path = format!("/api/v1/named?prefix={}", segment(prefix));
-    let names: Vec<String> = client.get(&path).await?;
+    let whole = format!("/api/v1/named?prefix={}", segment(prefix));
+    let mut names: Vec<String> = client.get(&whole).await?;
+    let mut full = names.len() == MAX_LISTED;
+    while full && let Some(last) = names.last() {
+        let path = format!("{whole}&after={}", segment(last));
+        let more: Vec<String> = client.get(&path).await?;
+        full = more.len() == MAX_LISTED;
+        names.extend(more);
+    }
     output.result(&names, |out| {
         for name in &names {
             writeln!(out, "{name}")?;

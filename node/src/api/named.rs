@@ -21,7 +21,7 @@ use super::{
     objects::{HowToCut, IN_FLIGHT, describe, describe_keeper, export_failed, file, import},
     outcome,
     types::{
-        Diff, DiffRange, DiffSide, Failure, NamedStat, ObjectVersion, ObjectVersions,
+        Diff, DiffRange, DiffSide, Failure, MAX_LISTED, NamedStat, ObjectVersion, ObjectVersions,
         ObjectWritten, UpdateRequest,
     },
     updates::read_update,
@@ -30,9 +30,6 @@ use super::{
 /// Versions that are listed unless more are asked for.
 const DEFAULT_HISTORY: usize = 100;
 
-/// Names of one listing at most.
-const MAX_LISTED: usize = 65_536;
-
 /// Which names.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +37,8 @@ pub(crate) struct Prefix {
     /// What they begin with, after `OWNER:` where they are not this node's; all unless given.
     #[serde(default)]
     prefix: String,
+    /// A name, without its owner, behind which they are: the last one of the answer before.
+    after: Option<String>,
 }
 
 /// How much of a history.
@@ -78,7 +77,11 @@ pub(crate) async fn list(
 ) -> Result<Json<Vec<String>>, ApiError> {
     let (owner, prefix) = Owner::split(&query.prefix).map_err(ApiError::bad_request)?;
     let owner = key_of(&app, &owner).await?;
-    let names = app.objects.names(&owner, prefix, MAX_LISTED).await;
+    let after = query.after.as_deref();
+    let names = app
+        .objects
+        .names_behind(&owner, prefix, after, MAX_LISTED)
+        .await;
     Ok(Json(names.map_err(read_failed)?))
 }
 

@@ -10,6 +10,9 @@ pub use upkeep::{
     PruneEvent, PruneRequest, UpkeepStatus,
 };
 
+/// Names in one answer at most; `after` the last of them come the next.
+pub const MAX_LISTED: usize = 65_536;
+
 /// A failure, in every answer whose status is not 2xx.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {

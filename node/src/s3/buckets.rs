@@ -4,13 +4,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use guid::{Guid, Span};
-use objects::{Action, Name, Predicate};
+use objects::{Action, Listing, Name, Predicate};
 use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bucket_keys::{BucketKeys, Keys, behind, key_and_name},
     failures,
-    names::{bucket_of, is_bucket, key_of, name_of_bucket},
+    names::{OWN, bucket_of, name_of_bucket},
     shelf::Shelf,
 };
 
@@ -123,14 +124,19 @@ impl Shelf {
 
     /// All buckets, in order.
     pub(super) async fn buckets(&self) -> S3Result<Vec<(String, Bucket)>> {
-        let names = self
-            .app
-            .objects
-            .names(&self.app.objects.owner(), "", usize::MAX)
-            .await;
-        let names = names.map_err(failures::read)?;
-        let called = names.iter().filter_map(|name| bucket_of(name));
-        let called: BTreeSet<String> = called.map(str::to_owned).collect();
+        let listing = self.listing().await?;
+        let mut called = BTreeSet::new();
+        let mut start = Some(String::new());
+        while let Some(from) = start
+            && let Some(name) = listing.range(&from).next()
+        {
+            called.extend(bucket_of(name).map(str::to_owned));
+            // One key of each bucket is enough.
+            start = match name.split_once('/') {
+                Some((first, _)) if !name.starts_with(OWN) => behind(&format!("{first}/")),
+                _ => Some(format!("{name}\0")),
+            };
+        }
         stream::iter(called)
             .map(|bucket| async move {
                 let says = self.bucket_if_any(&bucket).await?;
@@ -142,16 +148,14 @@ impl Shelf {
             .await
     }
 
+    async fn listing(&self) -> S3Result<Listing> {
+        let listing = self.app.objects.listing(&self.app.objects.owner()).await;
+        listing.map_err(failures::read)
+    }
+
     /// The keys of a bucket whose newest version is not a removal, in order.
-    pub(super) async fn keys(&self, bucket: &str, prefix: &str) -> S3Result<Vec<(String, Name)>> {
-        let within = format!("{bucket}/");
-        let names = self
-            .app
-            .objects
-            .names(&self.app.objects.owner(), &within, usize::MAX)
-            .await;
-        let names = names.map_err(failures::read)?;
-        Ok(in_order(names.iter().map(String::as_str), prefix))
+    pub(super) async fn keys(&self, bucket: &str) -> S3Result<BucketKeys> {
+        Ok(self.escaped.keys(self.listing().await?, bucket))
     }
 
     /// The same with those that were removed, as far as this node keeps their newest record.
@@ -205,7 +209,7 @@ impl Shelf {
     /// Removes a bucket that nothing is in.
     pub(super) async fn remove_bucket(&self, bucket: &str) -> S3Result<()> {
         let says = self.bucket(bucket).await?;
-        if !self.keys(bucket, "").await?.is_empty() {
+        if self.keys(bucket).await?.first_from("").is_some() {
             return Err(s3_error!(BucketNotEmpty));
         }
         if says.versioning != Versioning::Off {
@@ -225,11 +229,8 @@ impl Shelf {
 
 /// Keys that begin so, in the order of their bytes.
 fn in_order<'a>(names: impl Iterator<Item = &'a str>, prefix: &str) -> Vec<(String, Name)> {
-    let keys = names.filter_map(|name| {
-        let (_, key) =
-            key_of(name).filter(|(bucket, key)| is_bucket(bucket) && key.starts_with(prefix))?;
-        Some((key, Name::new(name).ok()?))
-    });
+    let keys = names.filter_map(key_and_name);
+    let keys = keys.filter(|(key, _)| key.starts_with(prefix));
     let mut keys: Vec<_> = keys.collect();
     keys.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     keys

@@ -6,6 +6,7 @@ use objects::Name;
 use s3s::{S3Error, S3Result, dto, s3_error};
 
 use super::{
+    bucket_keys::{Keys, behind},
     shelf::{Newest, Shelf, Version},
     times::timestamp,
 };
@@ -73,14 +74,20 @@ impl Wanted {
         Some(&key[..self.prefix.len() + at + delimiter.len()])
     }
 
-    /// Whether a key comes behind where the last answer ended.
-    fn is_behind(&self, key: &str, common: Option<&str>) -> bool {
+    /// From where on keys are wanted; none where nothing can be there.
+    fn start(&self) -> Option<String> {
         match self.after.as_deref() {
-            None => true,
             // A common prefix that was answered stands for all of its keys.
-            Some(after) => key > after && common != Some(after),
+            Some(after) if self.common(after) == Some(after) => behind(after),
+            Some(after) if after >= self.prefix.as_str() => Some(next(after)),
+            Some(_) | None => Some(self.prefix.clone()),
         }
     }
+}
+
+/// The first text behind another one.
+fn next(text: &str) -> String {
+    format!("{text}\0")
 }
 
 /// A part of a list.
@@ -92,27 +99,26 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// The part of some keys in order that is wanted.
-pub(super) fn page(keys: Vec<(String, Name)>, wanted: &Wanted) -> Page {
+/// The part of some keys that is wanted. What a common prefix stands for is passed over unread.
+pub(super) fn page(keys: &mut impl Keys, wanted: &Wanted) -> Page {
     let mut page = Page::default();
-    let mut last = None;
-    for (key, name) in keys {
-        let common = wanted.common(&key);
-        if !wanted.is_behind(&key, common)
-            || common.is_some() && common == page.common.last().map(String::as_str)
-        {
-            continue;
-        }
+    let (mut start, mut last) = (wanted.start(), None);
+    while let Some(from) = start
+        && let Some((key, name)) = keys.first_from(&from)
+        && key.starts_with(&wanted.prefix)
+    {
         if page.keys.len() + page.common.len() == wanted.max {
             page.next = last;
-            return page;
+            break;
         }
-        match common {
+        match wanted.common(&key) {
             Some(common) => {
+                start = behind(common);
                 last = Some(common.to_owned());
                 page.common.push(common.to_owned());
             }
             None => {
+                start = Some(next(&key));
                 last = Some(key.clone());
                 page.keys.push((key, name));
             }
@@ -160,7 +166,7 @@ impl Shelf {
         wanted: &Wanted,
     ) -> S3Result<(Page, Vec<dto::Object>)> {
         self.bucket(bucket).await?;
-        let mut page = page(self.keys(bucket, &wanted.prefix).await?, wanted);
+        let mut page = page(&mut self.keys(bucket).await?, wanted);
         let keys = std::mem::take(&mut page.keys);
         let contents = stream::iter(keys)
             .map(|(key, name)| async move {
@@ -225,19 +231,19 @@ mod tests {
     #[test]
     fn pages_meet_and_do_not_overlap() {
         let all = ["a", "b/1", "b/2", "b0", "c/1", "d"];
-        let first = page(keys(&all), &wanted("/", None, 2));
+        let first = page(&mut &keys(&all)[..], &wanted("/", None, 2));
         assert_eq!(said(&first), (vec!["a"], vec!["b/"], Some("b/")));
-        let second = page(keys(&all), &wanted("/", Some("b/"), 2));
+        let second = page(&mut &keys(&all)[..], &wanted("/", Some("b/"), 2));
         assert_eq!(said(&second), (vec!["b0"], vec!["c/"], Some("c/")));
-        let third = page(keys(&all), &wanted("/", Some("c/"), 2));
+        let third = page(&mut &keys(&all)[..], &wanted("/", Some("c/"), 2));
         assert_eq!(said(&third), (vec!["d"], vec![], None));
         // A key in the middle of what a prefix stands for leaves the rest of it.
-        let within = page(keys(&all), &wanted("/", Some("b/1"), 1));
+        let within = page(&mut &keys(&all)[..], &wanted("/", Some("b/1"), 1));
         assert_eq!(said(&within), (vec![], vec!["b/"], Some("b/")));
-        let flat = page(keys(&all), &wanted("", Some("b/1"), 3));
+        let flat = page(&mut &keys(&all)[..], &wanted("", Some("b/1"), 3));
         assert_eq!(said(&flat), (vec!["b/2", "b0", "c/1"], vec![], Some("c/1")));
         assert_eq!(
-            said(&page(keys(&all), &wanted("/", None, 0))),
+            said(&page(&mut &keys(&all)[..], &wanted("/", None, 0))),
             (vec![], vec![], None)
         );
     }

@@ -5,6 +5,7 @@
 //! beside it.
 
 mod body;
+mod bucket_keys;
 mod buckets;
 mod chunks;
 mod failures;

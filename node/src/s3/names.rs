@@ -7,7 +7,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 pub(super) const MAX_KEY: usize = 1024;
 
 /// What names of the door itself begin with; no bucket is called so.
-const OWN: &str = ".s3/";
+pub(super) const OWN: &str = ".s3/";
 
 /// The name of an object. Whoever has it can say both parts again.
 pub(super) fn name_of(bucket: &str, key: &str) -> S3Result<Name> {

@@ -15,7 +15,9 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use unixfs::{BlockSink, BlockSource, Kind};
 
-use super::{buckets::Versioning, failures, properties::Properties, uploads::Uploads};
+use super::{
+    bucket_keys::Escaped, buckets::Versioning, failures, properties::Properties, uploads::Uploads,
+};
 use crate::api::App;
 
 /// Properties that are held in memory; each has a few hundred bytes, 10 KiB at worst.
@@ -44,6 +46,7 @@ pub(super) struct Inner {
     held: Mutex<LruCache<Cid, Arc<Properties>>>,
     /// Of each object in the store its name, where it is this node's.
     pub(super) names: Mutex<LruCache<Guid, Option<Arc<str>>>>,
+    pub(super) escaped: Escaped,
 }
 
 /// A version of a key.
@@ -134,6 +137,7 @@ impl Shelf {
             locks: (0..LOCKS).map(|_| AsyncMutex::default()).collect(),
             held: Mutex::new(LruCache::new(cache(MAX_HELD))),
             names: Mutex::new(LruCache::new(cache(MAX_NAMES))),
+            escaped: Escaped::default(),
         }))
     }
 

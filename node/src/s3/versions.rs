@@ -41,7 +41,7 @@ impl Shelf {
         }
         // One key after the other: of each may come many versions.
         let max = std::mem::replace(&mut wanted.max, usize::MAX);
-        let page = page(all, &wanted);
+        let page = page(&mut &all[..], &wanted);
         wanted.max = max;
         let mut common = page.common.iter().peekable();
         for (key, name) in &page.keys {

@@ -36,6 +36,10 @@ async fn what_one_door_puts_the_others_have() {
         .await;
     let names: Vec<String> = serde_json::from_slice(&names).unwrap();
     assert_eq!(names, ["photos/cat.jpg", "photos/dir%2F", "photos/dog.txt"]);
+    let behind = "/api/v1/named?prefix=photos%2F&after=photos%2Fcat.jpg";
+    let names = house.api("GET", behind, b"").await;
+    let names: Vec<String> = serde_json::from_slice(&names).unwrap();
+    assert_eq!(names, ["photos/dir%2F", "photos/dog.txt"]);
     assert_eq!(
         house
             .api("GET", "/api/v1/named/photos%2Fdog.txt", b"")

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cid::Cid;
 use guid::Guid;
 use libp2p_identity::{Keypair, PublicKey};
@@ -18,7 +17,7 @@ use crate::clock::now_millis;
 use crate::collection::id_of;
 use crate::error::{ReadError, WriteError};
 use crate::name::normal;
-use crate::namespace::{self, MAX_NAMES, MAX_NAMES_BYTES, Names};
+use crate::naming::Naming;
 use crate::record::MAX_HEADS;
 use crate::update::{Action, Predicate, Update};
 use crate::{Fields, HeadStore, Heads, Name, Newest, Record, RecordError, Version, aguid};
@@ -45,10 +44,8 @@ const WRITES: usize = 256;
 /// Locks over the objects: writers of one take turns, those of others seldom wait.
 const LOCKS: usize = 64;
 
-/// Blocks of the list of names on their way at a time.
-const IN_FLIGHT: usize = 8;
-
-/// Where the blocks of content and of records come from and go to.
+/// Where the blocks of content and of records come from and go to. Those of a list of names come in
+/// any order, nodes before what they link to: a record is put when all that it leads to is stored.
 pub trait Blocks: BlockSource + BlockSink + 'static {}
 
 impl<B: BlockSource + BlockSink + 'static> Blocks for B {}
@@ -56,18 +53,15 @@ impl<B: BlockSource + BlockSink + 'static> Blocks for B {}
 /// Reads anybody's objects and writes this node's. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     replicas: replicas::Handle<Newest>,
-    blocks: Arc<dyn Blocks>,
+    pub(crate) blocks: Arc<dyn Blocks>,
     keypair: Keypair,
     writing: Vec<Mutex<()>>,
-    /// Held while the list of names is brought up to date.
-    naming: Mutex<()>,
-    /// The list of names as it was last read or written, with the heads it is of.
-    names: parking_lot::Mutex<Option<(Vec<Cid>, Arc<Names>)>>,
+    naming: Naming,
     writes: broadcast::Sender<Heads>,
     max_walk: u64,
 }
@@ -102,7 +96,7 @@ pub struct History {
 
 /// What a version is of, while it is being made.
 #[derive(Clone, Copy, Debug, Default)]
-struct Content {
+pub(crate) struct Content {
     root: Option<Cid>,
     size: u64,
     properties: Option<Cid>,
@@ -118,7 +112,7 @@ impl Content {
     }
 
     /// Content of which nothing more is said.
-    fn plain(root: Cid, size: u64) -> Content {
+    pub(crate) fn plain(root: Cid, size: u64) -> Content {
         Content {
             root: Some(root),
             size,
@@ -140,8 +134,7 @@ impl Handle {
                 blocks,
                 keypair,
                 writing: (0..LOCKS).map(|_| Mutex::default()).collect(),
-                naming: Mutex::default(),
-                names: parking_lot::Mutex::default(),
+                naming: Naming::default(),
                 writes: broadcast::channel(WRITES).0,
                 max_walk: MAX_WALK,
             }),
@@ -324,6 +317,8 @@ impl Handle {
     pub async fn update(&self, name: &Name, update: Update) -> Result<Written, WriteError> {
         update.check().map_err(WriteError::Malformed)?;
         let aguid = aguid(&self.owner(), name);
+        // Until it is listed.
+        let mut room = None;
         let written = {
             let at = (aguid.as_u128() % LOCKS as u128) as usize;
             let _turn = self.inner.writing[at].lock().await;
@@ -334,7 +329,7 @@ impl Handle {
                 .await?;
             let is_live = |heads: &Heads| heads.records().iter().any(|head| !head.is_removal());
             if content.root.is_some() && !heads.as_ref().is_some_and(is_live) {
-                self.has_room(name).await?;
+                room = self.promise_room(name).await?;
             }
             let aside = aside.map(|aside| aside.vguid());
             self.commit(name, heads, aside, chosen, content).await?
@@ -343,6 +338,7 @@ impl Handle {
             // J5: the object is there all the same, and the next write mends it.
             tracing::warn!(%name, %error, "the list of names was not brought up to date");
         }
+        drop(room);
         Ok(written)
     }
 
@@ -353,19 +349,34 @@ impl Handle {
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<String>, ReadError> {
-        let names = self.all_names(owner).await?;
+        self.names_behind(owner, prefix, None, limit).await
+    }
+
+    /// The same without those up to a name.
+    pub async fn names_behind(
+        &self,
+        owner: &PublicKey,
+        prefix: &str,
+        name: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, ReadError> {
+        let listing = self.listing(owner).await?;
         // As names are where they come in (J2).
-        let prefix = normal(prefix);
-        let from = names.range(prefix.clone().into_owned()..);
+        let (prefix, behind) = (normal(prefix), name.map(normal));
+        let behind = behind.as_deref();
+        let start = behind.map_or(&*prefix, |behind| behind.max(&*prefix));
+        let from = listing
+            .range(start)
+            .skip_while(|name| behind.is_some_and(|behind| *name <= behind));
         let like = from.take_while(|name| name.starts_with(&*prefix));
-        Ok(like.take(limit).cloned().collect())
+        Ok(like.take(limit).map(str::to_owned).collect())
     }
 
     /// At most three names that somebody who typed `name` may have meant.
     pub async fn nearest_names(&self, owner: &PublicKey, name: &Name) -> Vec<String> {
         // Nobody waits for a guess.
-        match timeout(GUESS, self.all_names(owner)).await {
-            Ok(Ok(names)) => namespace::nearest(&names, name.as_str()),
+        match timeout(GUESS, self.listing(owner)).await {
+            Ok(Ok(listing)) => listing.nearest(name.as_str()),
             Ok(Err(_)) | Err(_) => Vec::new(),
         }
     }
@@ -386,14 +397,14 @@ impl Handle {
     }
 
     /// What was written here and overtaken, of an object that may not be there.
-    async fn aside(&self, heads: Option<&Heads>) -> Result<Option<Record>, ReadError> {
+    pub(crate) async fn aside(&self, heads: Option<&Heads>) -> Result<Option<Record>, ReadError> {
         match heads {
             Some(heads) => self.overtaken(heads).await,
             None => Ok(None),
         }
     }
 
-    async fn newest_if_any(&self, aguid: Guid) -> Result<Option<Heads>, ReadError> {
+    pub(crate) async fn newest_if_any(&self, aguid: Guid) -> Result<Option<Heads>, ReadError> {
         match self.newest(aguid).await {
             Ok(heads) => Ok(Some(heads)),
             Err(ReadError::NotFound { .. }) => Ok(None),
@@ -651,7 +662,7 @@ impl Handle {
 
     /// Signs the next version and has it kept: its block, then as the newest here, then as
     /// the newest on a majority of the replicas (J13).
-    async fn commit(
+    pub(crate) async fn commit(
         &self,
         name: &Name,
         heads: Option<Heads>,
@@ -718,115 +729,8 @@ impl Handle {
         }
     }
 
-    /// Refuses an object that would be there and in no list, for that is full (J5). A list that
-    /// cannot be read now refuses nothing.
-    async fn has_room(&self, name: &Name) -> Result<(), WriteError> {
-        let known = self.inner.names.lock().clone();
-        let has_room = |names: &Names| namespace::has_room(names, name.as_str());
-        if name.is_namespace() || known.is_some_and(|(_, names)| has_room(&names)) {
-            return Ok(());
-        }
-        match self.all_names(&self.owner()).await {
-            Ok(names) if !has_room(&names) => Err(WriteError::TooManyNames),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Has a name listed if its object is there, and not if it is not.
-    async fn list_name(&self, name: &Name) -> Result<(), WriteError> {
-        if name.is_namespace() {
-            return Ok(());
-        }
-        let _turn = self.inner.naming.lock().await;
-        let owner = self.owner();
-        let heads = self.newest(aguid(&owner, name)).await?;
-        let live = heads.records().iter().any(|record| !record.is_removal());
-        let list = self
-            .newest_if_any(aguid(&owner, &Name::namespace()))
-            .await?;
-        let names = match &list {
-            Some(list) => self.names_of(list, true).await?,
-            None => Arc::default(),
-        };
-        let aside = self.aside(list.as_ref()).await?;
-        let whole = list.as_ref().is_none_or(|list| list.single().is_some()) && aside.is_none();
-        if names.contains(name.as_str()) == live && whole {
-            return Ok(());
-        }
-        let mut names = Names::clone(&names);
-        // A list that was overtaken had names that are still there.
-        if let Some(root) = aside.as_ref().and_then(Record::root) {
-            names.append(&mut namespace::read(&self.read_names(&root).await?));
-        }
-        match live {
-            true => names.insert(name.as_str().to_owned()),
-            false => names.remove(name.as_str()),
-        };
-        let text = namespace::write(&names);
-        if names.len() > MAX_NAMES || text.len() as u64 > MAX_NAMES_BYTES {
-            return Err(WriteError::TooManyNames);
-        }
-        let before = list.as_ref().and_then(Heads::single).and_then(Record::root);
-        let root = self.write_names(before, &text).await?;
-        let content = Content::plain(root, text.len() as u64);
-        let aside = aside.map(|aside| aside.vguid());
-        let written = self
-            .commit(&Name::namespace(), list, aside, None, content)
-            .await?;
-        let vguids = vec![written.record.vguid()];
-        *self.inner.names.lock() = Some((vguids, Arc::new(names)));
-        Ok(())
-    }
-
-    /// Stores a list of names; only the blocks that change, where there was one before.
-    async fn write_names(&self, before: Option<Cid>, text: &Bytes) -> Result<Cid, WriteError> {
-        let blocks = &*self.inner.blocks;
-        let Some(before) = before else {
-            let options = Options::default();
-            let imported = unixfs::import_reader(&text[..], blocks, &options).await;
-            return Ok(imported.map_err(WriteError::Names)?.cid);
-        };
-        let old = self.read_names(&before).await?;
-        let (at, gone, comes) = namespace::change(&old, text);
-        let insert = unixfs::Insert::Bytes(comes);
-        Ok(unixfs::splice(&before, at..at + gone, insert, blocks)
-            .await?
-            .cid)
-    }
-
-    async fn read_names(&self, root: &Cid) -> Result<Vec<u8>, ReadError> {
-        let mut text = Vec::new();
-        let whole = 0..MAX_NAMES_BYTES;
-        unixfs::export_range(root, &*self.inner.blocks, &mut text, whole, IN_FLIGHT).await?;
-        Ok(text)
-    }
-
-    async fn all_names(&self, owner: &PublicKey) -> Result<Arc<Names>, ReadError> {
-        let own = *owner == self.owner();
-        match self.newest_if_any(aguid(owner, &Name::namespace())).await? {
-            Some(list) => self.names_of(&list, own).await,
-            None => Ok(Arc::default()),
-        }
-    }
-
-    /// The names that a list has; all that any of its branches has.
-    async fn names_of(&self, list: &Heads, own: bool) -> Result<Arc<Names>, ReadError> {
-        let vguids = list.vguids();
-        if own
-            && let Some((known, names)) = &*self.inner.names.lock()
-            && *known == vguids
-        {
-            return Ok(Arc::clone(names));
-        }
-        let mut names = Names::new();
-        for root in list.records().iter().filter_map(Record::root) {
-            names.append(&mut namespace::read(&self.read_names(&root).await?));
-        }
-        let names = Arc::new(names);
-        if own {
-            *self.inner.names.lock() = Some((vguids, Arc::clone(&names)));
-        }
-        Ok(names)
+    pub(crate) fn naming(&self) -> &Naming {
+        &self.inner.naming
     }
 }
 

@@ -17,7 +17,9 @@ mod handle;
 mod heads;
 mod index;
 mod name;
+mod names;
 mod namespace;
+mod naming;
 mod record;
 mod record_error;
 mod reference;
@@ -33,6 +35,7 @@ pub use heads::{Heads, MAX_HEADS_BYTES};
 pub use index::{Limits, NoRoom, Usage};
 pub use name::{MAX_NAME, Name, NameError, prefix};
 pub use namespace::{MAX_NAMES, MAX_NAMES_BYTES};
+pub use naming::Listing;
 pub use record::{
     FORMAT, FORMAT_WITH_PROPERTIES, Fields, MAX_AUTHOR, MAX_HEADS, MAX_RECORD, MAX_SEQ,
     MAX_SIGNATURE, Record, SIGNING_DOMAIN, is_vguid,

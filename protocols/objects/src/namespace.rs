@@ -1,16 +1,23 @@
 //! The list of a key's names (J5).
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 
 use bytes::Bytes;
+use unixfs::{Chunking, Insert, Options};
 
 use crate::Name;
+use crate::names::{Names, line};
 
-/// Names of a namespace at most.
-pub const MAX_NAMES: usize = 65_536;
+/// Names of a namespace at most: as many as a store has objects (J16).
+pub const MAX_NAMES: usize = 262_144;
 
 /// Bytes of a namespace's list at most.
-pub const MAX_NAMES_BYTES: u64 = 16 << 20;
+pub const MAX_NAMES_BYTES: u64 = 32 << 20;
+
+/// Bytes of a leaf of the list at most, and links of a node. A new name costs one of each level:
+/// two levels of nodes stand above 100,000 names.
+const LEAF: usize = 8 * 1024;
+const LINKS: usize = 128;
 
 /// Longest name that is suggested in place of another, in bytes, and how much longer or
 /// shorter it is at most.
@@ -23,9 +30,6 @@ const MAX_LIKE: usize = 4_096;
 /// How like two names are, from 0 to 1, of which one is suggested for the other.
 const LIKE: f64 = 0.6;
 
-/// Names in the order of their bytes.
-pub(crate) type Names = BTreeSet<String>;
-
 /// Reads a list. What somebody else wrote may be anything: lines that are no names are
 /// passed over.
 pub(crate) fn read(text: &[u8]) -> Names {
@@ -33,48 +37,75 @@ pub(crate) fn read(text: &[u8]) -> Names {
         .filter_map(|line| std::str::from_utf8(line).ok())
         .filter(|line| !line.is_empty() && Name::checked(line).is_ok())
         .take(MAX_NAMES)
-        .map(str::to_owned)
         .collect()
 }
 
 /// The list as a text.
 pub(crate) fn write(names: &Names) -> Bytes {
-    let mut text = String::new();
-    for name in names {
+    let mut text = String::with_capacity(usize::try_from(names.bytes()).unwrap_or_default());
+    for name in names.iter() {
         text.push_str(name);
         text.push('\n');
     }
     text.into()
 }
 
-/// Whether one more name has room on a list, or is on it.
-pub(crate) fn has_room(names: &Names, name: &str) -> bool {
-    let bytes = |name: &str| name.len() as u64 + 1;
-    names.contains(name)
-        || names.len() < MAX_NAMES
-            && names.iter().map(|name| bytes(name)).sum::<u64>() + bytes(name) <= MAX_NAMES_BYTES
+/// Whether a text is the list of these names and nothing else.
+pub(crate) fn is_exactly(text: &[u8], names: &Names) -> bool {
+    text.len() as u64 == names.bytes() && text == write(names)
 }
 
-/// The stretch in which two lists differ: where it begins, what goes of the old one, and
-/// what comes.
-pub(crate) fn change(old: &[u8], new: &Bytes) -> (u64, u64, Bytes) {
-    let common = |pairs: &mut dyn Iterator<Item = (&u8, &u8)>| {
-        pairs.take_while(|(old, new)| old == new).count()
-    };
-    let head = common(&mut old.iter().zip(new.iter()));
-    let (old_rest, new_rest) = (&old[head..], &new[head..]);
-    let tail = common(&mut old_rest.iter().rev().zip(new_rest.iter().rev()));
-    let gone = old_rest.len() - tail;
-    (head as u64, gone as u64, new.slice(head..new.len() - tail))
+/// How a list is cut into blocks.
+pub(crate) fn options() -> Options {
+    Options {
+        chunking: Chunking::Size(LEAF),
+        max_links: LINKS,
+        ..Options::default()
+    }
+}
+
+/// Room for names that are not on the list yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) names: usize,
+    pub(crate) bytes: u64,
+}
+
+impl Room {
+    pub(crate) fn of(name: &str) -> Room {
+        Room {
+            names: 1,
+            bytes: line(name),
+        }
+    }
+}
+
+/// Whether one more name has room on a list beside those that are promised some, or is on it.
+pub(crate) fn has_room(names: &Names, promised: Room, name: &str) -> bool {
+    names.contains(name)
+        || names.len() + promised.names < MAX_NAMES
+            && names.bytes() + promised.bytes + line(name) <= MAX_NAMES_BYTES
+}
+
+/// Adds a name; how the text changes, unless it is there.
+pub(crate) fn add(names: &mut Names, name: &str) -> Option<(Range<u64>, Insert)> {
+    let at = names.insert(name)?;
+    Some((at..at, Insert::Bytes(format!("{name}\n").into())))
+}
+
+/// Takes a name away; how the text changes, if it is there.
+pub(crate) fn take(names: &mut Names, name: &str) -> Option<(Range<u64>, Insert)> {
+    let at = names.remove(name)?;
+    Some((at..at + line(name), Insert::Nothing))
 }
 
 /// At most three names that are most like one that is not there.
 pub(crate) fn nearest(names: &Names, wanted: &str) -> Vec<String> {
     // A slip changes the length little. What is compared takes the product of the lengths.
-    let like = |name: &&String| {
+    let like = |name: &&str| {
         name.len() <= MAX_COMPARED && name.len().abs_diff(wanted.len()) <= LENGTHS_APART
     };
-    let mut scored: Vec<(f64, &String)> = names
+    let mut scored: Vec<(f64, &str)> = names
         .iter()
         .filter(like)
         .take(MAX_LIKE)
@@ -83,7 +114,7 @@ pub(crate) fn nearest(names: &Names, wanted: &str) -> Vec<String> {
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     let names = scored.into_iter().take(3);
-    names.map(|(_, name)| name.clone()).collect()
+    names.map(|(_, name)| name.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -92,39 +123,36 @@ mod tests {
 
     #[test]
     fn lists() {
-        let names: Names = ["b", "a/c", "ü"].into_iter().map(str::to_owned).collect();
+        let names: Names = ["b", "a/c", "ü"].into_iter().collect();
         let text = write(&names);
         assert_eq!(&text[..], "a/c\nb\nü\n".as_bytes());
-        assert_eq!(read(&text), names);
-        assert_eq!(read(b"a\n\n/x\n\xff\nb"), read(b"a\nb\n"));
+        assert_eq!(write(&read(&text)), text);
+        assert!(is_exactly(&text, &names));
+        assert_eq!(write(&read(b"a\n\n/x\n\xff\nb")), write(&read(b"a\nb\n")));
+        // What has other lines, or another order, is not changed by places in it.
+        for other in ["b\na\n", "a\nb", "a\n\nb\n", "a\na\nb\n"] {
+            assert!(
+                !is_exactly(other.as_bytes(), &read(other.as_bytes())),
+                "{other:?}"
+            );
+        }
         assert_eq!(nearest(&names, "a/d"), ["a/c"]);
     }
 
     #[test]
     fn a_full_list_takes_no_new_name() {
-        let mut names: Names = (1..MAX_NAMES).map(|at| at.to_string()).collect();
-        assert!(has_room(&names, "new"));
-        names.insert("last".to_owned());
-        assert!(!has_room(&names, "new"));
-        assert!(has_room(&names, "last"));
-        let names = Names::from(["x".repeat(MAX_NAMES_BYTES as usize - 5)]);
-        assert!(has_room(&names, "new"));
-        assert!(!has_room(&names, "news"));
-    }
-
-    #[test]
-    fn changes() {
-        for (old, new) in [
-            ("a\nb\n", "a\naa\nb\n"),
-            ("a\na\n", "a\n"),
-            ("", "a\n"),
-            ("a\n", ""),
-        ] {
-            let new = Bytes::from(new);
-            let (at, gone, comes) = change(old.as_bytes(), &new);
-            let mut made = old.as_bytes().to_vec();
-            made.splice(at as usize..(at + gone) as usize, comes.to_vec());
-            assert_eq!(made, new);
-        }
+        let none = Room::default();
+        let numbers: Vec<String> = (1..MAX_NAMES).map(|at| at.to_string()).collect();
+        let mut names: Names = numbers.iter().map(String::as_str).collect();
+        assert!(has_room(&names, none, "new"));
+        assert!(!has_room(&names, Room::of("promised"), "new"));
+        names.insert("last");
+        assert!(!has_room(&names, none, "new"));
+        assert!(has_room(&names, none, "last"));
+        let long = "x".repeat(MAX_NAMES_BYTES as usize - 5);
+        let names: Names = [&*long].into_iter().collect();
+        assert!(has_room(&names, none, "new"));
+        assert!(!has_room(&names, none, "news"));
+        assert!(!has_room(&names, Room::of("x"), "new"));
     }
 }

@@ -85,10 +85,13 @@ impl<R: AsyncRead + Unpin> Chunker<R> {
             }
         };
         self.ended = self.at_end && self.partial.is_empty();
-        Ok(Some(Chunk {
-            bytes: bytes.freeze(),
-            permit,
-        }))
+        // Who keeps a short chunk, as a store does until it writes it out, is not to keep the
+        // buffer that it was read into.
+        let bytes = match bytes.capacity() > 2 * bytes.len() {
+            true => Bytes::copy_from_slice(&bytes),
+            false => bytes.freeze(),
+        };
+        Ok(Some(Chunk { bytes, permit }))
     }
 
     /// The reader.

@@ -67,5 +67,7 @@ pub use profile::{
 };
 pub use progress::Progress;
 pub use root_once::RootOnce;
-pub use splice::{Insert, MAX_INSERTED_LEAVES, SpliceError, Spliced, splice, splice_with};
+pub use splice::{
+    Insert, MAX_INSERTED_LEAVES, SpliceError, Spliced, splice, splice_each, splice_with,
+};
 pub use tree::leaf_at;

@@ -150,56 +150,72 @@ pub async fn splice_with<S: BlockSource + BlockSink + ?Sized>(
     blocks: &S,
     options: &Options,
 ) -> Result<Spliced, SpliceError> {
+    splice_each(root, vec![(range, insert)], blocks, options).await
+}
+
+/// Several changes, one after the other: the range of each is one of the file that those before it
+/// made. What is made in between is not stored, and a node above several of them once.
+///
+/// # Errors
+/// As those of [`splice`]; nothing is stored unless all changes can be made.
+pub async fn splice_each<S: BlockSource + BlockSink + ?Sized>(
+    root: &Cid,
+    changes: Vec<(Range<u64>, Insert)>,
+    blocks: &S,
+    options: &Options,
+) -> Result<Spliced, SpliceError> {
     options.validate().map_err(SpliceError::Options)?;
     let (chunk, width) = (options.chunking.longest(), options.max_links);
-    let (size, _) = open_root(root, blocks).await?;
-    if range.start > range.end || range.end > size {
-        return Err(SpliceError::BeyondEnd {
-            from: range.start,
-            to: range.end,
-            size,
-        });
-    }
-    let (insert, added) = pieces(insert, blocks, chunk).await?;
-    if size.checked_add(added).is_none_or(|sum| sum >= 1 << 63) {
-        return Err(SpliceError::TooLarge);
-    }
-    if range.is_empty() && added == 0 {
-        return Ok(Spliced {
-            cid: *root,
-            size,
-            blocks: 0,
-        });
-    }
-    let edit = Edit {
-        blocks,
-        chunk,
-        width,
-        deepest: AtomicUsize::new(0),
-        appends: range.is_empty() && range.start == size,
-    };
+    let (mut size, _) = open_root(root, blocks).await?;
     // Of a raw block this is its `Tsize`; a node is read and so never linked to as it is.
-    let whole = Tree::Kept(Subtree {
+    let mut tree = Tree::Kept(Subtree {
         cid: *root,
         size,
         tsize: size,
     });
-    let trees = match size {
-        // The block of no bytes is no leaf to keep.
-        0 => edit.join(insert, 0).await?,
-        _ => {
-            let trees = edit.cut(whole, range, insert, 0).await?;
-            edit.join(trees, 0).await?
+    let mut deepest = 0;
+    for (range, insert) in changes {
+        if range.start > range.end || range.end > size {
+            return Err(SpliceError::BeyondEnd {
+                from: range.start,
+                to: range.end,
+                size,
+            });
         }
-    };
+        let (insert, added) = pieces(insert, blocks, chunk).await?;
+        if size.checked_add(added).is_none_or(|sum| sum >= 1 << 63) {
+            return Err(SpliceError::TooLarge);
+        }
+        if range.is_empty() && added == 0 {
+            continue;
+        }
+        let edit = Edit {
+            blocks,
+            chunk,
+            width,
+            deepest: AtomicUsize::new(deepest),
+            appends: range.is_empty() && range.start == size,
+        };
+        let left = size - (range.end - range.start);
+        let trees = match size {
+            // The block of no bytes is no leaf to keep.
+            0 => edit.join(insert, 0).await?,
+            _ => {
+                let trees = edit.cut(tree, range, insert, 0).await?;
+                edit.join(trees, 0).await?
+            }
+        };
+        (tree, deepest) = edit
+            .root(trees)
+            .ok_or_else(|| ExportError::malformed(root, Malformed::TooDeep))?;
+        size = left + added;
+    }
     let mut writer = Writer { blocks, written: 0 };
-    let tree = edit
-        .root(trees)
-        .ok_or_else(|| ExportError::malformed(root, Malformed::TooDeep))?;
+    // What was not changed is stored.
     let root = writer.write(tree).await?;
     Ok(Spliced {
         cid: root.cid,
-        size: root.size,
+        size,
         blocks: writer.written,
     })
 }
@@ -524,16 +540,17 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
         made
     }
 
-    /// The one tree that is the file; none where that would be deeper than a reader goes.
-    fn root(&self, mut trees: Vec<Tree>) -> Option<Tree> {
+    /// The one tree that is the file, and how far below its root a block was read at most; none
+    /// where it would be deeper than a reader goes.
+    fn root(&self, mut trees: Vec<Tree>) -> Option<(Tree, usize)> {
         let mut grown = 0;
         while trees.len() > 1 {
             trees = self.group(trees);
             grown += 1;
         }
         // The leaves lie one below the lowest node; a reader follows no node deeper.
-        let deepest = self.deepest.load(Ordering::Relaxed) + 1;
-        if grown > 0 && deepest + grown >= MAX_FILE_DEPTH {
+        let mut deepest = self.deepest.load(Ordering::Relaxed) + grown;
+        if grown > 0 && deepest + 1 >= MAX_FILE_DEPTH {
             return None;
         }
         let mut root = trees.pop().unwrap_or(Tree::Leaf(Bytes::new()));
@@ -544,8 +561,9 @@ impl<S: BlockSource + BlockSink + ?Sized> Edit<'_, S> {
             && only.may_be_root()
         {
             root = children.remove(0);
+            deepest = deepest.saturating_sub(1);
         }
-        Some(root)
+        Some((root, deepest))
     }
 }
 

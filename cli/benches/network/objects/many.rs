@@ -6,29 +6,33 @@ use anyhow::Context;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use http::Method;
-use node::api::types::ObjectWritten;
+use node::api::types::{MAX_LISTED, ObjectWritten};
 
 use super::Options;
 use crate::{net::Net, report::mib};
 
-/// Names that are listed at once: a list has 65,536 at most.
+/// Names that are listed at once.
 const PART: usize = 10_000;
-
-/// Objects that are put at once.
-const AT_ONCE: usize = 32;
+const _: () = assert!(PART <= MAX_LISTED);
 
 pub(super) async fn measure(net: &Net, options: &Options) -> anyhow::Result<()> {
     let client = &net.clients[0];
     let begin = Instant::now();
-    stream::iter((0..options.names).map(Ok::<_, anyhow::Error>))
-        .try_for_each_concurrent(AT_ONCE, async |number| {
+    // When each was acknowledged: the list of names grows meanwhile.
+    let acknowledged: Vec<f64> = stream::iter(0..options.names)
+        .map(async |number| {
             let path = format!("/api/v1/named/me:{}{number}", prefix(number / PART));
             let content = Bytes::from(format!("content {number}"));
             let _: ObjectWritten = client.send_bytes(Method::PUT, &path, content).await?;
-            Ok(())
+            anyhow::Ok(begin.elapsed().as_secs_f64())
         })
+        .buffer_unordered(options.at_once)
+        .try_collect()
         .await?;
     let put = begin.elapsed().as_secs_f64();
+    let tenth = options.names.div_ceil(10);
+    let first_tenth = acknowledged[tenth - 1];
+    let last_tenth = put - acknowledged[options.names - tenth];
 
     let begin = Instant::now();
     let lists = stream::iter(0..options.names.div_ceil(PART)).then(async |part| {
@@ -68,7 +72,9 @@ pub(super) async fn measure(net: &Net, options: &Options) -> anyhow::Result<()> 
         options.names, options.nodes
     );
     println!("| what | |\n|---|---|");
-    println!("| put, {AT_ONCE} at once | {put:.1} s |");
+    println!("| put, {} at once | {put:.1} s |", options.at_once);
+    println!("| of that the first tenth of them | {first_tenth:.2} s |");
+    println!("| the last tenth | {last_tenth:.2} s |");
     println!("| all names listed | {list:.2} s |");
     println!("| its resident memory | {:.0} MiB |", mib(full.resident));
     println!("| started again, until it has joined | {joined:.2} s |");

@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// Objects of a node that is listed and started again; 0 leaves them out
     #[arg(long, default_value_t = 100_000)]
     pub(crate) names: usize,
+    /// How many of these are put at a time
+    #[arg(long, default_value_t = 32)]
+    pub(crate) at_once: usize,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             rounds: 3,
             files: 10_000,
             names: 100_000,
+            at_once: 32,
         }
     }
 }

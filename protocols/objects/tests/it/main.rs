@@ -6,6 +6,7 @@
 mod forks;
 mod handle;
 mod heads;
+mod lists;
 mod net;
 mod record;
 mod stores;

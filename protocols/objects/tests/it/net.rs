@@ -1,5 +1,6 @@
 //! Nodes on the memory transport; blocks are in one place that all of them reach.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use tokio::task::JoinHandle;
 use unixfs::{BlockSink, BlockSource, BoxError, MemoryBlocks};
 
 use crate::support::name;
+
+const RAW: u64 = 0x55;
 
 /// Everybody knows everybody.
 struct Everybody {
@@ -79,9 +82,57 @@ impl BlockSink for Shared {
     }
 }
 
+/// What happens to a leaf that a node itself stores: one of its list of names, for contents are
+/// there before (see [`Net::put`]).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    Stored,
+    Refused,
+    /// Kept waiting until this changes.
+    Held,
+}
+
+/// What nodes see of the blocks.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    blocks: Shared,
+    pub(crate) leaves: watch::Sender<Leaves>,
+    /// Leaves that came to be stored.
+    pub(crate) came: watch::Sender<u64>,
+    /// Bytes of blocks that were read and stored.
+    pub(crate) read: Arc<AtomicUsize>,
+    pub(crate) written: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl BlockSource for Gate {
+    async fn get(&self, cid: &Cid) -> Result<Bytes, BoxError> {
+        let bytes = self.blocks.get(cid).await?;
+        self.read.fetch_add(bytes.len(), Ordering::Relaxed);
+        Ok(bytes)
+    }
+}
+
+#[async_trait]
+impl BlockSink for Gate {
+    async fn put(&self, cid: Cid, bytes: Bytes) -> Result<(), BoxError> {
+        self.written.fetch_add(bytes.len(), Ordering::Relaxed);
+        if cid.codec() == RAW {
+            self.came.send_modify(|came| *came += 1);
+            let mut leaves = self.leaves.subscribe();
+            let now = leaves.wait_for(|leaves| *leaves != Leaves::Held).await?;
+            if *now == Leaves::Refused {
+                return Err("the test refuses it".into());
+            }
+        }
+        self.blocks.put(cid, bytes).await
+    }
+}
+
 pub(crate) struct Net {
     pub(crate) nodes: Vec<Handle>,
     pub(crate) blocks: Shared,
+    pub(crate) gate: Gate,
     replicas: Vec<replicas::Handle<objects::Newest>>,
     swarms: Vec<JoinHandle<()>>,
     peers: Vec<PeerId>,
@@ -97,6 +148,13 @@ pub(crate) async fn net(nodes: usize) -> Net {
 pub(crate) async fn net_with(nodes: usize, key: impl Fn(usize, Keypair) -> Keypair) -> Net {
     let all = Arc::new(RwLock::new(Vec::new()));
     let blocks = Shared::default();
+    let gate = Gate {
+        blocks: blocks.clone(),
+        leaves: watch::Sender::new(Leaves::Stored),
+        came: watch::Sender::new(0),
+        read: Arc::default(),
+        written: Arc::default(),
+    };
     let complete = watch::Sender::new(0);
     let apart = Arc::<RwLock<Vec<PeerId>>>::default();
     let mut peers = Vec::new();
@@ -128,7 +186,7 @@ pub(crate) async fn net_with(nodes: usize, key: impl Fn(usize, Keypair) -> Keypa
             replicas.push(behaviour.handle());
             handle = Some(Handle::new(
                 behaviour.handle(),
-                Arc::new(blocks.clone()),
+                Arc::new(gate.clone()),
                 key(node, keypair),
             ));
             behaviour
@@ -146,6 +204,7 @@ pub(crate) async fn net_with(nodes: usize, key: impl Fn(usize, Keypair) -> Keypa
     Net {
         nodes: handles,
         blocks,
+        gate,
         replicas,
         swarms,
         peers,

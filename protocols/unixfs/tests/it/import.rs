@@ -38,6 +38,34 @@ async fn a_file_that_grows_meanwhile() {
     }
 }
 
+/// Says of what size the buffers are that a sink is given to keep.
+#[derive(Default)]
+struct Buffers(AtomicUsize);
+
+#[async_trait]
+impl BlockSink for Buffers {
+    async fn put(&self, _: Cid, bytes: Bytes) -> Result<(), BoxError> {
+        let buffer = bytes.try_into_mut().map_err(|_| "somebody else has it")?;
+        self.0.fetch_add(buffer.capacity(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_small_file_is_not_kept_in_a_large_buffer() {
+    for chunker in ["size-1048576", "fastcdc"] {
+        let sink = Buffers::default();
+        let options = Options {
+            chunking: chunker.parse().unwrap(),
+            ..Options::default()
+        };
+        unixfs::import_reader(&b"content"[..], &sink, &options)
+            .await
+            .unwrap();
+        assert!((7..100).contains(&sink.0.into_inner()), "{chunker}");
+    }
+}
+
 #[tokio::test]
 async fn a_directory_that_grows_meanwhile() {
     let temp = tempfile::tempdir().unwrap();

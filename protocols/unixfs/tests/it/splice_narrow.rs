@@ -6,7 +6,8 @@ use cid::Cid;
 use multihash_codetable::{Code, MultihashDigest};
 use proptest::prelude::*;
 use unixfs::{
-    Insert, MemoryBlocks, Options, SpliceError, export_range, import_reader, splice, splice_with,
+    Insert, MemoryBlocks, Options, SpliceError, export_range, import_reader, splice, splice_each,
+    splice_with,
 };
 
 use crate::hostile::file;
@@ -120,6 +121,38 @@ proptest! {
                     export_range(&cid, &blocks, &mut part, from..to, 3).await.unwrap();
                     prop_assert!(part == model[from as usize..to as usize]);
                 }
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Changes made together are those made one after the other, and only what the last of them
+    /// leads to is stored.
+    #[test]
+    fn changes_together_are_changes_one_after_the_other(
+        size in 0usize..(100 * CHUNK),
+        width in 2usize..=4,
+        groups in prop::collection::vec(prop::collection::vec(change(), 0..12), 1..6),
+    ) {
+        runtime().block_on(async {
+            let options = Options { chunking: unixfs::Chunking::Size(CHUNK), max_links: width, ..Options::default() };
+            let blocks = MemoryBlocks::default();
+            let mut model = splitmix64(size);
+            let mut cid = import_reader(&model[..], &blocks, &options).await.unwrap().cid;
+            for (seed, group) in groups.into_iter().enumerate() {
+                let mut changes = Vec::new();
+                for (at, change) in group.iter().enumerate() {
+                    let (from, to, comes, _) = change.of(model.len());
+                    let mut new = splitmix64(comes);
+                    new.iter_mut().for_each(|byte| *byte ^= (16 * seed + at) as u8);
+                    let insert = Insert::Bytes(Bytes::copy_from_slice(&new));
+                    changes.push((from as u64..to as u64, insert));
+                    model.splice(from..to, new);
+                }
+                let made = splice_each(&cid, changes, &blocks, &options).await.unwrap();
+                prop_assert_eq!(made.size, model.len() as u64);
+                cid = made.cid;
+                prop_assert!(read(&cid, &blocks).await.unwrap() == model);
             }
             Ok(())
         })?;
