@@ -92,7 +92,7 @@ fn nothing_said() -> ApiError {
 fn prune_failed(name: &str, error: PruneError) -> ApiError {
     let message = format!("{name}: {error}");
     match error {
-        PruneError::Read(error) => named::read_failed(error).about(format_args!("{name:?}")),
+        PruneError::Read(error) => named::read_failed(*error).about(format_args!("{name:?}")),
         PruneError::Record { .. } => ApiError::unavailable(message)
             .with_hint("nothing of it was pruned; see `hedgerow object versions`"),
         PruneError::NotYours => ApiError::forbidden(message),

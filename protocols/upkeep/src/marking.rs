@@ -334,7 +334,7 @@ impl Marking<'_> {
         let complete = self
             .shared
             .on_ledger(move |ledger| ledger.needs().is_complete(&cid, epoch));
-        Ok(complete.await.map_err(PinError::Store)?)
+        complete.await.map_err(PinError::Store)
     }
 
     async fn note(&mut self, blocks: Vec<(Cid, bool)>) -> Result<(), PinError> {
@@ -384,7 +384,7 @@ impl Knowing<'_, '_> {
             .0
             .shared
             .on_ledger(move |ledger| ledger.needs().know(&blocks));
-        Ok(noted.await.map_err(PinError::Store)?)
+        noted.await.map_err(PinError::Store)
     }
 }
 

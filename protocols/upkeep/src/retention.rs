@@ -37,7 +37,7 @@ pub struct Pruned {
 pub enum PruneError {
     /// Its newest version is not known.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(Box<ReadError>),
     /// A record of its history cannot be read.
     #[error("version {seq}: {source}")]
     Record {
@@ -74,11 +74,12 @@ pub(crate) async fn prune(
     if keep == Keep::default() {
         return Err(PruneError::KeepsNothing);
     }
-    let heads = claiming.objects.newest(aguid).await?;
+    let heads = claiming.objects.newest(aguid).await;
+    let heads = heads.map_err(|error| PruneError::Read(Box::new(error)))?;
     let newest = single(&heads, claiming)?;
     let before = shared.on_ledger(move |ledger| ledger.needs().floor(aguid));
     let before = before.await?;
-    let oldest = keep.within.map(|within| millis_ago(within));
+    let oldest = keep.within.map(millis_ago);
     let by_number = keep
         .last
         .map(|last| (newest.seq() + 1).saturating_sub(last.max(1)));
