@@ -255,17 +255,22 @@ async fn mark_records(shared: &Shared, heads: &Heads, epoch: u32) -> Result<Mark
         let record = record(shared, heads.aguid(), vguid).await;
         let record = record.map_err(failed(format!("{name}, version {vguid}")))?;
         open.extend(&record.fields().previous);
-        records.push((record.seq(), vguid));
+        records.push((record.seq(), vguid, record.properties()));
     }
     records.sort_unstable();
     records.dedup();
     let mut marked = Marked::default();
-    for (seq, vguid) in records {
+    for (seq, vguid, properties) in records {
         let of = || format!("{name}@v{seq}");
         if seq >= floor {
             let walked = walk(vguid, &mut marking).await;
             walked.map_err(|error| MarkError::new(of(), error))?;
-        } else if seq > known {
+        } else if let Some(properties) = properties {
+            // What was said of it stays with its record; not what that may lead to.
+            let noted = marking.note(vec![(properties, false)]).await;
+            noted.map_err(|error| MarkError::new(of(), error))?;
+        }
+        if seq < floor && seq > known {
             // Nobody was ever told of it. What cannot be read of it stays where it is.
             let mut knowing = Knowing(&marking);
             if let Err(error) = walk(vguid, &mut knowing).await {

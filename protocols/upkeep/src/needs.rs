@@ -17,7 +17,7 @@ const EPOCH_KEY: &str = "epoch";
 #[derive(Clone, Debug)]
 struct Need {
     secret: Secret,
-    /// The last mark that came by.
+    /// The last mark that came by; 0 where none has, and it is not claimed.
     seen: u32,
     /// The last mark that came by all below it; 0 where none has.
     complete: u32,
@@ -25,6 +25,15 @@ struct Need {
 
 impl Need {
     const BYTES: usize = 32 + 4 + 4;
+
+    /// One that no mark has come by.
+    fn known() -> Need {
+        Need {
+            secret: Secret::random(),
+            seen: 0,
+            complete: 0,
+        }
+    }
 
     fn encode(&self) -> Vec<u8> {
         let mut row = self.secret.to_bytes().to_vec();
@@ -139,16 +148,12 @@ impl Needs {
             let key = cid.to_bytes();
             let mut need = match self.need_of(cid)? {
                 Some(need) => need,
-                None => {
-                    new += 1;
-                    batch.insert(&self.unclaimed, key.clone(), []);
-                    Need {
-                        secret: Secret::random(),
-                        seen: 0,
-                        complete: 0,
-                    }
-                }
+                None => Need::known(),
             };
+            if need.seen == 0 {
+                new += 1;
+                batch.insert(&self.unclaimed, key.clone(), []);
+            }
             need.seen = epoch;
             if *complete {
                 need.complete = epoch;
@@ -166,12 +171,7 @@ impl Needs {
         let mut batch = self.unsynced()?;
         for cid in blocks {
             if self.need_of(cid)?.is_none() {
-                let need = Need {
-                    secret: Secret::random(),
-                    seen: 0,
-                    complete: 0,
-                };
-                batch.insert(&self.needs, cid.to_bytes(), need.encode());
+                batch.insert(&self.needs, cid.to_bytes(), Need::known().encode());
             }
         }
         batch.commit().map_err(on_write)

@@ -15,6 +15,16 @@ const LAST: Keep = Keep {
     within: None,
 };
 
+/// A kilobyte more at the end of a file.
+fn append() -> Update {
+    let splice = Action::Splice {
+        offset: None,
+        delete: 0,
+        insert: Insert::Bytes(vec![7; 1000].into()),
+    };
+    Update::when(Vec::new(), vec![splice])
+}
+
 /// A net in which each node tells what it needs, and lets nothing go that a test does not ask
 /// for.
 struct Caring {
@@ -135,14 +145,7 @@ async fn what_no_version_needs_goes_from_all_nodes() {
     let old = here.file(1, 40_000).await.cid;
     let first = net.write(0, "a", old).await;
     // The second version has other leaves at its end.
-    let splice = Action::Splice {
-        offset: None,
-        delete: 0,
-        insert: Insert::Bytes(vec![7; 1000].into()),
-    };
-    let second = net
-        .update(0, "a", Update::when(Vec::new(), vec![splice]))
-        .await;
+    let second = net.update(0, "a", append()).await;
     let new = second.root().unwrap();
     let (was, is) = (net.leaves(&old).await, net.leaves(&new).await);
     let shared: Vec<Cid> = was.iter().copied().filter(|cid| is.contains(cid)).collect();
@@ -299,8 +302,9 @@ async fn what_was_superseded_before_anybody_was_told_goes_as_well() {
     net.running[0].abort();
     assert!((&mut net.running[0]).await.unwrap_err().is_cancelled());
     let here = net.node(0);
-    let (old, new) = (here.file(10, 3_000).await.cid, here.file(11, 10).await.cid);
+    let (old, new) = (here.file(10, 40_000).await.cid, here.file(11, 10).await.cid);
     let first = net.write(0, "a", old).await;
+    let was = net.leaves(&old).await;
     // Lists of names that are not kept either.
     let list = objects::aguid(&here.objects.owner(), &Name::namespace());
     let list = async |number| {
@@ -311,12 +315,16 @@ async fn what_was_superseded_before_anybody_was_told_goes_as_well() {
     for name in 0..20 {
         net.write(0, &format!("b{name}"), new).await;
     }
-    net.write(0, "a", new).await;
+    let second = net.update(0, "a", append()).await.root().unwrap();
+    let is = net.leaves(&second).await;
+    let shared: Vec<Cid> = was.into_iter().filter(|cid| is.contains(cid)).collect();
+    assert!(!shared.is_empty());
     assert_eq!(net.prune(0, &first).await, 1);
     assert_eq!(net.state(&old).await, Some(State::Unclaimed));
     // Claims and releases are sent from now on.
     tokio::spawn(net.upkeep[0].clone().look_after());
-    net.until_claimed(&[new, list(21).await]).await;
+    net.until_claimed(&[new, second, list(21).await]).await;
+    net.until_claimed(&shared).await;
     net.until_free(&[old, lists]).await;
     net.let_go().await;
     assert_eq!(net.copies(&old).await, 0);
