@@ -263,7 +263,7 @@ async fn check_restored(app: &App, name: &Name, update: &Update) -> Result<(), A
             continue;
         };
         if record.seq() < floor
-            && let Err(error) = app.upkeep.can_be_got(record.vguid()).await
+            && let Err(error) = app.upkeep.bring_back(record.vguid()).await
         {
             return Err(ApiError::not_found(format!(
                 "{name}@v{} was pruned: {error}",

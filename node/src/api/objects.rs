@@ -21,6 +21,7 @@ use super::{
     App,
     blocks::parse_cid,
     failure::ApiError,
+    provided,
     types::{DirectoryEntry, Failure, Imported, Keeper, ObjectStat},
 };
 
@@ -53,7 +54,7 @@ pub(crate) async fn put(
     body: Body,
 ) -> Result<Json<Imported>, ApiError> {
     let imported = import(&app, &how, body).await?;
-    app.upkeep.keep(imported.cid).await?;
+    provided::keep(&app, &imported.cid).await?;
     app.provided
         .add(imported.cid)
         .await

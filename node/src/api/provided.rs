@@ -5,9 +5,10 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
 };
+use cid::Cid;
 use serde::Deserialize;
 
-use super::{App, blocks::parse_cid, failure::ApiError, types::Failure};
+use super::{App, blocks::parse_cid, failure::ApiError, types::Failure, upkeep};
 
 /// The provided objects, the one added last first.
 #[utoipa::path(get, path = "/api/v1/provided", responses((status = 200, body = [String])))]
@@ -35,14 +36,24 @@ pub(crate) async fn add(
 ) -> Result<StatusCode, ApiError> {
     let cid = parse_cid(&cid)?;
     if how.keep {
-        app.upkeep.keep(bitswap::as_kept(&cid)).await?;
+        keep(&app, &cid).await?;
     }
     let added = app.provided.add(cid).await;
     added.map_err(ApiError::internal)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Provides it no more. Its blocks stay, and are given to peers that ask for them.
+/// Has the blocks of what has no name kept. It has to be there: what this node needs and cannot
+/// read keeps it from ever releasing anything.
+pub(super) async fn keep(app: &App, cid: &Cid) -> Result<(), ApiError> {
+    let root = bitswap::as_kept(cid);
+    app.content.get(&root).await?;
+    let kept = app.upkeep.keep(root).await;
+    kept.map_err(|error| upkeep::pin_failed(&error))
+}
+
+/// Provides it no more, and keeps it no longer for its own sake. Its blocks stay as long as
+/// somebody needs them, and are given to peers that ask for them.
 #[utoipa::path(delete, path = "/api/v1/provided/{cid}", params(("cid" = String, Path)), responses(
     (status = 204), (status = 400, body = Failure), (status = 404, body = Failure),
     (status = 500, body = Failure)))]
@@ -50,8 +61,10 @@ pub(crate) async fn remove(
     State(app): State<App>,
     Path(cid): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let removed = app.provided.remove(&parse_cid(&cid)?).await;
-    match removed.map_err(ApiError::internal)? {
+    let cid = parse_cid(&cid)?;
+    let kept = app.upkeep.unkeep(bitswap::as_kept(&cid)).await?;
+    let removed = app.provided.remove(&cid).await;
+    match removed.map_err(ApiError::internal)? | kept {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(ApiError::not_found(format!("{cid} is not provided"))),
     }

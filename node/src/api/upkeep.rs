@@ -404,7 +404,7 @@ fn found(checked: Checked) -> FsckDone {
     }
 }
 
-fn pin_failed(error: &PinError) -> ApiError {
+pub(super) fn pin_failed(error: &PinError) -> ApiError {
     let message = error.to_string();
     match error {
         PinError::Block { .. } => ApiError::unavailable(message)

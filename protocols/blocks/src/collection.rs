@@ -168,11 +168,18 @@ impl Collection for Blocks {
         bytes: Bytes,
         verified: bool,
     ) -> Result<Stored, PutRefused> {
-        let block = match verified {
-            true => Block::trusted(cid(id)?, bytes),
-            false => hashed(id, bytes).await?,
-        };
-        self.keep(block).await
+        if verified {
+            return self.keep(Block::trusted(cid(id)?, bytes)).await;
+        }
+        let block = hashed(id, bytes).await?;
+        // Whoever offers it does not know yet that nobody needs it.
+        match self.is_wanted(id).await {
+            true => self.keep(block).await,
+            false => Ok(Stored {
+                version: 0,
+                new: false,
+            }),
+        }
     }
 
     async fn is_wanted(&self, id: &ItemId) -> bool {

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::sleep;
 
+use crate::collect;
 use crate::handle::{Progress, Shared};
 use crate::ledger::{Ledger, Place};
 use crate::marking::{MarkError, is_own, mark_all, mark_object, mark_pins, mark_root};
@@ -219,14 +220,18 @@ enum Way {
     Release,
 }
 
-/// Lets go of the copies beyond duty of what was released: those who have to keep it decide about
-/// theirs (I18), and nobody here has need of it.
+/// Lets go of the copies beyond duty of what was released, as a pass would (I7): those who have to
+/// keep it decide about theirs (I18).
 async fn drop_copies(shared: &Shared, released: &[(Cid, Secret)]) -> Result<(), StoreError> {
     if !shared.blocks.is_settled() {
         return Ok(());
     }
-    let beyond = released.iter().map(|(cid, _)| *cid);
-    let mut beyond: Vec<Cid> = beyond.filter(|cid| !shared.blocks.is_duty(cid)).collect();
+    let mut beyond = Vec::new();
+    for (cid, _) in released {
+        if shared.blocks.has(cid).await? && collect::may_go(shared, cid).await? {
+            beyond.push(*cid);
+        }
+    }
     let _turn = shared.taking_up.write().await;
     beyond = shared.not_needed(beyond).await?;
     beyond.retain(|cid| !shared.blocks.is_duty(cid));
@@ -249,10 +254,12 @@ async fn send_one(
 
 /// Sends what is to be sent; whether some of it has to be sent again.
 async fn send(shared: &Shared, claiming: &Claiming, way: Way) -> bool {
+    let (mut after, mut failures) = (None, false);
     loop {
+        let behind = after.take();
         let page = shared.on_ledger(move |ledger: &Ledger| match way {
-            Way::Claim => ledger.needs().unclaimed(PAGE),
-            Way::Release => ledger.needs().releasing(PAGE),
+            Way::Claim => ledger.needs().unclaimed(behind.as_ref(), PAGE),
+            Way::Release => ledger.needs().releasing(behind.as_ref(), PAGE),
         });
         let page = match page.await {
             Ok(page) => page,
@@ -262,8 +269,9 @@ async fn send(shared: &Shared, claiming: &Claiming, way: Way) -> bool {
             }
         };
         if page.is_empty() {
-            return false;
+            return failures;
         }
+        after = page.last().cloned();
         let sent = stream::iter(page.clone())
             .map(|(cid, secret)| send_one(claiming, way, cid, secret).boxed())
             .buffer_unordered(AT_A_TIME)
@@ -292,8 +300,9 @@ async fn send(shared: &Shared, claiming: &Claiming, way: Way) -> bool {
             tracing::warn!(%error, "what was claimed cannot be noted");
             return true;
         }
-        // The same page would come again.
-        if failed > 0 {
+        failures |= failed > 0;
+        // Nobody takes any: those behind have time as well.
+        if failed == page.len() {
             return true;
         }
     }
@@ -328,6 +337,7 @@ pub(crate) async fn release(
                     free.push(cid);
                 }
             }
+            needs.claim_again(&stale.again)?;
             Ok::<_, StoreError>((needs.release(&free, epoch)?, stale.next))
         });
         let (count, next) = page.await.map_err(ledger)?;

@@ -185,6 +185,11 @@ async fn pages(
     }
 }
 
+/// Whether a pass would let go of a block.
+pub(crate) async fn may_go(shared: &Shared, cid: &Cid) -> Result<bool, StoreError> {
+    Ok(fate(shared, cid, How::Dry).await? == Fate::Goes)
+}
+
 /// Whether this node may let go of a block.
 async fn fate(shared: &Shared, cid: &Cid, how: How) -> Result<Fate, StoreError> {
     let name = *cid;

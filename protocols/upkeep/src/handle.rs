@@ -18,7 +18,7 @@ use crate::pin::{Pin, PinState, Row};
 use crate::pinning::Working;
 use crate::retention::{self, Keep, PruneError, Pruned};
 use crate::scrub::{self, Scrubbed};
-use crate::{CheckError, CollectError, Config, Ledger, PinError, background, reading, removing};
+use crate::{CheckError, CollectError, Config, Ledger, PinError, background, bringing, removing};
 
 /// How far a job is, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,7 +227,11 @@ impl Handle {
 
     /// Keeps what was put without a name: those who keep its blocks are told in the background.
     /// Durable when this returns.
-    pub async fn keep(&self, root: Cid) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// Where it is no block that can be kept.
+    pub async fn keep(&self, root: Cid) -> Result<(), PinError> {
+        blocks::check_kind(&root).map_err(|_| PinError::Unsupported(root))?;
         self.shared
             .on_ledger(move |ledger| ledger.needs().keep(&root))
             .await?;
@@ -235,6 +239,14 @@ impl Handle {
             claiming.needs(root);
         }
         Ok(())
+    }
+
+    /// Keeps it no longer; whether it was kept. Its blocks stay until [`Handle::release`].
+    pub async fn unkeep(&self, root: Cid) -> Result<bool, StoreError> {
+        let kept = self
+            .shared
+            .on_ledger(move |ledger| ledger.needs().unkeep(&root));
+        kept.await
     }
 
     /// Keeps the content of some versions of an object of this node only, or says what that
@@ -280,13 +292,13 @@ impl Handle {
         }
     }
 
-    /// Whether all blocks of a version or of content can be got, as those of a version that was
-    /// pruned may not be.
+    /// Has all blocks of a version or of content kept again by those who have to, as those of a
+    /// version that was pruned may not be.
     ///
     /// # Errors
-    /// The first block that cannot.
-    pub async fn can_be_got(&self, root: Cid) -> Result<(), PinError> {
-        reading::read_all(&self.shared, root).await
+    /// The first block that nobody gives, or that cannot be put.
+    pub async fn bring_back(&self, root: Cid) -> Result<(), PinError> {
+        bringing::bring_back(&self.shared, root).await
     }
 
     /// Lets go of what nobody needs any more, which is done every minute by itself (I18): how

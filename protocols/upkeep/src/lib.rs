@@ -9,6 +9,7 @@
 //! Rules I1 to I13 of `docs/specs/upkeep.md` are cited where the code obeys them.
 
 mod background;
+mod bringing;
 mod check;
 mod claiming;
 mod collect;
@@ -20,7 +21,6 @@ mod marking;
 mod needs;
 mod pin;
 mod pinning;
-mod reading;
 mod removing;
 mod retention;
 mod scrub;

@@ -53,26 +53,42 @@ pub(crate) struct Marked {
     pub(crate) new: u64,
 }
 
-impl Marked {
-    fn add(&mut self, other: Marked) {
-        self.roots += other.roots;
-        self.new += other.new;
+/// What came of going through several things: one that fails does not keep the others from it.
+#[derive(Default)]
+struct Outcome {
+    marked: Marked,
+    /// The first failure.
+    failed: Option<MarkError>,
+}
+
+impl Outcome {
+    fn note(&mut self, outcome: Result<Marked, MarkError>) {
+        match outcome {
+            Ok(more) => {
+                self.marked.roots += more.roots;
+                self.marked.new += more.new;
+            }
+            Err(error) => self.failed = self.failed.take().or(Some(error)),
+        }
+    }
+
+    fn end(self) -> Result<Marked, MarkError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.marked),
+        }
     }
 }
 
 /// Goes through all that this node needs and the mark has not come by. What can be gone through
 /// is, also where something cannot; the first such is the error.
 pub(crate) async fn mark_all(shared: &Shared, epoch: u32) -> Result<Marked, MarkError> {
-    let mut marked = Marked::default();
-    let mut failed = None;
-    let mut note = |outcome: Result<Marked, MarkError>| match outcome {
-        Ok(more) => marked.add(more),
-        Err(error) => failed = failed.take().or(Some(error)),
-    };
+    let mut marked = Outcome::default();
+    let mut note = |outcome| marked.note(outcome);
     note(mark_pins(shared, epoch).await);
     note(mark_kept(shared, epoch).await);
     let Some(claiming) = &shared.claiming else {
-        return Ok(marked);
+        return marked.end();
     };
     let store = claiming.objects.store();
     let me = claiming.objects.owner();
@@ -128,10 +144,7 @@ pub(crate) async fn mark_all(shared: &Shared, epoch: u32) -> Result<Marked, Mark
         }
         Err(error) => note(Err(MarkError::new("the ledger", error))),
     }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(marked),
-    }
+    marked.end()
 }
 
 async fn mark_lost(
@@ -155,7 +168,7 @@ pub(crate) fn is_own(heads: &Heads, me: &libp2p_identity::PublicKey) -> bool {
 pub(crate) async fn mark_pins(shared: &Shared, epoch: u32) -> Result<Marked, MarkError> {
     let pins = shared.on_ledger(|ledger| ledger.all()).await;
     let pins = pins.map_err(|error| MarkError::new("the pins", error))?;
-    let mut marked = Marked::default();
+    let mut marked = Outcome::default();
     // One that has not all its blocks yet is gone through when it has: nothing is released that
     // is noted as a pin's.
     for (root, row) in pins.into_iter().filter(|(_, row)| row.whole) {
@@ -163,14 +176,17 @@ pub(crate) async fn mark_pins(shared: &Shared, epoch: u32) -> Result<Marked, Mar
             true => root.to_string(),
             false => row.label,
         };
-        let outcome = mark_root(shared, root, epoch).await;
-        marked.add(outcome.map_err(|error| MarkError::new(label, error))?);
+        marked.note(
+            mark_root(shared, root, epoch)
+                .await
+                .map_err(|error| MarkError::new(label, error)),
+        );
     }
-    Ok(marked)
+    marked.end()
 }
 
 async fn mark_kept(shared: &Shared, epoch: u32) -> Result<Marked, MarkError> {
-    let mut marked = Marked::default();
+    let mut marked = Outcome::default();
     let mut after = None;
     loop {
         let page = shared.on_ledger(move |ledger| ledger.needs().kept(after.as_ref(), LIST));
@@ -179,11 +195,11 @@ async fn mark_kept(shared: &Shared, epoch: u32) -> Result<Marked, MarkError> {
             .map_err(|error| MarkError::new("what has no name", error))?;
         for root in &page {
             let outcome = mark_root(shared, *root, epoch).await;
-            marked.add(outcome.map_err(|error| MarkError::new(root.to_string(), error))?);
+            marked.note(outcome.map_err(|error| MarkError::new(root.to_string(), error)));
         }
         after = page.last().copied();
         if page.len() < LIST {
-            return Ok(marked);
+            return marked.end();
         }
     }
 }
@@ -240,12 +256,22 @@ async fn mark_records(shared: &Shared, heads: &Heads, epoch: u32) -> Result<Mark
     let known = known.await.map_err(PinError::Store);
     let known = Heads::seq_of(known.map_err(failed(name.clone()))?);
     let mut marking = Marking::new(shared, epoch);
-    // Back to where a mark has come by all, then forth again: a record that is complete has all
-    // before it complete as well.
+    // Back to where a mark has come by all before, then forth again.
     let mut open: Vec<Cid> = heads.vguids();
+    // And from what was written here last, which the newest may not follow (J12).
+    if let Some(claiming) = &shared.claiming {
+        let written = claiming.objects.store().written(aguid).await;
+        let written = written.map_err(PinError::Store);
+        open.extend(
+            written
+                .map_err(failed(name.clone()))?
+                .map(|(_, vguid)| vguid),
+        );
+    }
     let mut records = Vec::new();
     while let Some(vguid) = open.pop() {
-        let seen = marking.is_complete(vguid).await;
+        let seen = shared.on_ledger(move |ledger| ledger.needs().is_history(&vguid, epoch));
+        let seen = seen.await.map_err(PinError::Store);
         if seen.map_err(failed(name.clone()))? {
             continue;
         }
@@ -277,7 +303,10 @@ async fn mark_records(shared: &Shared, heads: &Heads, epoch: u32) -> Result<Mark
                 tracing::debug!(version = of(), %error, "not all of it is released");
             }
         }
-        let noted = marking.note(vec![(vguid, true)]).await;
+        let noted = marking.note(vec![(vguid, false)]).await;
+        noted.map_err(|error| MarkError::new(of(), error))?;
+        let noted = shared.on_ledger(move |ledger| ledger.needs().set_history(&vguid, epoch));
+        let noted = noted.await.map_err(PinError::Store);
         noted.map_err(|error| MarkError::new(of(), error))?;
         marked.roots += 1;
     }
@@ -367,7 +396,10 @@ impl Visitor for Marking<'_> {
 
     async fn leaves(&mut self, wanted: Vec<Wanted>) -> Result<(), PinError> {
         for page in wanted.chunks(PAGE) {
-            let page = page.iter();
+            // What is kept nowhere cannot be claimed.
+            let page = page
+                .iter()
+                .filter(|wanted| blocks::check_kind(&wanted.cid).is_ok());
             // What properties name may be looked for below elsewhere.
             let page = page.map(|wanted| (wanted.cid, wanted.kind != Kind::Optional));
             self.note(page.collect()).await?;
@@ -408,8 +440,9 @@ impl Visitor for Knowing<'_, '_> {
 
     async fn leaves(&mut self, wanted: Vec<Wanted>) -> Result<(), PinError> {
         for page in wanted.chunks(PAGE) {
-            self.note(page.iter().map(|wanted| wanted.cid).collect())
-                .await?;
+            let page = page.iter().map(|wanted| wanted.cid);
+            let page = page.filter(|cid| blocks::check_kind(cid).is_ok());
+            self.note(page.collect()).await?;
         }
         Ok(())
     }

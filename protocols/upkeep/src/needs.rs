@@ -11,6 +11,9 @@ use parking_lot::Mutex;
 use replicas::StoreError;
 use replicas::engine_error::{check_room, on_read, on_write};
 
+/// Marks within which each claim is made again once.
+const SHARES: u32 = 16;
+
 const EPOCH_KEY: &str = "epoch";
 
 /// A block that is needed.
@@ -59,6 +62,8 @@ impl Need {
 /// A page of the needs that a mark has not come by.
 pub(crate) struct Stale {
     pub(crate) cids: Vec<Cid>,
+    /// Of the others, those whose claim is to be made again.
+    pub(crate) again: Vec<Cid>,
     /// Where the next page begins; `None` at the end.
     pub(crate) next: Option<Cid>,
 }
@@ -80,6 +85,9 @@ pub(crate) struct Needs {
     kept: Keyspace,
     /// The mark and the version of an object of which all is marked.
     marked: Keyspace,
+    /// The mark that has come by a record and by all versions before it. That it has come by all
+    /// below a record says nothing of those before: a pin has one version.
+    histories: Keyspace,
     /// Held while rows are read and written anew.
     changing: Mutex<()>,
 }
@@ -101,6 +109,7 @@ impl Needs {
             floors: keyspace("floors")?,
             kept: keyspace("kept")?,
             marked: keyspace("marked")?,
+            histories: keyspace("histories")?,
             changing: Mutex::new(()),
         })
     }
@@ -136,6 +145,19 @@ impl Needs {
         Ok(self
             .need_of(cid)?
             .is_some_and(|need| need.complete == epoch))
+    }
+
+    /// Whether a mark has come by a record and all versions before it.
+    pub(crate) fn is_history(&self, vguid: &Cid, epoch: u32) -> Result<bool, StoreError> {
+        let row = self.histories.get(vguid.to_bytes()).map_err(on_read)?;
+        Ok(row.is_some_and(|row| row[..] == epoch.to_be_bytes()))
+    }
+
+    /// It has.
+    pub(crate) fn set_history(&self, vguid: &Cid, epoch: u32) -> Result<(), StoreError> {
+        let mut batch = self.unsynced()?;
+        batch.insert(&self.histories, vguid.to_bytes(), epoch.to_be_bytes());
+        batch.commit().map_err(on_write)
     }
 
     /// A mark comes by blocks; `true` where it has come by all below. How many are new.
@@ -179,14 +201,25 @@ impl Needs {
 
     /// Blocks that are to be claimed; their secrets are durable when this returns, so that a
     /// claim can be released after a loss of power.
-    pub(crate) fn unclaimed(&self, limit: usize) -> Result<Vec<(Cid, Secret)>, StoreError> {
+    pub(crate) fn unclaimed(
+        &self,
+        after: Option<&(Cid, Secret)>,
+        limit: usize,
+    ) -> Result<Vec<(Cid, Secret)>, StoreError> {
+        let from = match after {
+            Some((cid, _)) => Bound::Excluded(cid.to_bytes()),
+            None => Bound::Unbounded,
+        };
         let mut found = Vec::new();
-        for entry in self.unclaimed.iter().take(limit) {
+        for entry in self.unclaimed.range((from, Bound::Unbounded)) {
             let key = entry.key().map_err(on_read)?;
             if let Ok(cid) = Cid::try_from(&key[..])
                 && let Some(need) = self.need_of(&cid)?
             {
                 found.push((cid, need.secret));
+            }
+            if found.len() == limit {
+                break;
             }
         }
         if !found.is_empty() {
@@ -213,7 +246,9 @@ impl Needs {
         batch.commit().map_err(on_write)
     }
 
-    /// Needs that the mark has not come by, going on behind `after`; looks at `limit` needs.
+    /// Needs that the mark has not come by, going on behind `after`; looks at `limit` needs. Of
+    /// the others, one in [`SHARES`] is to be claimed again: all who kept its claim may have been
+    /// lost together, and the block not.
     pub(crate) fn stale(
         &self,
         epoch: u32,
@@ -224,7 +259,7 @@ impl Needs {
             Some(cid) => Bound::Excluded(cid.to_bytes()),
             None => Bound::Unbounded,
         };
-        let mut cids = Vec::new();
+        let (mut cids, mut again) = (Vec::new(), Vec::new());
         let (mut looked, mut last) = (0, None);
         for entry in self.needs.range((from, Bound::Unbounded)).take(limit) {
             let (key, row) = entry.into_inner().map_err(on_read)?;
@@ -233,21 +268,39 @@ impl Needs {
                 continue;
             };
             last = Some(cid);
-            if Need::decode(&row)?.seen != epoch {
+            let need = Need::decode(&row)?;
+            if need.seen != epoch {
                 cids.push(cid);
+            } else if u32::from(need.secret.to_bytes()[0]) % SHARES == epoch % SHARES {
+                again.push(cid);
             }
         }
         Ok(Stale {
             cids,
+            again,
             next: last.filter(|_| looked == limit),
         })
+    }
+
+    /// These are to be claimed again.
+    pub(crate) fn claim_again(&self, cids: &[Cid]) -> Result<(), StoreError> {
+        let _turn = self.changing.lock();
+        let mut batch = self.unsynced()?;
+        for cid in cids {
+            if self.has(cid)? {
+                batch.insert(&self.unclaimed, cid.to_bytes(), []);
+            }
+        }
+        batch.commit().map_err(on_write)
     }
 
     /// Those of these that the mark has still not come by are needed no more: they are to be
     /// released. How many that are.
     pub(crate) fn release(&self, cids: &[Cid], epoch: u32) -> Result<u64, StoreError> {
         let _turn = self.changing.lock();
-        let mut batch = self.unsynced()?;
+        // A need that came back after a loss of power would count as claimed, and others know
+        // that claim as released.
+        let mut batch = self.batch()?;
         let mut count = 0;
         for cid in cids {
             let Some(need) = self.need_of(cid)?.filter(|need| need.seen != epoch) else {
@@ -256,11 +309,7 @@ impl Needs {
             let key = cid.to_bytes();
             batch.remove(&self.needs, key.clone());
             batch.remove(&self.unclaimed, key.clone());
-            batch.insert(
-                &self.releasing,
-                [&key[..], &need.secret.to_bytes()].concat(),
-                [],
-            );
+            batch.insert(&self.releasing, releasing_key(cid, &need.secret), []);
             count += 1;
         }
         batch.commit().map_err(on_write)?;
@@ -268,9 +317,17 @@ impl Needs {
     }
 
     /// Claims that are to be released.
-    pub(crate) fn releasing(&self, limit: usize) -> Result<Vec<(Cid, Secret)>, StoreError> {
+    pub(crate) fn releasing(
+        &self,
+        after: Option<&(Cid, Secret)>,
+        limit: usize,
+    ) -> Result<Vec<(Cid, Secret)>, StoreError> {
+        let from = match after {
+            Some((cid, secret)) => Bound::Excluded(releasing_key(cid, secret)),
+            None => Bound::Unbounded,
+        };
         let mut found = Vec::new();
-        for entry in self.releasing.iter().take(limit) {
+        for entry in self.releasing.range((from, Bound::Unbounded)).take(limit) {
             let key = entry.key().map_err(on_read)?;
             if let Some((cid, secret)) = key.split_last_chunk::<32>()
                 && let Ok(cid) = Cid::try_from(cid)
@@ -285,10 +342,7 @@ impl Needs {
     pub(crate) fn released(&self, claims: &[(Cid, Secret)]) -> Result<(), StoreError> {
         let mut batch = self.unsynced()?;
         for (cid, secret) in claims {
-            batch.remove(
-                &self.releasing,
-                [&cid.to_bytes()[..], &secret.to_bytes()].concat(),
-            );
+            batch.remove(&self.releasing, releasing_key(cid, secret));
         }
         batch.commit().map_err(on_write)
     }
@@ -320,6 +374,18 @@ impl Needs {
         let mut batch = self.batch()?;
         batch.insert(&self.kept, key, []);
         batch.commit().map_err(on_write)
+    }
+
+    /// Keeps it no more; whether it was kept.
+    pub(crate) fn unkeep(&self, root: &Cid) -> Result<bool, StoreError> {
+        let key = root.to_bytes();
+        if !self.kept.contains_key(&key).map_err(on_read)? {
+            return Ok(false);
+        }
+        let mut batch = self.batch()?;
+        batch.remove(&self.kept, key);
+        batch.commit().map_err(on_write)?;
+        Ok(true)
     }
 
     /// Roots without a name, going on behind `after`.
@@ -390,6 +456,10 @@ impl Needs {
         check_room(&self.path)?;
         Ok(self.database.batch().durability(Some(PersistMode::SyncAll)))
     }
+}
+
+fn releasing_key(cid: &Cid, secret: &Secret) -> Vec<u8> {
+    [&cid.to_bytes()[..], &secret.to_bytes()].concat()
 }
 
 fn marked(version: u64, epoch: u32) -> [u8; 12] {

@@ -356,6 +356,11 @@ async fn a_copy_that_nobody_owes_goes_with_what_it_is_of() {
     net.until_free(&[root]).await;
     net.let_go().await;
     assert_eq!(net.copies(&root).await, 1);
+    // It does not know, and offers it; nobody wants it.
+    let before = stray.blocks.stats().repair_pushed;
+    stray.blocks.repair(&root);
+    until(async || stray.blocks.stats().repair_pushed >= before + 3).await;
+    assert_eq!(net.copies(&root).await, 1);
     let at = net
         .net
         .nodes
@@ -364,6 +369,61 @@ async fn a_copy_that_nobody_owes_goes_with_what_it_is_of() {
     let collected = net.upkeep[at.unwrap()].collect(false, &silent).await;
     assert!(collected.unwrap().gone > 0);
     assert_eq!(net.copies(&root).await, 0);
+}
+
+#[tokio::test]
+async fn a_pin_of_a_version_says_nothing_of_those_before_it() {
+    let net = Caring::start(6).await;
+    let (here, mut roots, mut records) = (net.node(0), Vec::new(), Vec::new());
+    for seed in 20..24 {
+        let root = here.file(seed, 3_000).await.cid;
+        records.push(net.write(0, "a", root).await);
+        roots.push(root);
+    }
+    net.until_claimed(&roots).await;
+    for pinned in [&records[3], &records[1]] {
+        let upkeep = &net.upkeep[0];
+        upkeep.pin(pinned.vguid(), "a").await.unwrap();
+        upkeep.pinned(pinned.vguid(), &silent).await.unwrap();
+        assert_eq!(upkeep.release(&silent).await.unwrap().blocks, 0);
+    }
+    // Nor does a pruned record keep a pin from being claimed.
+    assert_eq!(net.prune(0, &records[0]).await, 3);
+    net.until_free(&[roots[0], roots[2]]).await;
+    net.until_claimed(&[roots[1], roots[3]]).await;
+    net.let_go().await;
+    assert_eq!(net.copies(&roots[0]).await, 0);
+    assert!(net.copies(&roots[1]).await >= 3, "it is pinned");
+    // What was pruned, and is still somewhere, is kept by all again.
+    let upkeep = &net.upkeep[0];
+    let gone = upkeep.bring_back(records[0].vguid()).await.unwrap_err();
+    assert!(gone.to_string().contains(&roots[0].to_string()), "{gone}");
+    assert!(upkeep.unpin(records[1].vguid()).await.unwrap());
+    assert!(upkeep.release(&silent).await.unwrap().blocks > 0);
+    net.until_free(&[roots[1]]).await;
+    upkeep.bring_back(records[1].vguid()).await.unwrap();
+    net.let_go().await;
+    assert!(net.copies(&roots[1]).await >= 3);
+}
+
+#[tokio::test]
+async fn one_root_that_nobody_has_does_not_keep_others_from_being_claimed() {
+    let net = Caring::start(6).await;
+    let there = raw(31, 100);
+    net.node(0).blocks.put(there.clone()).await.unwrap();
+    let lost = net.node(0).file(30, 3_000).await.cid;
+    for node in &net.net.nodes {
+        node.blocks.let_go(&[lost]).await.unwrap();
+    }
+    net.upkeep[0].keep(lost).await.unwrap();
+    net.upkeep[0].keep(*there.cid()).await.unwrap();
+    net.write(0, "a", *there.cid()).await;
+    net.until_claimed(&[*there.cid()]).await;
+    let error = net.upkeep[0].release(&silent).await.unwrap_err();
+    assert!(error.to_string().contains(&lost.to_string()), "{error}");
+    assert!(net.upkeep[0].unkeep(lost).await.unwrap());
+    assert!(!net.upkeep[0].unkeep(lost).await.unwrap());
+    net.upkeep[0].release(&silent).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
-//! Reads all that belongs to a root.
+//! Brings back all that belongs to a root.
 
+use blocks::Block;
 use bytes::Bytes;
 use cid::Cid;
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
+use replicas::hashing;
 
 use crate::PinError;
 use crate::handle::Shared;
@@ -12,8 +14,9 @@ use crate::walk::{Kind, Visitor, Wanted, walk};
 /// Blocks that are read at a time.
 const AT_A_TIME: usize = 8;
 
-/// Reads all blocks of a root, from wherever they are.
-pub(crate) async fn read_all(shared: &Shared, root: Cid) -> Result<(), PinError> {
+/// Reads all blocks of a root, from wherever they are, and puts them again: those who have to keep
+/// them may have let them go, and what is read may be a copy that makes room at any time.
+pub(crate) async fn bring_back(shared: &Shared, root: Cid) -> Result<(), PinError> {
     walk(root, &mut Reading(shared)).await
 }
 
@@ -21,8 +24,15 @@ struct Reading<'a>(&'a Shared);
 
 impl Reading<'_> {
     async fn read(&self, cid: Cid) -> Result<Bytes, PinError> {
-        let got = self.0.source.get(&cid).await;
-        got.map_err(|source| PinError::Block { cid, source })
+        let failed = |source| PinError::Block { cid, source };
+        let bytes = self.0.source.get(&cid).await.map_err(failed)?;
+        let content = bytes.clone();
+        let block = hashing::run(move || Block::new(cid, content)).await;
+        let block = block.ok_or(PinError::Stopped)?;
+        let block = block.map_err(|error| failed(error.into()))?;
+        let put = self.0.blocks.put(block).await;
+        put.map_err(|error| failed(error.into()))?;
+        Ok(bytes)
     }
 }
 
