@@ -271,7 +271,7 @@ async fn send(shared: &Shared, claiming: &Claiming, way: Way) -> bool {
         if page.is_empty() {
             return failures;
         }
-        after = page.last().cloned();
+        after = page.last().copied();
         let sent = stream::iter(page.clone())
             .map(|(cid, secret)| send_one(claiming, way, cid, secret).boxed())
             .buffer_unordered(AT_A_TIME)

@@ -32,14 +32,14 @@ pub struct MarkError {
     pub of: String,
     /// Why.
     #[source]
-    pub source: PinError,
+    pub source: Box<PinError>,
 }
 
 impl MarkError {
     pub(crate) fn new(of: impl Into<String>, source: impl Into<PinError>) -> MarkError {
         MarkError {
             of: of.into(),
-            source: source.into(),
+            source: Box::new(source.into()),
         }
     }
 }
