@@ -237,13 +237,35 @@ fn the_budget_is_kept() {
     assert!(net.reads(0, "small", &small));
 }
 
+/// What a node says of its upkeep.
+fn upkeep(net: &Net, node: usize) -> Value {
+    let output = net
+        .lab
+        .command(node, "curl")
+        .unwrap()
+        .args(["-sS", "--unix-socket"])
+        .arg(net.lab.home(node).join("api.sock"))
+        .arg("http://localhost/api/v1/upkeep")
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{error}: {}{}",
+            stderr(&output),
+            String::from_utf8_lossy(&output.stdout)
+        )
+    })
+}
+
 #[test]
 fn what_was_pruned_goes_from_all_nodes() {
     if !Lab::available_or_skip("what_was_pruned_goes_from_all_nodes") {
         return;
     }
     let nodes = Lab::builder().nodes(5);
-    let net = Net::start_with(nodes, &["--store-grace-hours", "0"]);
+    // Without caches: what somebody has read just now would be read from there.
+    let flags = ["--store-grace-hours", "0", "--cache-max-mib", "0"];
+    let net = Net::start_with(nodes, &flags);
     let all: Vec<usize> = (0..5).collect();
     net.until_settled(&all);
     let folder = tempfile::tempdir().unwrap();
@@ -257,9 +279,15 @@ fn what_was_pruned_goes_from_all_nodes() {
     };
     net.put(0, "a", &old);
     net.put(0, "a", &new);
-    // Another key's, of the same content, and removed again: it is pruned as well.
+    // Another key's, of the same content, and removed again: it is pruned as well. What nobody
+    // needs goes at once here: who needs it has to have said so.
     net.put(1, "b", &old);
     net.ok(1, &["object", "rm", "b"]);
+    net.until("the other has claimed what it needs", || {
+        let status = upkeep(&net, 1);
+        // The object is written before it is listed, and claimed no later.
+        count(&status, "claims") > 0 && count(&status, "unclaimed") == 0
+    });
     let dry = net.json(
         0,
         &["object", "prune", "a", "--keep-last", "1", "--dry-run"],
@@ -285,16 +313,11 @@ fn what_was_pruned_goes_from_all_nodes() {
     net.until("nobody has it", || {
         all.iter().map(|node| kept(*node)).sum::<u64>() < 10 * MIB
     });
-    let gone = net.run(
-        3,
-        &[
-            "object",
-            "get",
-            &format!("{}:a@v1", net.peer_id(0)),
-            "-o",
-            "x",
-        ],
+    let (name, copy) = (
+        format!("{}:a@v1", net.peer_id(0)),
+        folder.path().join("copy"),
     );
+    let gone = net.run(3, &["object", "get", &name, "-o", copy.to_str().unwrap()]);
     assert_eq!(gone.status.code(), Some(4), "{}", stderr(&gone));
     assert!(net.reads(3, &format!("{}:a", net.peer_id(0)), &new));
     // What was pruned is not looked for.

@@ -59,6 +59,7 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<UpkeepStatus>,
     let usage = app.blocks.usage();
     let pins = app.upkeep.pins().await?;
     let scrubbed = app.upkeep.scrubbed().await?;
+    let claimed = app.upkeep.claimed().await?;
     let whole = pins.iter().filter(|pin| pin.state == PinState::Whole);
     Ok(Json(UpkeepStatus {
         blocks: usage.blocks,
@@ -66,6 +67,8 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<UpkeepStatus>,
         budget_bytes: usage.quota.unwrap_or(u64::MAX),
         pins: pins.len(),
         whole_pins: whole.count(),
+        claims: claimed.made,
+        unclaimed: claimed.open,
         scrub_began: scrubbed.began,
         scrub_ended: scrubbed.ended,
         scrubbed: scrubbed.blocks,

@@ -1,6 +1,7 @@
 //! Says to those who keep blocks which of them this node needs, and which no more (I14 to I16).
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cid::Cid;
@@ -38,6 +39,8 @@ pub(crate) struct Claiming {
     /// There is something to claim or to release.
     changed: Notify,
     news: Mutex<News>,
+    /// Claims that were made since the start.
+    pub(crate) made: AtomicU64,
 }
 
 /// What has come to be needed since the last look.
@@ -61,6 +64,7 @@ impl Claiming {
                 all: true,
                 ..News::default()
             }),
+            made: AtomicU64::new(0),
         }
     }
 
@@ -292,6 +296,7 @@ async fn send(shared: &Shared, claiming: &Claiming, way: Way) -> bool {
         {
             tracing::warn!(%error, "copies of what is needed no more stay here");
         }
+        let made = done.len() as u64;
         let noted = shared.on_ledger(move |ledger| match way {
             Way::Claim => ledger.needs().claimed(&done),
             Way::Release => ledger.needs().released(&done),
@@ -299,6 +304,9 @@ async fn send(shared: &Shared, claiming: &Claiming, way: Way) -> bool {
         if let Err(error) = noted.await {
             tracing::warn!(%error, "what was claimed cannot be noted");
             return true;
+        }
+        if let Way::Claim = way {
+            claiming.made.fetch_add(made, Ordering::Relaxed);
         }
         failures |= failed > 0;
         // Nobody takes any: those behind have time as well.

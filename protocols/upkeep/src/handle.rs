@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cid::Cid;
 use futures::Stream;
@@ -27,6 +28,15 @@ pub struct Progress {
     pub done: u64,
     /// Bytes in all, as far as that is known; 0 where it is not.
     pub total: u64,
+}
+
+/// How far a node is with telling others what it needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Claims that were made since the start.
+    pub made: u64,
+    /// Blocks that are known to be needed and were not claimed yet.
+    pub open: u64,
 }
 
 /// What a [check](Handle::check) looks at.
@@ -299,6 +309,18 @@ impl Handle {
     /// The first block that nobody gives, or that cannot be put.
     pub async fn bring_back(&self, root: Cid) -> Result<(), PinError> {
         bringing::bring_back(&self.shared, root).await
+    }
+
+    /// How far the node is with claiming what it needs. What was written within the last second
+    /// may not be counted yet.
+    pub async fn claimed(&self) -> Result<Claimed, StoreError> {
+        let made = self.shared.claiming.as_ref();
+        let made = made.map_or(0, |claiming| claiming.made.load(Ordering::Relaxed));
+        let open = self
+            .shared
+            .on_ledger(|ledger| ledger.needs().unclaimed_count());
+        let open = open.await?;
+        Ok(Claimed { made, open })
     }
 
     /// Lets go of what nobody needs any more, which is done every minute by itself (I18): how

@@ -31,7 +31,7 @@ pub use claiming::Released;
 pub use collect::Collected;
 pub use config::Config;
 pub use error::{CheckError, CollectError, PinError};
-pub use handle::{Handle, Progress, Scope};
+pub use handle::{Claimed, Handle, Progress, Scope};
 pub use ledger::{LEDGER_FORMAT, Ledger, Place};
 pub use marking::MarkError;
 pub use pin::{MAX_PINS, Pin, PinState};

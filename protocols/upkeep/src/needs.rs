@@ -230,6 +230,11 @@ impl Needs {
         Ok(found)
     }
 
+    /// How many there are to be claimed; goes through all of them.
+    pub(crate) fn unclaimed_count(&self) -> Result<u64, StoreError> {
+        Ok(self.unclaimed.len().map_err(on_read)? as u64)
+    }
+
     /// These were claimed.
     pub(crate) fn claimed(&self, claims: &[(Cid, Secret)]) -> Result<(), StoreError> {
         let _turn = self.changing.lock();

@@ -203,6 +203,10 @@ pub struct UpkeepStatus {
     pub pins: usize,
     /// How many of them have all their blocks here.
     pub whole_pins: usize,
+    /// Blocks that those who keep them were told are needed, since the start.
+    pub claims: u64,
+    /// Blocks of which they are still to be told.
+    pub unclaimed: u64,
     /// When the reading of all blocks that is under way began, Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scrub_began: Option<u64>,
