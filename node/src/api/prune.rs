@@ -104,7 +104,7 @@ fn prune_failed(name: &str, error: PruneError) -> ApiError {
 }
 
 fn release_failed(error: MarkError) -> ApiError {
-    ApiError::unavailable(format!("it is pruned, and its blocks stay for now: {error}")).with_hint(
+    ApiError::unavailable(format!("it is pruned, but its blocks stay: {error}")).with_hint(
         "what is to be kept has to be gone through before anything goes; it is done once a day, or when you prune again; see `hedgerow fsck`",
     )
 }
