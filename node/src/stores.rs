@@ -62,81 +62,26 @@ pub(crate) async fn open(
     let blocks = once_free(open)
         .await
         .map_err(|error| not_opened(&path, error))?;
-    let path = root.join("records");
-    tokio::fs::create_dir_all(&path)
-        .await
-        .with_context(|| path.display().to_string())?;
-    let open = || async {
-        let at = path.clone();
-        let open = move || {
-            let clock = Arc::new(dht::SystemClock);
-            dht::FjallRecords::open(&at, own, dht::Limits::default(), clock)
-        };
-        tokio::task::spawn_blocking(open)
-            .await
-            .map_err(|_| StoreError::Closed)?
-    };
-    let records = once_free(open)
-        .await
-        .map_err(|error| not_opened(&path, error))?;
-    let path = root.join("objects");
-    tokio::fs::create_dir_all(&path)
-        .await
-        .with_context(|| path.display().to_string())?;
-    let open = || async {
-        let at = path.clone();
-        let open = move || objects::FjallHeads::open(&at, own, objects::Limits::default());
-        tokio::task::spawn_blocking(open)
-            .await
-            .map_err(|_| StoreError::Closed)?
-    };
-    let heads = once_free(open)
-        .await
-        .map_err(|error| not_opened(&path, error))?;
-    let path = root.join("claims");
-    tokio::fs::create_dir_all(&path)
-        .await
-        .with_context(|| path.display().to_string())?;
-    let open = || async {
-        let at = path.clone();
-        let open = move || {
-            let clock = Arc::new(claims::SystemClock);
-            claims::FjallClaims::open(&at, claims::Limits::default(), clock)
-        };
-        tokio::task::spawn_blocking(open)
-            .await
-            .map_err(|_| StoreError::Closed)?
-    };
-    let claims = once_free(open)
-        .await
-        .map_err(|error| not_opened(&path, error))?;
-    let path = root.join("archive");
-    tokio::fs::create_dir_all(&path)
-        .await
-        .with_context(|| path.display().to_string())?;
-    let (fragments, manifests) = (archived.fragments(own), archived.manifests(own));
-    let open = || async {
-        let at = path.clone();
-        tokio::task::spawn_blocking(move || archive::open(&at, fragments, manifests))
-            .await
-            .map_err(|_| StoreError::Closed)?
-    };
-    let (fragments, manifests) = once_free(open)
-        .await
-        .map_err(|error| not_opened(&path, error))?;
-    let path = root.join("upkeep");
-    tokio::fs::create_dir_all(&path)
-        .await
-        .with_context(|| path.display().to_string())?;
-    let open = || async {
-        let at = path.clone();
-        tokio::task::spawn_blocking(move || upkeep::Ledger::open(&at))
-            .await
-            .map_err(|_| StoreError::Closed)?
-    };
-    let ledger = once_free(open)
-        .await
-        .map_err(|error| not_opened(&path, error))?;
+    let records = open_in(&root, "records", move |at| {
+        let clock = Arc::new(dht::SystemClock);
+        dht::FjallRecords::open(at, own, dht::Limits::default(), clock)
+    });
+    let records = records.await?;
+    let heads = open_in(&root, "objects", move |at| {
+        objects::FjallHeads::open(at, own, objects::Limits::default())
+    });
+    let heads = heads.await?;
+    let claims = open_in(&root, "claims", |at| {
+        let clock = Arc::new(claims::SystemClock);
+        claims::FjallClaims::open(at, claims::Limits::default(), clock)
+    });
+    let claims = claims.await?;
+    let limits = (archived.fragments(own), archived.manifests(own));
+    let archive = open_in(&root, "archive", move |at| {
+        archive::open(at, limits.0, limits.1)
+    });
+    let (fragments, manifests) = archive.await?;
+    let ledger = open_in(&root, "upkeep", upkeep::Ledger::open).await?;
     Ok(Stores {
         ledger,
         blocks: Arc::new(blocks),
@@ -146,6 +91,29 @@ pub(crate) async fn open(
         fragments: Arc::new(fragments),
         manifests: Arc::new(manifests),
     })
+}
+
+/// Opens or makes the store in the folder `name` below `root`, where it may block.
+async fn open_in<T: Send + 'static>(
+    root: &Path,
+    name: &str,
+    open: impl Fn(&Path) -> Result<T, StoreError> + Clone + Send + 'static,
+) -> anyhow::Result<T> {
+    let path = root.join(name);
+    tokio::fs::create_dir_all(&path)
+        .await
+        .with_context(|| path.display().to_string())?;
+    let open = || {
+        let (open, at) = (open.clone(), path.clone());
+        async move {
+            tokio::task::spawn_blocking(move || open(&at))
+                .await
+                .map_err(|_| StoreError::Closed)?
+        }
+    };
+    once_free(open)
+        .await
+        .map_err(|error| not_opened(&path, error))
 }
 
 /// Opens or makes the cache in `directory`, with room for `max_mib` MiB; without room it is
